@@ -1,0 +1,52 @@
+# `make` shows what there is; every goal makes the virtual environment first when it is missing.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: help compare train predict report test test-slow lint format bench clean
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo
+	@echo "More arguments go in ARGS, as in: make compare ARGS='--data my.csv --seeds 1 2 3 4 5'"
+
+$(READY): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	@touch $@
+
+compare: $(READY) ## train the twelve models over three seeds; table and pictures in runs/compare
+	$(BIN)/python recipes/compare.py $(ARGS)
+
+train: $(READY) ## train one model: make train ARGS='--pooling mean --aux triplet'
+	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no recipes/train.py $(ARGS)
+
+predict: $(READY) ## emotions of sentences: make predict ARGS='MODEL "오늘 정말 행복했어"'
+	$(BIN)/python recipes/predict.py $(ARGS)
+
+report: $(READY) ## table and pictures again, from the records alone
+	$(BIN)/python recipes/compare.py --report_only true $(ARGS)
+
+test: $(READY) ## fast tests
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+
+test-slow: $(READY) ## the tests that take longer
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(READY) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## measure losses and samplers side by side
+	$(BIN)/python recipes/bench.py $(ARGS)
+
+clean: ## remove the virtual environment, runs and caches
+	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find emo_hf recipes tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,222 @@
+"""What a run can be told: dataclasses that a YAML file and the command line fill; unknown keys are errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from emo_hf.data.taxonomy import DEFAULT_LABELS
+from emo_hf.errors import UserError
+
+
+@dataclass
+class ModelArguments:
+    """The encoder and what stands on it."""
+
+    encoder: str = field(
+        default="tiny-bert",
+        metadata={"help": "bundled `tiny-bert` or `tiny-roberta`, a folder, or a Hub id such as klue/bert-base"},
+    )
+    encoder_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub encoder"})
+    pooling: str = field(default="cls", metadata={"help": "cls, mean, max or attention"})
+    embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
+    embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
+
+
+@dataclass
+class DataArguments:
+    """The utterances, their labels, and how they are cut into tokens."""
+
+    data: str = field(
+        default="sample",
+        metadata={"help": "`sample`, a file, a folder or zip (also AI Hub's as downloaded), or a Hub data set id"},
+    )
+    data_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub data set"})
+    labels: list[str] = field(
+        default_factory=lambda: list(DEFAULT_LABELS),
+        metadata={"help": "label names in the order of the logits; or `six`, `sixty`, `all`"},
+    )
+    text_column: str | None = field(default=None, metadata={"help": "name of the text column, if not a usual one"})
+    label_column: str | None = field(default=None, metadata={"help": "name of the label column, if not a usual one"})
+    turns: str = field(default="first", metadata={"help": "human turns of a dialogue to use: first or all"})
+    max_length: int = field(default=128, metadata={"help": "longest sequence in tokens; longer texts are cut"})
+    validation_size: float = field(default=0.1, metadata={"help": "share of training carved out where it is missing"})
+    test_size: float = field(default=0.1, metadata={"help": "share carved out where no test split is given"})
+    split_seed: int = field(default=42, metadata={"help": "seed of the carving; the same for all runs of a study"})
+    data_cache_dir: str | None = field(default=None, metadata={"help": "folder of the token cache"})
+
+
+@dataclass
+class MetricTrainingArguments(TrainingArguments):
+    """`TrainingArguments` plus the auxiliary metric loss.
+
+    Defaults that differ from `TrainingArguments`: `output_dir` (named after the run), `num_train_epochs` 5,
+    `per_device_train_batch_size` 32, `per_device_eval_batch_size` 128, `learning_rate` 2e-4, `warmup_steps` 0.1 (a
+    share), `weight_decay` 0.01, `eval_strategy`, `save_strategy` and `logging_strategy` epoch, `save_total_limit` 1,
+    `load_best_model_at_end` with `metric_for_best_model` macro_f1, `bf16` where the processor computes it natively
+    (`--bf16 false` for fp32), `use_cpu` where there is no accelerator, `dataloader_pin_memory` only with one.
+    """
+
+    output_dir: str = field(
+        default="runs/train/{name}",
+        metadata={"help": "folder of the run; {name} stands for encoder, pooling, loss and seed"},
+    )
+    num_train_epochs: float = field(default=5.0, metadata={"help": "epochs"})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "rows of a batch on one device"})
+    per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
+    learning_rate: float = field(default=2e-4, metadata={"help": "peak learning rate"})
+    warmup_steps: float = field(default=0.1, metadata={"help": "steps, or a share of all below 1"})
+    weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay"})
+    eval_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch"})
+    save_strategy: str = field(default="epoch", metadata={"help": "no, steps, epoch or best"})
+    logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch"})
+    save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept beside the best"})
+    load_best_model_at_end: bool | None = field(default=True, metadata={"help": "end with the best checkpoint"})
+    metric_for_best_model: str | None = field(default="macro_f1", metadata={"help": "chosen on validation data"})
+    bf16: bool | None = field(default=None, metadata={"help": "bfloat16 autocast; default: where it is native"})
+
+    aux: str = field(default="none", metadata={"help": "auxiliary loss: none, contrastive, triplet or supcon"})
+    aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})
+    margin: float = field(default=1.0, metadata={"help": "margin of the contrastive or triplet loss"})
+    distance: str = field(
+        default="euclidean", metadata={"help": "euclidean, squared_euclidean or cosine, between embeddings"}
+    )
+    mining: str = field(
+        default="all",
+        metadata={"help": "pairs or triplets of a batch: all, hard, semi-hard (triplet), or sampled (one an anchor)"},
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "evaluations without a better score before training stops"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.hub_token is not None:
+            raise UserError(
+                "--hub_token would be stored in plain text; log in with `hf auth login` or set HF_TOKEN instead"
+            )
+        if not torch.accelerator.is_available():
+            self.use_cpu = True
+            self.dataloader_pin_memory = False
+        if self.bf16 is None:
+            self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
+        if self.aux_weight < 0:
+            raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
+        if self.eval_strategy == "no":
+            self.load_best_model_at_end = False
+        super().__post_init__()
+
+
+def bf16_is_native(cpu: bool) -> bool:
+    """Whether the processor multiplies bfloat16 matrices faster than fp32 ones: AVX512-BF16, AMX, or Ampere and newer."""
+    if cpu:
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def plain(arguments: TrainingArguments) -> dict[str, Any]:
+    """The arguments as JSON takes them, without secrets."""
+    kept = (str, int, float, bool, list, dict)
+    return {k: v for k, v in arguments.to_dict().items() if "token" not in k and isinstance(v, kept)}
+
+
+def given(arguments: TrainingArguments) -> dict[str, Any]:
+    """The arguments with which an equal object can be made, in another process too."""
+    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(arguments) if f.init}
+
+
+class _Parser(HfArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see --help")
+
+
+def parse_arguments(
+    classes: Sequence[type],
+    argv: Sequence[str],
+    *,
+    settings: dict[str, Any] | None = None,
+    description: str = "",
+    partial: bool = False,
+) -> tuple[Any, ...]:
+    """Fill the dataclasses from `--config FILE.yaml` (or `settings`, its content) and the command line, which wins.
+
+    With `partial`, what belongs to none of the classes comes back as the last two elements, the words of the command
+    line and the settings, for another call; else it is an error.
+
+    Raises:
+        UserError: unreadable YAML, unknown key or flag (with the nearest valid one), or a value of the wrong type.
+    """
+    parser = _Parser(tuple(classes), description=description, allow_abbrev=False, add_help=not partial)
+    parser.add_argument("--config", help="YAML file with defaults for these arguments")
+    names = {f.name for cls in classes for f in dataclasses.fields(cls) if f.init}
+    path = _config_path(argv)
+    if settings is None:
+        settings = read_config(path) if path else {}
+    foreign = {key: value for key, value in settings.items() if key not in names}
+    if foreign and not partial:
+        raise UserError(f"{path or '--config'}: {_unknown(next(iter(foreign)), names)}")
+    parser.set_defaults(**{key: value for key, value in settings.items() if key in names})
+    *filled, _, remaining = parser.parse_args_into_dataclasses(
+        args=_without_config(argv), return_remaining_strings=True, look_for_args_file=False
+    )
+    if partial:
+        if "--help" in argv or "-h" in argv:
+            parser.print_help()
+        return (*filled, remaining, foreign)
+    if remaining:
+        raise UserError(_unknown(remaining[0], names, flag=True))
+    return tuple(filled)
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """The settings of a YAML file, a flat mapping; raises `UserError` if it can't be read."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"--config {path}: cannot be read ({error.__class__.__name__}); give a UTF-8 YAML file"
+        ) from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f", line {place.line + 1}" if place else ""
+        raise UserError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', 'unreadable')})") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}; it must be a mapping of argument names to values")
+    return {str(key): value for key, value in content.items()}
+
+
+def _config_path(argv: Sequence[str]) -> str | None:
+    for index, word in enumerate(argv):
+        if word == "--config" and index + 1 < len(argv):
+            return argv[index + 1]
+        if word.startswith("--config="):
+            return word.removeprefix("--config=")
+    return None
+
+
+def _without_config(argv: Sequence[str]) -> list[str]:
+    words, skip = [], False
+    for word in argv:
+        if skip:
+            skip = False
+        elif word == "--config":
+            skip = True
+        elif not word.startswith("--config="):
+            words.append(word)
+    return words
+
+
+def _unknown(key: str, names: set[str], flag: bool = False) -> str:
+    bare = key.lstrip("-").split("=")[0]
+    near = difflib.get_close_matches(bare, sorted(names), n=1, cutoff=0.5)
+    hint = f"; did you mean {'--' if flag else ''}{near[0]}?" if near else "; see --help"
+    return f"unknown {'argument' if flag else 'key'} {key!r}{hint}"

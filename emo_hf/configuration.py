@@ -1,0 +1,85 @@
+"""Configuration of an `EmotionModel`. This file travels with every saved checkpoint: it imports nothing of emo_hf."""
+
+from transformers import AutoConfig, PreTrainedConfig
+
+from .pooling import POOLINGS
+
+
+class EmotionConfig(PreTrainedConfig):
+    """What an `EmotionModel` is made of: an encoder, a pooling, an embedding layer, and the labels in fixed order.
+
+    Args:
+        encoder: configuration of the encoder, as an object or as a dictionary with `model_type`; BERT by default.
+        pooling: how token states become one vector: `cls`, `mean`, `max` or `attention`.
+        embedding_size: dimension D of the embedding that the metric losses and the maps use.
+        embedding_dropout: dropout on the pooled vector, in [0, 1).
+        labels: label names in the order of the logits; kept as `id2label` and `label2id`.
+
+    Raises:
+        ValueError: for an unknown pooling, a size below 1, or a dropout outside [0, 1).
+    """
+
+    model_type = "emo_hf"
+    sub_configs = {"encoder": AutoConfig}
+
+    def __init__(
+        self,
+        encoder=None,
+        pooling="cls",
+        embedding_size=256,
+        embedding_dropout=0.1,
+        labels=None,
+        **kwargs,
+    ):
+        if encoder is None:
+            encoder = {"model_type": "bert"}
+        if isinstance(encoder, dict):
+            encoder = dict(encoder)
+            encoder = AutoConfig.for_model(encoder.pop("model_type"), **encoder)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is {pooling!r}; allowed: {', '.join(POOLINGS)}")
+        if int(embedding_size) < 1:
+            raise ValueError(f"embedding_size is {embedding_size!r}; it must be a whole number of at least 1")
+        if not 0 <= embedding_dropout < 1:
+            raise ValueError(f"embedding_dropout is {embedding_dropout!r}; it must lie in [0, 1)")
+        if labels is not None:
+            kwargs["id2label"] = dict(enumerate(labels))
+            kwargs["label2id"] = {label: index for index, label in enumerate(labels)}
+        self.encoder = encoder
+        self.pooling = pooling
+        self.embedding_size = int(embedding_size)
+        self.embedding_dropout = float(embedding_dropout)
+        self.keys_to_ignore_at_inference = ["embeddings", "hidden_states", "attentions"]
+        super().__init__(**kwargs)
+        self.auto_map = {
+            "AutoConfig": "configuration.EmotionConfig",
+            "AutoModel": "modeling.EmotionModel",
+            "AutoModelForSequenceClassification": "modeling.EmotionModel",
+        }
+
+    @property
+    def labels(self):
+        """Label names in the order of the logits."""
+        return [self.id2label[index] for index in range(len(self.id2label))]
+
+    @property
+    def hidden_size(self):
+        """Width of the encoder's states."""
+        return self.encoder.hidden_size
+
+    @property
+    def vocab_size(self):
+        """Number of token ids that the encoder knows."""
+        return self.encoder.vocab_size
+
+    @property
+    def max_tokens(self):
+        """The longest sequence, special tokens included, that the encoder's position table can take; None if it has none.
+
+        RoBERTa counts positions from `pad_token_id + 1`, so 514 positions take 512 tokens.
+        """
+        positions = getattr(self.encoder, "max_position_embeddings", None)
+        if positions is None or positions < 1:
+            return None
+        counts_from_padding = self.encoder.model_type in {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
+        return positions - self.encoder.pad_token_id - 1 if counts_from_padding else positions

@@ -1,0 +1,127 @@
+"""Train, validation, test: taken as given, carved out where missing, and kept free of each other's texts."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from emo_hf.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+SPLIT_NAMES = {name: split for split, names in _NAMES.items() for name in names}
+
+
+def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
+    """Turn the column `split` into the names of `SPLITS`; rows of a source without splits are all training.
+
+    Raises:
+        UserError: a value that names no split, with file and row; no training rows.
+    """
+    if "split" not in rows:
+        return rows.assign(split="train")
+    split = rows["split"].str.lower().map(SPLIT_NAMES)
+    wrong = rows[split.isna()]
+    if len(wrong):
+        first = wrong.iloc[0]
+        raise UserError(
+            f"{first['file']}, row {first['row']}: split {first['split']!r} is unknown ({len(wrong)} rows); "
+            "allowed are train, validation (valid, val, dev), test."
+        )
+    if not (split == "train").any():
+        raise UserError(f"{rows['file'].iloc[0]}: no training rows; splits found: {', '.join(sorted(set(split)))}.")
+    return rows.assign(split=split)
+
+
+def make_splits(
+    rows: pd.DataFrame, given: set[str], *, validation_size: float, test_size: float, seed: int
+) -> tuple[pd.DataFrame, dict[str, str], dict[str, int]]:
+    """Carve out what is missing, drop texts that stand in two splits; return rows, origins, and rows dropped.
+
+    Splits named in `given` are not carved, even where no row of theirs is left; they keep their rows, except those
+    whose text also stands in test, or (for training) in validation.
+
+    Raises:
+        UserError: sizes that leave nothing to train on.
+    """
+    origins = {split: "given" for split in SPLITS if split in given}
+    sizes = {
+        split: size for split, size in (("validation", validation_size), ("test", test_size)) if split not in given
+    }
+    for split, size in sizes.items():
+        if not 0 < size < 1:
+            raise UserError(f"{split}_size is {size}; allowed is a share of the training rows, between 0 and 1.")
+    if sum(sizes.values()) >= 1:
+        raise UserError(f"validation_size and test_size add up to {sum(sizes.values()):g}; their sum must be below 1.")
+    rows, dropped = _without_leaks(rows)
+    if sizes:
+        rows = _carve(rows, sizes, seed)
+        unit = "dialogues" if "dialogue" in rows else "groups of equal texts"
+        for split, size in sizes.items():
+            origins[split] = f"carved out of train: {size:.0%}, stratified by label, whole {unit}, seed {seed}"
+        rows, more = _without_leaks(rows)
+        dropped = {split: dropped[split] + more[split] for split in dropped}
+    if any(dropped.values()):
+        logger.warning(
+            "texts that stand in several splits: %s", ", ".join(f"{n} left {split}" for split, n in dropped.items())
+        )
+    return rows, origins, dropped
+
+
+def shared_dialogues(rows: pd.DataFrame) -> int:
+    """Count the dialogues that stand in more than one split; only given splits can share one."""
+    if "dialogue" not in rows:
+        return 0
+    shared = int((rows[rows["dialogue"] != ""].groupby("dialogue")["split"].nunique() > 1).sum())
+    if shared:
+        logger.warning("%d dialogues have turns in several of the given splits: test results may be flattered", shared)
+    return shared
+
+
+def text_keys(text: pd.Series) -> pd.Series:
+    """Make texts that a tokenizer reads alike equal: they differ in white space only."""
+    return text.str.replace(r"\s+", " ", regex=True)
+
+
+def _without_leaks(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    keys = text_keys(rows["text"])
+    held_out = {split: set(keys[rows["split"] == split]) for split in ("validation", "test")}
+    leaks = {
+        "validation": (rows["split"] == "validation") & keys.isin(held_out["test"]),
+        "train": (rows["split"] == "train") & keys.isin(held_out["test"] | held_out["validation"]),
+    }
+    kept = ~(leaks["validation"] | leaks["train"])
+    return rows[kept].reset_index(drop=True), {split: int(mask.sum()) for split, mask in leaks.items()}
+
+
+def _carve(rows: pd.DataFrame, sizes: dict[str, float], seed: int) -> pd.DataFrame:
+    """Move whole dialogues of each label out of training until each new split has its share of the label's rows."""
+    train = rows[rows["split"] == "train"]
+    unit = text_keys(train["text"])
+    if "dialogue" in train:  # rows without a dialogue are dialogues of one turn
+        unit = train["dialogue"].where(train["dialogue"] != "", "text:" + unit)
+    groups = pd.DataFrame({"unit": unit, "label": train["label"]}).groupby("unit", sort=False)["label"]
+    groups = groups.agg(label="first", size="size")
+    new = pd.Series("train", index=groups.index, dtype="str")
+    rng = np.random.default_rng(seed)
+    for label in sorted(groups["label"].unique()):
+        mine = groups.index[groups["label"] == label].to_numpy()
+        mine = mine[rng.permutation(len(mine))]
+        so_far = groups.loc[mine, "size"].cumsum().to_numpy()
+        start = 0
+        for split, size in sizes.items():
+            goal = (so_far[start - 1] if start else 0) + max(1, round(size * so_far[-1]))
+            stop = min(int(np.searchsorted(so_far, goal)) + 1, len(mine))
+            new[mine[start:stop]] = split
+            start = stop
+    split = rows["split"].copy()
+    split[train.index] = unit.map(new)
+    return rows.assign(split=split)

@@ -1,0 +1,178 @@
+"""Texts to tokens, once: a cache on disk that knows texts and tokenizers by what they hold, not by their paths."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+from filelock import FileLock
+from transformers import PreTrainedTokenizerBase
+
+from emo_hf.data.loading import EmotionData
+from emo_hf.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+# Raise it when the stored tokens change for the same input: old files are then never read again.
+CODE_VERSION = 1
+NORMALIZATION = "NFC"
+FEATURES = datasets.Features(
+    {
+        "input_ids": datasets.List(datasets.Value("int32")),
+        "attention_mask": datasets.List(datasets.Value("int8")),
+        "labels": datasets.Value("int64"),
+        "length": datasets.Value("int32"),
+    }
+)
+
+
+def tokenize_splits(
+    data: EmotionData,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int = 128,
+    cache_dir: str | Path | None = None,
+    num_proc: int | None = None,
+) -> datasets.DatasetDict:
+    """Tokenize every split, or take it from the cache; rows keep their order and are memory-mapped.
+
+    Each row has input_ids and attention_mask (T,), T <= max_length and unpadded, labels and length (= T). The
+    processes of a run, and runs side by side, wait for the one that writes.
+
+    Args:
+        data: what `load_emotion_data` returned.
+        tokenizer: any tokenizer of transformers.
+        max_length: longer texts are cut; the tokenizer's own limit counts too.
+        cache_dir: instead of $EMO_HF_CACHE, or `emo_hf` inside the cache of datasets.
+        num_proc: processes that tokenize; None is this one, which is quick enough for 100,000 short texts.
+
+    Raises:
+        UserError: a max_length that leaves no room for text, or a cache folder that can't be written.
+    """
+    special = tokenizer.num_special_tokens_to_add(pair=False)
+    if max_length <= special:
+        raise UserError(f"max_length is {max_length}; {special} special tokens and a text need {special + 1} or more.")
+    max_length = min(max_length, tokenizer.model_max_length)
+    folder = (
+        Path(cache_dir or os.environ.get("EMO_HF_CACHE") or datasets.config.HF_DATASETS_CACHE / "emo_hf") / "tokens"
+    )
+    identity = {
+        "version": CODE_VERSION,
+        "normalization": NORMALIZATION,
+        "max_length": max_length,
+        "tokenizer": _tokenizer_content(tokenizer),
+    }
+    tokens = {}
+    for name, split in data.splits.items():
+        content = {**identity, "texts": split["text"][:], "labels": split["label"][:]}
+        key = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+        tokens[name] = _cached(folder / f"{key}.arrow", split, tokenizer, max_length, num_proc)
+    return datasets.DatasetDict(tokens)
+
+
+def tokenize_batch(
+    batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, list[Any]]:
+    """Tokenize a batch of rows with text and label; top-level, so that `datasets.map` can send it to processes."""
+    encoded = tokenizer(
+        [unicodedata.normalize(NORMALIZATION, text) for text in batch["text"]],
+        truncation=True,
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=True,
+        return_token_type_ids=False,  # zeros for single texts, and an error where type_vocab_size is 1
+    )
+    return {
+        "input_ids": encoded["input_ids"],
+        "attention_mask": encoded["attention_mask"],
+        "labels": batch["label"],
+        "length": [len(ids) for ids in encoded["input_ids"]],
+    }
+
+
+def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Everything that decides about the tokens; equal for the same tokenizer in another folder."""
+    content: dict[str, Any] = {
+        "class": type(tokenizer).__name__,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "special_ids": tokenizer.all_special_ids,
+        "truncation_side": tokenizer.truncation_side,
+    }
+    if tokenizer.is_fast:
+        backend = json.loads(tokenizer.backend_tokenizer.to_str())
+        # Left over from the last call, not part of the tokenizer.
+        content["backend"] = {name: value for name, value in backend.items() if name not in ("truncation", "padding")}
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            tokenizer.save_pretrained(folder)
+            files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+            content["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return content
+
+
+def _cached(
+    path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, num_proc: int | None
+) -> datasets.Dataset:
+    if path.exists() and (found := _read(path, split)) is not None:  # no lock: the cache may be read-only
+        return found
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # the lock of a killed process opens by itself
+            if path.exists():  # written while we waited, or broken
+                if (found := _read(path, split)) is not None:
+                    return found
+                logger.warning("the token cache %s is broken and is made again", path)
+                path.unlink()
+            _write(path, split, tokenizer, max_length, num_proc)
+    except OSError as error:
+        raise UserError(
+            f"the token cache {path.parent} can't be written ({error}); name a folder with EMO_HF_CACHE or cache_dir."
+        ) from error
+    return datasets.Dataset.from_file(str(path), split=split.split)
+
+
+def _read(path: Path, split: datasets.Dataset) -> datasets.Dataset | None:
+    """Return the stored tokens, or None where the file is not what was once written."""
+    try:
+        found = datasets.Dataset.from_file(str(path), split=split.split)
+        if found.features == FEATURES and found["labels"][:] == split["label"][:]:
+            return found
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        pass
+    return None
+
+
+def _write(
+    path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, num_proc: int | None
+) -> None:
+    """Tokenize beside the final place, then move: a file that is there is whole."""
+    scratch = Path(tempfile.mkdtemp(prefix="writing-", dir=path.parent))
+    try:
+        tokens = split.map(
+            tokenize_batch,
+            batched=True,
+            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length},
+            remove_columns=split.column_names,
+            features=FEATURES,
+            cache_file_name=str(scratch / "part.arrow"),
+            new_fingerprint=path.stem[:32],  # else datasets hashes the data, and never the same way twice
+            load_from_cache_file=False,
+            num_proc=num_proc,
+            desc=f"Tokenizing {split.split}",
+        )
+        whole = scratch / "whole.arrow"
+        with pa.OSFile(str(whole), "wb") as file, pa.ipc.new_stream(file, tokens.data.schema) as stream:
+            for batch in tokens.data.to_batches():  # of several parts where several processes wrote
+                stream.write_batch(batch)
+        whole.replace(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

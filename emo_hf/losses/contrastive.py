@@ -1,0 +1,91 @@
+"""The contrastive loss over pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from emo_hf.distances import check_distance
+from emo_hf.losses.pairs import KnownGradient, LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
+
+
+class ContrastiveLoss(nn.Module):
+    """Positive pairs are drawn together, negative pairs pushed apart up to a margin (Hadsell et al. 2006).
+
+    Formula: the mean over pairs of y d² + (1 - y) max(0, margin - d)², with y = 1 for equal labels, 0 for others.
+    The paper halves both terms; this is the form without the factor 1/2. `d` is the chosen `distance` itself, so
+    `squared_euclidean` and `cosine` distances are squared once more.
+
+    Mining: `all` takes every pair of the batch; `hard` only positives farther apart than the closest negative pair
+    of the batch and negatives closer than its farthest positive pair (none where either kind is missing); `sampled`
+    one uniformly random other row for each anchor, whatever its label. `balanced` gives the mean over the positives
+    and the mean over the negatives half the weight each, so that few positives count as much as many negatives; a
+    kind that is missing counts as zero.
+
+    Inputs of `forward`: as in `TripletLoss`; half-precision embeddings are computed in float32.
+    Raises `UserError` for unknown choices and a negative margin.
+    """
+
+    minings = ("all", "hard", "sampled")
+
+    def __init__(
+        self, margin: float = 1.0, distance: str = "euclidean", mining: str = "all", balanced: bool = False
+    ) -> None:
+        super().__init__()
+        check_margin(margin)
+        check_distance(distance)
+        check_choice("mining of the contrastive loss", mining, self.minings)
+        self.margin, self.distance, self.mining, self.balanced = margin, distance, mining, balanced
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        reference: Tensor | None = None,
+        reference_labels: Tensor | None = None,
+        rows: Tensor | None = None,
+        reference_rows: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> LossOutput:
+        """The loss of `embeddings` (B, D) with `labels` (B,); see `TripletLoss.forward` for the other arguments."""
+        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows)
+        if pairs.empty:
+            return pairs.nothing()
+        if self.mining == "sampled":
+            index, found = draw(pairs.positive | pairs.negative, generator)
+            index, found = index[:, None], found[:, None]
+            positive = pairs.positive.gather(1, index)
+            return self._loss(pairs.distances_to(index, self.distance), positive, found & ~positive)
+        distances = pairs.distances(self.distance)
+        if self.mining == "hard":
+            return self._loss(distances, *_hard(distances.detach(), pairs.positive, pairs.negative))
+        return self._loss(distances, pairs.positive, pairs.negative)
+
+    def _loss(self, distances: Tensor, positive: Tensor, negative: Tensor) -> LossOutput:
+        """The loss over the chosen pairs, from the distances and two masks of one shape."""
+        with torch.no_grad():
+            of_positives, of_negatives = positive.to(distances.dtype), negative.to(distances.dtype)
+            positives, negatives = of_positives.sum(), of_negatives.sum()
+            pairs = (positives + negatives).clamp(min=1)
+            # The loss is a sum of squares of residuals, which are therefore half its gradient.
+            residuals = (distances - self.margin).clamp_(max=0).mul_(of_negatives).addcmul_(distances, of_positives)
+            active = residuals.count_nonzero() / pairs
+            if self.balanced:
+                weights = of_positives * (0.5 / positives.clamp(min=1)) + of_negatives * (0.5 / negatives.clamp(min=1))
+                gradient = weights.mul_(residuals)
+            else:
+                gradient = residuals / pairs
+            value = torch.dot(gradient.flatten(), residuals.flatten())
+        return LossOutput(
+            KnownGradient.apply(distances, value, gradient.mul_(2)),
+            active,
+            weighted_mean(distances, of_positives, positives),
+            weighted_mean(distances, of_negatives, negatives),
+        )
+
+
+def _hard(distances: Tensor, positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+    """The positives beyond the closest negative and the negatives within the farthest positive, as masks (B, R)."""
+    farthest_positive = torch.where(positive, distances, -torch.inf).max()
+    closest_negative = torch.where(negative, distances, torch.inf).min()
+    return positive & (distances > closest_negative), negative & (distances < farthest_positive)

@@ -1,0 +1,66 @@
+"""The supervised contrastive loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from emo_hf.errors import UserError
+from emo_hf.losses.pairs import KnownGradient, LossOutput, Pairs, weighted_mean
+
+
+class SupConLoss(nn.Module):
+    """Positives are told from all other candidates by a softmax over cosine similarities (Khosla et al. 2020).
+
+    Formula: with s(a, c) = cos(a, c) / temperature, the mean over anchors of log Σ_c exp s(a, c) - mean_p s(a, p),
+    where c runs over all candidates but the anchor itself and p over its positives (the paper's L_out, with the sum
+    inside its logarithm over positives and negatives alike). Beside cross-entropy: Gunel et al. 2020. The embeddings
+    are normalised here. Anchors without a positive or without a negative are left out. `active` is the share of
+    anchors that count; the distances are cosine distances.
+
+    Inputs of `forward`: as in `TripletLoss`; half-precision embeddings are computed in float32.
+    Raises `UserError` for a temperature that is not positive.
+    """
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        if not 0 < temperature < float("inf"):
+            raise UserError(f"temperature must be above 0 and finite, got {temperature}")
+        self.temperature = temperature
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        reference: Tensor | None = None,
+        reference_labels: Tensor | None = None,
+        rows: Tensor | None = None,
+        reference_rows: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> LossOutput:
+        """The loss of `embeddings` (B, D) with `labels` (B,); see `TripletLoss.forward` for the other arguments."""
+        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows)
+        if pairs.empty:
+            return pairs.nothing()
+        distances = pairs.distances("cosine")
+        with torch.no_grad():
+            of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
+            positives, negatives = of_positives.sum(1, keepdim=True), of_negatives.sum(1, keepdim=True)
+            counted = torch.minimum(positives, negatives).clamp_(max=1)  # 1 for an anchor with both, else 0
+            anchors = counted.sum()
+            weights = counted / anchors.clamp(min=1)
+            # s = (1 - distance) / temperature; the 1 cancels between the two terms.
+            scores = torch.where(pairs.positive | pairs.negative, distances / -self.temperature, -torch.inf)
+            spread = scores.logsumexp(1, keepdim=True)
+            target = of_positives / positives.clamp(min=1)
+            pulled = (target * distances).sum(1, keepdim=True) / -self.temperature
+            # The gradient in the scores is softmax - target; a row without candidates has no softmax at all.
+            gradient = scores.sub_(spread).exp_().sub_(target).mul_(weights / -self.temperature)
+            gradient.masked_fill_(counted == 0, 0)
+            value = torch.dot((spread - pulled).masked_fill_(counted == 0, 0).flatten(), weights.flatten())
+        return LossOutput(
+            KnownGradient.apply(distances, value, gradient),
+            anchors / len(counted),
+            weighted_mean(distances, of_positives, positives.sum()),
+            weighted_mean(distances, of_negatives, negatives.sum()),
+        )

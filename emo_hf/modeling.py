@@ -1,0 +1,145 @@
+"""Encoder, pooling, embedding, classifier in one `PreTrainedModel`. This file travels with every saved checkpoint."""
+
+import inspect
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import (
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
+from transformers.utils import ModelOutput
+
+from .configuration import EmotionConfig
+from .pooling import Pooler
+
+
+@dataclass
+class EmotionOutput(ModelOutput):
+    """loss (scalar, cross-entropy; only with labels), logits (B, C), embeddings (B, D), and what was asked for beside."""
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    embeddings: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+def _without_pooler(encoder_config):
+    """The arguments that keep an encoder from adding its own pooler, which has no pre-trained weights in RoBERTa."""
+    encoder_class = MODEL_MAPPING[type(encoder_config)]
+    takes = "add_pooling_layer" in inspect.signature(encoder_class.__init__).parameters
+    return {"add_pooling_layer": False} if takes else {}
+
+
+class EmotionModel(PreTrainedModel):
+    """Sentence classifier with an embedding: encoder -> pooling -> dropout -> linear (B, D) -> linear (B, C).
+
+    `EmotionModel(config)` has random weights; `EmotionModel.from_encoder` starts from a pre-trained encoder;
+    `EmotionModel.from_pretrained` loads what `save_pretrained` wrote.
+    """
+
+    config_class = EmotionConfig
+    base_model_prefix = "emotion"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # Trainer would else leave out its division by the accumulation steps
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
+        self.pooler = Pooler(config.pooling, config.hidden_size)
+        self.dropout = nn.Dropout(config.embedding_dropout)
+        self.embedding = nn.Linear(config.hidden_size, config.embedding_size)
+        self.classifier = nn.Linear(config.embedding_size, config.num_labels)
+        self._takes = frozenset(inspect.signature(self.encoder.forward).parameters)
+        self._has_token_types = getattr(config.encoder, "type_vocab_size", 0) > 1 and "token_type_ids" in self._takes
+        self.post_init()
+
+    @classmethod
+    def from_encoder(cls, encoder, *, labels, pooling="cls", embedding_size=256, embedding_dropout=0.1, **kwargs):
+        """A model on a pre-trained encoder; everything above the encoder is new.
+
+        Args:
+            encoder: folder or Hub id that `AutoModel` loads.
+            labels: label names in the order of the logits.
+            pooling, embedding_size, embedding_dropout: as in `EmotionConfig`.
+            kwargs: for `AutoModel.from_pretrained`, as `revision`.
+
+        Raises:
+            ValueError: as `EmotionConfig`; OSError: if the encoder can't be found.
+        """
+        kwargs = {"dtype": torch.float32, **kwargs}
+        hub = {key: kwargs[key] for key in ("revision", "cache_dir", "token", "local_files_only") if key in kwargs}
+        encoder_config = AutoConfig.from_pretrained(encoder, **hub)
+        config = EmotionConfig(
+            encoder=encoder_config,
+            labels=list(labels),
+            pooling=pooling,
+            embedding_size=embedding_size,
+            embedding_dropout=embedding_dropout,
+            pad_token_id=encoder_config.pad_token_id,
+        )
+        model = cls(config)
+        model.encoder = AutoModel.from_pretrained(
+            encoder, config=encoder_config, **_without_pooler(encoder_config), **kwargs
+        )
+        return model
+
+    def get_input_embeddings(self):
+        return self.encoder.get_input_embeddings()
+
+    def set_input_embeddings(self, value):
+        self.encoder.set_input_embeddings(value)
+
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        labels=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+    ):
+        """input_ids and attention_mask (B, L), labels (B,) -> `EmotionOutput`.
+
+        `token_type_ids` is accepted from any tokenizer and dropped where the encoder knows one segment only.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "inputs_embeds": inputs_embeds}
+        if self._has_token_types:
+            inputs["token_type_ids"] = token_type_ids
+        asked = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
+        inputs |= {name: value for name, value in asked.items() if value is not None}
+        encoded = self.encoder(**inputs)
+        pooled = self.pooler(encoded.last_hidden_state, attention_mask)
+        embeddings = self.embedding(self.dropout(pooled))
+        logits = self.classifier(embeddings)
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(logits.float(), labels)
+        output = EmotionOutput(
+            loss=loss,
+            logits=logits,
+            embeddings=embeddings,
+            hidden_states=encoded.get("hidden_states"),
+            attentions=encoded.get("attentions"),
+        )
+        return_dict = self.config.return_dict if return_dict is None else return_dict
+        return output if return_dict else output.to_tuple()
+
+
+AutoConfig.register(EmotionConfig.model_type, EmotionConfig, exist_ok=True)
+AutoModel.register(EmotionConfig, EmotionModel, exist_ok=True)
+AutoModelForSequenceClassification.register(EmotionConfig, EmotionModel, exist_ok=True)
+EmotionConfig.register_for_auto_class("AutoConfig")
+EmotionModel.register_for_auto_class("AutoModel")

@@ -1,0 +1,46 @@
+"""From token states to one vector a sentence. This file travels with every saved checkpoint."""
+
+import torch
+from torch import nn
+
+POOLINGS = ("cls", "mean", "max", "attention")
+
+
+class Pooler(nn.Module):
+    """Pool the states of the real tokens; padding never changes the result.
+
+    `cls` takes the first token (Devlin et al. 2019), `mean` and `max` go over the real tokens (Reimers & Gurevych 2019),
+    `attention` weighs the real tokens by a learned score (Lin et al. 2017, one head).
+
+    Args:
+        kind: one of `POOLINGS`.
+        hidden_size: width H of the states.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+
+    def __init__(self, kind, hidden_size):
+        super().__init__()
+        if kind not in POOLINGS:
+            raise ValueError(f"pooling is {kind!r}; allowed: {', '.join(POOLINGS)}")
+        self.kind = kind
+        self.score = nn.Linear(hidden_size, 1) if kind == "attention" else None
+
+    def forward(self, states, attention_mask=None):
+        """states (B, L, H), attention_mask (B, L) with 1 at real tokens, or None if all are real -> (B, H)."""
+        if self.kind == "cls":
+            return states[:, 0]
+        if attention_mask is None:
+            attention_mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+        real = attention_mask.bool().unsqueeze(-1)
+        if self.kind == "mean":
+            # The sum runs in fp32: in half precision the 100th summand of a long sentence loses its last bits.
+            weights = real.to(torch.promote_types(states.dtype, torch.float32))
+            return ((states * weights).sum(1) / weights.sum(1).clamp(min=1)).to(states.dtype)
+        lowest = torch.finfo(states.dtype).min
+        if self.kind == "max":
+            return states.masked_fill(~real, lowest).amax(1)
+        scores = self.score(states)
+        weights = scores.masked_fill(~real, torch.finfo(scores.dtype).min).softmax(dim=1)
+        return (states * weights.to(states.dtype)).sum(1)

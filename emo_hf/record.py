@@ -1,0 +1,122 @@
+"""The record of a run: one JSON file and its predictions, which every table and picture is built from."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import platform
+import subprocess
+import zipfile
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emo_hf.errors import UserError
+from emo_hf.files import write_whole
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+RECORD_FILE = "record.json"
+PREDICTIONS_FILE = "predictions.npz"
+_PACKAGES = ("emo-hf", "torch", "transformers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy")
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and hardware of this process, for a record."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package.replace("-", "_")] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package.replace("-", "_")] = None
+    hardware = {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+    return {"versions": versions, "commit": _commit(), "hardware": hardware}
+
+
+def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, np.ndarray] | None = None) -> Path:
+    """Write the predictions, if any, and then the record: a completed record always has its predictions.
+
+    `predictions`: logits (N, C), labels (N,), embeddings (N, D) by name; see `load_predictions`.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if predictions is not None:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **predictions)
+        write_whole(run_dir / PREDICTIONS_FILE, buffer.getvalue())
+        record = record | {"files": {"predictions": PREDICTIONS_FILE}}
+    text = json.dumps(record, ensure_ascii=False, indent=2, sort_keys=False, allow_nan=False)
+    return write_whole(run_dir / RECORD_FILE, (text + "\n").encode())
+
+
+def read_record(run_dir: Path) -> dict[str, Any] | None:
+    """The record of one run folder, or None if there is none that can be read."""
+    try:
+        record = json.loads((run_dir / RECORD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this package is part of; None for an installed copy."""
+    folder = Path(__file__).parent
+    try:
+        subprocess.run(
+            ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name],
+            check=True,
+            capture_output=True,
+            timeout=10,
+        )
+        found = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], check=True, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def read_records(study_dir: Path) -> list[dict[str, Any]]:
+    """The completed records of a study, sorted by run_id, each with its folder under the key "directory".
+
+    A file that can not be read as a record is skipped with one warning that names it.
+    """
+    records = []
+    for path in sorted(Path(study_dir).glob("*/record.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            completed = record["status"] == "completed"
+            record["run_id"]  # a record without its name is corrupt too
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning("%s is not a readable record and is left out: %s", path, error)
+            continue
+        if completed:
+            records.append(record | {"directory": path.parent})
+    return sorted(records, key=lambda record: record["run_id"])
+
+
+def load_predictions(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a run on the test set: logits (N, C), labels (N,) and, for models, embeddings (N, D).
+
+    Raises UserError when the file is missing or damaged.
+    """
+    path = Path(record["directory"]) / record["files"]["predictions"]
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} can not be read ({error}); delete its folder and run the study again") from error

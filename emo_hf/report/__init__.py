@@ -1,0 +1,45 @@
+"""Tables and pictures of a study, from its run records alone: nothing here needs torch or transformers."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from emo_hf.errors import UserError
+from emo_hf.record import read_records
+from emo_hf.report.confusion import draw_confusion
+from emo_hf.report.embeddings import draw_embeddings
+from emo_hf.report.grouping import by_encoder, group_runs
+from emo_hf.report.history import draw_history
+from emo_hf.report.table import write_table
+from emo_hf.report.wording import LANGUAGES
+
+__all__ = ["write_report"]
+
+logger = logging.getLogger(__name__)
+
+
+def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False) -> list[Path]:
+    """Write the table and the pictures of a study into its folder and return their paths.
+
+    Files: table.md, table.csv, and for each encoder history_, embeddings_ and confusion_<encoder>.png, with
+    `umap=True` also umap_<encoder>.png. The same records give the same table, byte for byte.
+
+    Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
+    """
+    study_dir = Path(study_dir)
+    if lang not in LANGUAGES:
+        raise UserError(f"lang is {lang!r}; allowed are {', '.join(LANGUAGES)}")
+    records = read_records(study_dir)
+    if not records:
+        raise UserError(f"{study_dir} holds no completed run (<run>/record.json); run the study first")
+    models, yardsticks = group_runs(records)
+    paths, _ = write_table(models, yardsticks, study_dir, lang=lang)
+    for stem, encoder_models in by_encoder(models).items():
+        paths.append(draw_history(encoder_models, study_dir / f"history_{stem}.png", lang=lang))
+        paths.append(draw_embeddings(encoder_models, study_dir / f"embeddings_{stem}.png", lang=lang, method="t-SNE"))
+        if umap:
+            paths.append(draw_embeddings(encoder_models, study_dir / f"umap_{stem}.png", lang=lang, method="UMAP"))
+        paths.append(draw_confusion(encoder_models, study_dir / f"confusion_{stem}.png", lang=lang))
+    logger.info("wrote %d files of the report to %s", len(paths), study_dir)
+    return paths

@@ -1,0 +1,127 @@
+"""Runs that differ only by seed are one model; models carry the numbers of the original study."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from emo_hf.errors import UserError
+from emo_hf.report.files import file_stem
+
+logger = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+
+POOLINGS = ("cls", "mean", "max", "attention")
+LOSSES = ("none", "contrastive", "triplet")
+
+
+@dataclass(frozen=True)
+class ModelRuns:
+    """One row of the table: all runs of one model or yardstick, sorted by seed."""
+
+    runs: list[Record]
+    number: int | None
+    encoder: str
+    pooling: str | None = None
+    aux: str | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names in the order of the logits."""
+        return self.runs[0]["data"]["labels"]
+
+    def title(self, word: str = "Model") -> str:
+        """What stands above a panel: "Model 6 · mean + triplet"."""
+        return f"{word} {self.number} · {self.pooling} + {self.aux}"
+
+    def median_run(self) -> Record:
+        """The run whose macro-F1 is the median; of an even number the lower one, so that no panel is flattered."""
+        ranked = sorted(self.runs, key=lambda run: (run["test"]["macro_f1"], run["seed"]))
+        return ranked[(len(ranked) - 1) // 2]
+
+
+def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]:
+    """Sort completed records into models (by encoder, then number) and yardsticks (by name).
+
+    Raises UserError when labels differ between runs or one model has two runs of one seed; test sets that differ
+    otherwise are warned about.
+    """
+    _check_comparable(records)
+    numbers = _numbers(records)
+    names = _encoder_names(records)
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        model = record["model"]
+        key = (names[model["encoder"]], model["pooling"], model["aux"]) if _is_model(record) else (model["name"],)
+        groups[_is_model(record), *key].append(record)
+    models, yardsticks = [], []
+    for (is_model, *key), runs in groups.items():
+        runs = _one_run_a_seed(runs)
+        if is_model:
+            models.append(ModelRuns(runs, numbers[tuple(key[1:])], *key))
+        else:
+            yardsticks.append(ModelRuns(runs, None, *key))
+    models.sort(key=lambda model: (model.encoder, model.number))
+    yardsticks.sort(key=lambda yardstick: yardstick.encoder)
+    return models, yardsticks
+
+
+def by_encoder(models: list[ModelRuns]) -> dict[str, list[ModelRuns]]:
+    """The models of each encoder, under the encoder's name as a file name part."""
+    stems: dict[str, str] = {}
+    sheets: dict[str, list[ModelRuns]] = {}
+    for model in models:
+        if model.encoder not in stems:
+            stem = file_stem(model.encoder)
+            # Two names may become one file name ("a/b" and "a--b"); no sheet may overwrite another.
+            while stem.casefold() in {taken.casefold() for taken in sheets}:
+                stem += "-2"
+            stems[model.encoder] = stem
+        sheets.setdefault(stems[model.encoder], []).append(model)
+    return sheets
+
+
+def _is_model(record: Record) -> bool:
+    return record["kind"] == "model"
+
+
+def _numbers(records: list[Record]) -> dict[tuple[str, str], int]:
+    """Numbers by (pooling, aux): 1–6 as in the original, 7–12 for max and attention, then what else the study has."""
+    known = [(pooling, aux) for pooling in POOLINGS for aux in LOSSES]
+    present = {(record["model"]["pooling"], record["model"]["aux"]) for record in records if _is_model(record)}
+    return {pair: number for number, pair in enumerate(known + sorted(present - set(known)), start=1)}
+
+
+def _encoder_names(records: list[Record]) -> dict[str, str]:
+    """Short names of the encoders; the full one where two encoders share a short name."""
+    short = {record["model"]["encoder"]: record["model"]["name"] for record in records if _is_model(record)}
+    names = list(short.values())
+    return {encoder: name if names.count(name) == 1 else encoder.strip("/") for encoder, name in short.items()}
+
+
+def _check_comparable(records: list[Record]) -> None:
+    first = records[0]
+    for record in records[1:]:
+        if record["data"]["labels"] != first["data"]["labels"]:
+            raise UserError(
+                f"the runs {first['run_id']} and {record['run_id']} have different labels "
+                f"({', '.join(first['data']['labels'])} and {', '.join(record['data']['labels'])}); "
+                "one table needs one label set: give each its own study folder"
+            )
+    if len({record["data"]["fingerprint"] for record in records}) > 1:
+        logger.warning("the runs of this study were made from different data; their rows may not be comparable")
+
+
+def _one_run_a_seed(runs: list[Record]) -> list[Record]:
+    runs = sorted(runs, key=lambda run: run["seed"])
+    for one, other in pairwise(runs):
+        if one["seed"] == other["seed"]:
+            raise UserError(
+                f"the runs {one['run_id']} and {other['run_id']} are the same model and seed {one['seed']}; "
+                "move one of them out of the study folder"
+            )
+    return runs

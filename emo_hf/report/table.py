@@ -1,0 +1,158 @@
+"""The table of a study: one row a model, mean ± sd over seeds, as markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emo_hf.report.files import write_whole
+from emo_hf.report.grouping import ModelRuns, Record
+from emo_hf.report.wording import WORDS
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean and standard deviation (n − 1) of one score over the seeds; sd is None for a single seed."""
+
+    mean: float | None
+    sd: float | None
+
+    @classmethod
+    def over(cls, values: list[float | None]) -> Score:
+        """Summarise one value a seed; the score is missing as soon as one of them is."""
+        if any(value is None or not math.isfinite(value) for value in values):
+            return cls(None, None)
+        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+
+
+def scores(model: ModelRuns) -> dict[str, Score]:
+    """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss."""
+
+    def over(read: Callable[[dict[str, Any]], float | None]) -> Score:
+        return Score.over([read(run["test"]) for run in model.runs])
+
+    return {
+        "accuracy": over(lambda test: test["accuracy"]),
+        "macro_f1": over(lambda test: test["macro_f1"]),
+        **{f"f1_{label}": over(lambda test, label=label: test["per_class"][label]["f1"]) for label in model.labels},
+        "test_loss": over(lambda test: test["loss"]),
+    }
+
+
+def _minutes(runs: list[Record]) -> float:
+    """Mean wall time of a run in minutes."""
+    return statistics.fmean(run["wall_seconds"] for run in runs) / 60
+
+
+def write_table(
+    models: list[ModelRuns], yardsticks: list[ModelRuns], study_dir: Path, *, lang: str = "en"
+) -> tuple[list[Path], str]:
+    """Write table.md and table.csv into `study_dir`; return their paths and the markdown."""
+    markdown = markdown_table(models, yardsticks, lang=lang)
+    paths = [
+        write_whole(study_dir / "table.md", markdown.encode("utf-8")),
+        # The byte order mark makes Excel read Hangul.
+        write_whole(study_dir / "table.csv", csv_table(models, yardsticks).encode("utf-8-sig")),
+    ]
+    return paths, markdown
+
+
+def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
+    """The table as markdown: percent with one digit, loss with three, best mean of the models in bold."""
+    words = WORDS[lang]
+    labels = (models or yardsticks)[0].labels
+    header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
+    header += [f"{words['f1']} {_markdown(label)}" for label in labels]
+    header += [words[key] for key in ("test_loss", "seeds", "minutes")]
+    # The four columns that name the model read from the left, numbers from the right.
+    lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4)]
+    best = _best(models)
+    for model in models + yardsticks:
+        is_model = model.number is not None
+        cells = [
+            _markdown(str(value)) if value is not None else MISSING
+            for value in (model.number, model.encoder, model.pooling, model.aux)
+        ]
+        for column, score in scores(model).items():
+            text = _score(column, score)
+            cells.append(f"**{text}**" if is_model and _mean(column, score) == best.get(column) else text)
+        cells += [str(len(model.runs)), _short_minutes(model.runs)]
+        lines.append(cells)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{words['note'].format(rows=_rows(models + yardsticks, words['rows']))}\n"
+
+
+def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
+    """The table as CSV with plain numbers: scores as fractions in columns <score>_mean and <score>_sd."""
+    columns = list(scores((models or yardsticks)[0]))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["model", "encoder", "pooling", "loss"]
+        + [f"{column}_{part}" for column in columns for part in ("mean", "sd")]
+        + ["seeds", "minutes_per_run"]
+    )
+    for model in models + yardsticks:
+        row = [str(model.number or ""), *(_cell(name) for name in (model.encoder, model.pooling, model.aux))]
+        for score in scores(model).values():
+            row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
+        writer.writerow([*row, str(len(model.runs)), f"{_minutes(model.runs):.3f}"])
+    return buffer.getvalue()
+
+
+def _short_minutes(runs: list[Record]) -> str:
+    return "< 0.1" if _minutes(runs) < 0.05 else f"{_minutes(runs):.1f}"
+
+
+def _mean(column: str, score: Score) -> str | None:
+    if score.mean is None:
+        return None
+    return f"{score.mean:.3f}" if column == "test_loss" else f"{100 * score.mean:.1f}"
+
+
+def _score(column: str, score: Score) -> str:
+    mean = _mean(column, score)
+    if mean is None or score.sd is None:
+        return mean or MISSING
+    return f"{mean} ± {score.sd:.3f}" if column == "test_loss" else f"{mean} ± {100 * score.sd:.1f}"
+
+
+def _best(models: list[ModelRuns]) -> dict[str, str]:
+    """The best mean of each column as it is printed, so that two rows that read the same are both bold."""
+    best: dict[str, Score] = {}
+    for model in models:
+        for column, score in scores(model).items():
+            if score.mean is None:
+                continue
+            sign = -1 if column == "test_loss" else 1
+            if column not in best or sign * score.mean > sign * best[column].mean:
+                best[column] = score
+    return {column: _mean(column, score) for column, score in best.items()}
+
+
+def _rows(models: list[ModelRuns], words: str) -> str:
+    """How many test rows the scores rest on; nothing when the runs disagree."""
+    sizes = {sum(map(sum, run["test"]["confusion_matrix"])) for model in models for run in model.runs}
+    return words.format(n=f"{sizes.pop():,}") if len(sizes) == 1 else ""
+
+
+def _markdown(name: str) -> str:
+    """A name that can not break the table or turn into markup."""
+    name = " ".join(name.split()).replace("&", "&amp;").replace("<", "&lt;")
+    for sign in "\\|*`[]~":
+        name = name.replace(sign, f"\\{sign}")
+    return name
+
+
+def _cell(name: str | None) -> str:
+    """A name that a spreadsheet takes as text, never as a formula."""
+    name = name or ""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

@@ -1,0 +1,169 @@
+"""A grid of runs: what is due, running it, what is done."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.errors import UserError
+from emo_hf.files import write_whole
+from emo_hf.record import read_record
+from emo_hf.training import run, run_name
+
+logger = logging.getLogger(__name__)
+
+STUDY_FILE = "study.json"
+PROGRESS_FILE = "progress.json"
+
+
+@dataclass
+class GridArguments:
+    """The grid of a study: every encoder with every pooling, every loss and every seed."""
+
+    encoders: list[str] = field(
+        default_factory=lambda: ["tiny-bert", "tiny-roberta"], metadata={"help": "as --encoder of train.py, several"}
+    )
+    poolings: list[str] = field(
+        default_factory=lambda: ["cls", "mean"], metadata={"help": "cls, mean, max, attention"}
+    )
+    aux: list[str] = field(
+        default_factory=lambda: ["none", "contrastive", "triplet"], metadata={"help": "auxiliary losses"}
+    )
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3], metadata={"help": "one run of each model a seed"})
+    study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
+    jobs: int | None = field(
+        default=None, metadata={"help": "runs side by side; default one a GPU, or one a CPU core without one"}
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell of the grid with one seed."""
+
+    encoder: str
+    pooling: str
+    aux: str
+    seed: int
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run's folder in the study."""
+        return run_name(self.encoder, self.pooling, self.aux, self.seed)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid over settings that all its runs share: `training` holds the arguments of `MetricTrainingArguments`."""
+
+    grid: GridArguments
+    model: ModelArguments
+    data: DataArguments
+    training: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the runs and the report stand."""
+        return Path(self.grid.study_dir)
+
+    def tasks(self) -> list[Task]:
+        """Every run of the grid, seed by seed, so that a stopped study is balanced."""
+        grid = self.grid
+        found = [
+            Task(encoder, pooling, aux, seed)
+            for seed, encoder, pooling, aux in itertools.product(grid.seeds, grid.encoders, grid.poolings, grid.aux)
+        ]
+        names = [task.run_id for task in found]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"the grid holds {twice[0]} twice; name each encoder, pooling, loss and seed once")
+        return found
+
+    def due(self) -> list[Task]:
+        """The runs without a completed record."""
+        return [task for task in self.tasks() if not is_done(self.folder / task.run_id)]
+
+    def claim_folder(self, fingerprint: str) -> None:
+        """Note the study's settings in its folder, or refuse a folder that holds a study of other settings."""
+        settings = {
+            "data_fingerprint": fingerprint,
+            "model": {k: v for k, v in asdict(self.model).items() if k not in ("encoder", "pooling")},
+            "data": asdict(self.data),
+            "training": {k: v for k, v in self.training.items() if k not in ("aux", "seed", "output_dir")},
+        }
+        settings = json.loads(json.dumps(settings, ensure_ascii=False, default=str))
+        path = self.folder / STUDY_FILE
+        if path.exists():
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                raise UserError(f"{path} can't be read; delete it and start again, done runs are kept") from None
+            if stored != settings:
+                raise UserError(
+                    f"{self.folder} holds a study with another {_difference(stored, settings)}; "
+                    "give another --study_dir, or delete that folder"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(settings, ensure_ascii=False, indent=2) + "\n").encode())
+
+    def execute(self, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, str | None]]:
+        """Run the tasks, `jobs` at a time; give each as it ends, with the line of its error if it failed.
+
+        With one job everything runs in this process; with several, in as many warm processes that share the cores.
+        """
+        if jobs == 1:
+            for task in tasks:
+                yield run_task(self, task)
+            return
+        threads = max(1, joblib.cpu_count() // jobs)
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+            calls = (joblib.delayed(run_task)(self, task, threads) for task in tasks)
+            yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
+
+
+def is_done(run_dir: Path) -> bool:
+    """Whether a run has ended well."""
+    record = read_record(run_dir)
+    return record is not None and record.get("status") == "completed"
+
+
+def run_task(study: Study, task: Task, threads: int | None = None) -> tuple[Task, str | None]:
+    """Run one task of a study in this process; the line of the error comes back, so that the others go on."""
+    from emo_hf.progress import ProgressFile, quiet_libraries
+
+    quiet_libraries()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    run_dir = study.folder / task.run_id
+    shutil.rmtree(run_dir, ignore_errors=True)  # what a stopped run left
+    own = {"aux": task.aux, "seed": task.seed, "output_dir": str(run_dir), "disable_tqdm": True}
+    try:
+        run(
+            replace(study.model, encoder=task.encoder, pooling=task.pooling),
+            study.data,
+            MetricTrainingArguments(**{**study.training, **own}),
+            callbacks=[ProgressFile(run_dir / PROGRESS_FILE)],
+        )
+    except Exception as error:
+        logger.warning("%s failed", task.run_id, exc_info=not isinstance(error, UserError))
+        return task, f"{type(error).__name__}: {error}".splitlines()[0]
+    return task, None
+
+
+def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
+    for part in wanted:
+        old, new = stored.get(part), wanted[part]
+        if old != new:
+            if isinstance(new, dict) and isinstance(old, dict):
+                key = next(k for k in {**new, **old} if new.get(k) != old.get(k))
+                return f"{key} ({old.get(key)!r}, now {new.get(key)!r})"
+            return f"{part.replace('_', ' ')} (the files changed)" if part == "data_fingerprint" else part
+    return "setting"

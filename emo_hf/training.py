@@ -1,0 +1,303 @@
+"""One run, from arguments to a record: the entry point that recipes and studies share."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from transformers import (
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    EarlyStoppingCallback,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
+from emo_hf.data import EmotionData, load_emotion_data, tokenize_splits
+from emo_hf.encoders import encoder_path
+from emo_hf.errors import UserError
+from emo_hf.metrics import ClassificationScores, trainer_metrics
+from emo_hf.modeling import EmotionModel
+from emo_hf.pooling import POOLINGS
+from emo_hf.record import SCHEMA, environment, now, write_record
+from emo_hf.trainer import MetricTrainer
+
+logger = logging.getLogger(__name__)
+
+
+def encoder_name(encoder: str) -> str:
+    """A short name for titles and folders: the last part of a path or a Hub id."""
+    return encoder.rstrip("/\\").replace("\\", "/").split("/")[-1]
+
+
+def run_name(encoder: str, pooling: str, aux: str, seed: int) -> str:
+    """The id of a run, safe as a folder name."""
+    return re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}_seed{seed}")
+
+
+def load_data(arguments: DataArguments) -> EmotionData:
+    """The data of a run; runs of one process that name the same data share it."""
+    return _load_data(*(tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values()))
+
+
+@functools.lru_cache(maxsize=2)
+def _load_data(*values: Any) -> EmotionData:
+    given = DataArguments(*values)
+    labels = given.labels[0] if len(given.labels) == 1 else given.labels
+    return load_emotion_data(
+        given.data,
+        labels=labels,
+        text_column=given.text_column,
+        label_column=given.label_column,
+        turns=given.turns,
+        validation_size=given.validation_size,
+        test_size=given.test_size,
+        seed=given.split_seed,
+        revision=given.data_revision,
+    )
+
+
+def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
+    """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
+    path = encoder_path(arguments.encoder)
+    try:
+        return AutoTokenizer.from_pretrained(path, revision=arguments.encoder_revision or "main")
+    except (OSError, ValueError) as error:
+        raise UserError(_not_found(arguments, error)) from error
+
+
+def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
+    """A model with a pre-trained encoder and a fresh head."""
+    path = encoder_path(arguments.encoder)
+    if arguments.pooling not in POOLINGS:
+        raise UserError(f"--pooling is {arguments.pooling!r}; allowed: {', '.join(POOLINGS)}")
+    try:
+        return EmotionModel.from_encoder(
+            path,
+            labels=labels,
+            pooling=arguments.pooling,
+            embedding_size=arguments.embedding_size,
+            embedding_dropout=arguments.embedding_dropout,
+            revision=arguments.encoder_revision or "main",
+        )
+    except OSError as error:
+        raise UserError(_not_found(arguments, error)) from error
+    except ValueError as error:
+        raise UserError(f"encoder {arguments.encoder!r}: {_first_line(error)}") from error
+
+
+def run(
+    model_arguments: ModelArguments,
+    data_arguments: DataArguments,
+    training_arguments: MetricTrainingArguments,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> dict[str, Any]:
+    """Train, choose the best checkpoint by validation, test once, save the model and its record; return the record.
+
+    The folder `training_arguments.output_dir` then holds the model, its tokenizer, `record.json` and
+    `predictions.npz`. A run that fails or is stopped leaves a record that says so.
+
+    Raises:
+        UserError: data, encoder or arguments that can't be used.
+    """
+    name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
+    training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
+    run_dir = Path(training_arguments.output_dir)
+    started = time.monotonic()
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run_id": run_dir.name,
+        "kind": "model",
+        "status": "running",
+        "error": None,
+        "started": now(),
+        "finished": None,
+        "wall_seconds": None,
+        "model": {
+            "encoder": model_arguments.encoder,
+            "name": encoder_name(model_arguments.encoder),
+            "pooling": model_arguments.pooling,
+            "aux": training_arguments.aux,
+        },
+        "arguments": {
+            "model": asdict(model_arguments),
+            "data": asdict(data_arguments),
+            "training": plain(training_arguments),
+        },
+        "seed": training_arguments.seed,
+        **environment(),
+    }
+    writes = training_arguments.process_index == 0
+    predictions = None
+    try:
+        details, predictions = _train_and_test(model_arguments, data_arguments, training_arguments, run_dir, callbacks)
+        record |= details
+        record["model"] |= record.pop("model_details")
+        record["status"] = "completed"
+    except (Exception, KeyboardInterrupt) as error:
+        record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        record["error"] = _first_line(error)
+        raise
+    finally:
+        record["finished"] = now()
+        record["wall_seconds"] = round(time.monotonic() - started, 2)
+        if writes and (record["status"] == "completed" or run_dir.exists()):
+            write_record(run_dir, record, predictions)
+    return record
+
+
+def _train_and_test(
+    model_arguments: ModelArguments,
+    data_arguments: DataArguments,
+    training_arguments: MetricTrainingArguments,
+    run_dir: Path,
+    callbacks: Sequence[TrainerCallback],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    data = load_data(data_arguments)
+    tokenizer = load_tokenizer(model_arguments)
+    set_seed(training_arguments.seed)
+    model = build_model(model_arguments, data.labels)
+    limit = model.config.max_tokens
+    if limit is not None and data_arguments.max_length > limit:
+        raise UserError(
+            f"--max_length is {data_arguments.max_length}, but {model_arguments.encoder} takes at most {limit} tokens"
+        )
+    tokens = tokenize_splits(
+        data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
+    )
+    patience = training_arguments.early_stopping_patience
+    trainer = MetricTrainer(
+        model=model,
+        args=training_arguments,
+        train_dataset=tokens["train"],
+        eval_dataset=_by_length(tokens["validation"])[0],
+        processing_class=tokenizer,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=trainer_metrics(data.labels),
+        callbacks=[*callbacks, *([EarlyStoppingCallback(patience)] if patience else [])],
+    )
+    trainer.train(resume_from_checkpoint=_checkpoint(training_arguments, run_dir))
+    ordered, order = _by_length(tokens["test"])
+    predicted = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
+    logits, embeddings = (_restore(part, order) for part in predicted.predictions)
+    labels = _restore(predicted.label_ids, order)
+    test = ClassificationScores().compute(predictions=logits.argmax(-1), references=labels, labels=data.labels)
+    trainer.save_model(str(run_dir))
+    if trainer.is_world_process_zero():
+        for checkpoint in run_dir.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        (run_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
+    history = merge_history(trainer.state.log_history)
+    best = max(history, key=lambda row: row.get("validation_macro_f1", -math.inf), default=None)
+    details = {
+        "model_details": {"parameters": model.num_parameters(), "embedding_size": model.config.embedding_size},
+        "data": {
+            "source": data_arguments.data,
+            "fingerprint": data.fingerprint,
+            "labels": list(data.labels),
+            "counts": data.counts(),
+            "report": data.report,
+        },
+        "history": history,
+        "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if best and key in best},
+        "test": {"loss": float(predicted.metrics["test_loss"]), **test},
+    }
+    predictions = {
+        "logits": logits.astype(np.float32),
+        "embeddings": embeddings.astype(np.float16),
+        "labels": labels.astype(np.int64),
+    }
+    return details, predictions
+
+
+def merge_history(log_history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """Trainer's log, one row an epoch: `train_…` and the parts of the loss beside `validation_…`."""
+    rows: dict[float, dict[str, float]] = {}
+    for entry in log_history:
+        if "loss" in entry:
+            found = {"train_loss": entry["loss"], "train_accuracy": entry.get("accuracy")}
+            left_out = ("loss", "accuracy", "epoch", "step", "grad_norm")
+            found |= {key: value for key, value in entry.items() if key not in left_out}
+        elif "eval_loss" in entry:
+            found = {
+                key.replace("eval_", "validation_", 1): entry[key]
+                for key in ("eval_loss", "eval_accuracy", "eval_macro_f1")
+                if key in entry
+            }
+        else:
+            continue
+        rows.setdefault(entry["epoch"], {"epoch": entry["epoch"]}).update(
+            {key: round(float(value), 6) for key, value in found.items() if value is not None}
+        )
+    return [rows[epoch] for epoch in sorted(rows)]
+
+
+def _by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:
+    """The rows sorted by length, so that evaluation batches hold little padding, and their original places."""
+    order = np.argsort(np.asarray(split["length"]), kind="stable")
+    return split.select(order), order
+
+
+def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    restored = np.empty_like(values)
+    restored[order] = values
+    return restored
+
+
+def _checkpoint(arguments: MetricTrainingArguments, run_dir: Path) -> str | None:
+    asked = arguments.resume_from_checkpoint
+    if not asked:
+        return None
+    if str(asked).lower() not in ("true", "last"):
+        return str(asked)
+    found = get_last_checkpoint(str(run_dir)) if run_dir.is_dir() else None
+    if found is None:
+        raise UserError(f"--resume_from_checkpoint {asked}: {run_dir} holds no checkpoint-*; leave the argument out")
+    return found
+
+
+def summary(record: dict[str, Any]) -> str:
+    """A few readable lines about a completed run."""
+    model, test = record["model"], record["test"]
+    loss = "cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']}"
+    width = max(len(label) for label in test["per_class"])
+    classes = [
+        f"  {label:<{width}}  precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"
+        f"  ({score['support']} rows)"
+        for label, score in test["per_class"].items()
+    ]
+    best = record["best"]
+    chosen = f"epoch {best['epoch']:g}, validation macro-F1 {best['validation_macro_f1']:.3f}" if best else "last step"
+    return "\n".join(
+        [
+            f"{model['name']}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
+            f"test: accuracy {test['accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}, loss {test['loss']:.3f}",
+            *classes,
+            f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
+        ]
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _not_found(arguments: ModelArguments, error: Exception) -> str:
+    return (
+        f"encoder {arguments.encoder!r} can't be loaded ({_first_line(error)}); give tiny-bert, tiny-roberta, "
+        "a folder with config.json, weights and tokenizer, or a Hub id (which needs the network once)"
+    )

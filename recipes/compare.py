@@ -1,0 +1,157 @@
+"""Compare encoders, poolings and auxiliary losses over several seeds; then table and pictures from the records alone.
+
+    python recipes/compare.py
+    python recipes/compare.py --config recipes/klue.yaml --data AIHUB_FOLDER
+    python recipes/compare.py --encoders klue/bert-base --poolings cls mean --aux none triplet --seeds 1 2 3
+
+Every argument of train.py holds for all runs. What is done is skipped; a stopped study goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+import joblib
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from emo_hf.arguments import (
+    DataArguments,
+    MetricTrainingArguments,
+    ModelArguments,
+    given,
+    parse_arguments,
+)
+from emo_hf.errors import UserError
+from emo_hf.progress import quiet_libraries, read_progress
+from emo_hf.record import read_record
+from emo_hf.report import write_report
+from emo_hf.study import PROGRESS_FILE, GridArguments, Study, Task
+from emo_hf.training import load_data, load_tokenizer
+from emo_hf.yardsticks import run_yardsticks
+
+
+@dataclass
+class ReportArguments:
+    """What is drawn at the end."""
+
+    lang: str = field(default="en", metadata={"help": "language of the pictures: en or ko"})
+    umap: bool = field(default=False, metadata={"help": "draw UMAP maps beside t-SNE"})
+    report_only: bool = field(default=False, metadata={"help": "train nothing; table and pictures from the records"})
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the recipe: 0 if all is well, 1 if a run failed, 2 for a mistake in the input, said in one line."""
+    console = Console(highlight=False, soft_wrap=True)
+    quiet_libraries()
+    try:
+        grid, report, words, settings = parse_arguments(
+            [GridArguments, ReportArguments], sys.argv[1:] if argv is None else argv, partial=True
+        )
+        model, data, training = parse_arguments(
+            [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
+        )
+        study = Study(grid, model, data, given(training))
+        failed = [] if report.report_only else train(study, console)
+        for path in write_report(study.folder, lang=report.lang, umap=report.umap):
+            console.print(f"wrote {path}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
+        return 130
+    console.print()
+    console.print((study.folder / "table.md").read_text(encoding="utf-8"))
+    for task, error in failed:
+        print(f"failed: {task.run_id}: {error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def train(study: Study, console: Console) -> list[tuple[Task, str]]:
+    """Run what is due, with progress; the runs that failed come back with their errors."""
+    data = load_data(study.data)
+    for encoder in study.grid.encoders:
+        load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
+    study.claim_folder(data.fingerprint)
+    if not all(
+        (study.folder / name / "record.json").exists() for name in ("TF-IDF-logistic-regression", "majority-class")
+    ):
+        run_yardsticks(data, study.folder)
+    tasks, due = study.tasks(), study.due()
+    console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")
+    if not due:
+        return []
+    jobs = min(study.grid.jobs or torch.cuda.device_count() or joblib.cpu_count(only_physical_cores=True), len(due))
+    failed, started = [], time.monotonic()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f}/{task.total:.0f} runs"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        shown = bar.add_task("training", total=len(due), left="")
+        ended: set[str] = set()
+        stop = threading.Event()
+        watch = threading.Thread(target=_watch, args=(study, due, ended, bar, shown, started, stop), daemon=True)
+        watch.start()
+        try:
+            for task, error in study.execute(due, jobs):
+                ended.add(task.run_id)
+                if error:
+                    failed.append((task, error))
+                    console.print(f"[{len(ended)}/{len(due)}] {task.run_id} failed: {error}", markup=False)
+                    continue
+                record = read_record(study.folder / task.run_id)
+                left = (time.monotonic() - started) / len(ended) * (len(due) - len(ended))
+                console.print(
+                    f"[{len(ended)}/{len(due)}] {task.run_id}: macro-F1 {100 * record['test']['macro_f1']:.1f}, "
+                    f"{record['wall_seconds']:.0f} s; about {left / 60:.1f} min left",
+                    markup=False,
+                )
+        finally:
+            stop.set()
+            watch.join()
+    return failed
+
+
+def _watch(
+    study: Study,
+    due: list[Task],
+    ended: set[str],
+    bar: Progress,
+    shown: int,
+    started: float,
+    stop: threading.Event,
+) -> None:
+    """Show which models are in work, their epochs, and the time left, from the runs' progress files."""
+    while not stop.wait(1.0):
+        running = {}
+        for task in due:
+            if task.run_id not in ended:
+                progress = read_progress(study.folder / task.run_id / PROGRESS_FILE)
+                if progress:
+                    running[task.run_id] = progress
+        done = len(ended) + sum(p["step"] / max(p["steps"], 1) for p in running.values())
+        left = (time.monotonic() - started) / done * (len(due) - done) if done else None
+        names = ", ".join(f"{name} epoch {int(p['epoch']) + 1}/{p['epochs']:g}" for name, p in running.items())
+        bar.update(
+            shown,
+            completed=done,
+            description=names or "training",
+            left=f"{left / 60:.1f} min left" if left is not None else "",
+        )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    sys.exit(main())

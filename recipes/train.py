@@ -1,0 +1,41 @@
+"""Train one model and write its record.
+
+    python recipes/train.py --pooling mean --aux triplet
+    accelerate launch recipes/train.py --pooling mean --aux triplet --encoder klue/bert-base --data AIHUB_FOLDER
+
+`--config file.yaml` gives defaults that the command line overrides.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
+from emo_hf.errors import UserError
+from emo_hf.training import run, summary
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
+    try:
+        model, data, training = parse_arguments(
+            [ModelArguments, DataArguments, MetricTrainingArguments],
+            sys.argv[1:] if argv is None else argv,
+            description=__doc__,
+        )
+        record = run(model, data, training)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; --resume_from_checkpoint last goes on from the last epoch", file=sys.stderr)
+        return 130
+    if training.process_index == 0:
+        print(summary(record))
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    sys.exit(main())

@@ -1,0 +1,525 @@
+"""Every loss and mining against plain Python loops in float64, on random and on adversarial batches."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from emo_hf.distances import DISTANCES, paired_distance, pairwise_distance
+from emo_hf.errors import UserError
+from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss, build_loss, counts
+from emo_hf.losses.pairs import draw
+
+TRIPLETS = [
+    (mining, reduction, soft)
+    for mining, reduction, soft in itertools.product(TripletLoss.minings, TripletLoss.reductions, (False, True))
+    if not (soft and mining == "all")
+]
+CONTRASTIVES = list(itertools.product(ContrastiveLoss.minings, (False, True)))
+LOSSES = [
+    *(ContrastiveLoss(mining=mining, balanced=balanced) for mining, balanced in CONTRASTIVES),
+    *(TripletLoss(mining=mining, reduction=reduction, soft=soft) for mining, reduction, soft in TRIPLETS),
+    SupConLoss(),
+]
+
+
+def name(loss: nn.Module) -> str:
+    return (
+        type(loss).__name__ + "-" + "-".join(str(v) for k, v in vars(loss).items() if k[0] != "_" and k != "training")
+    )
+
+
+# Plain loops. Each gives a scalar with a graph through single pairs of rows.
+
+
+def distance(a: Tensor, b: Tensor, kind: str) -> Tensor:
+    if kind == "cosine":
+        if not a.any() or not b.any():
+            return (a * b).sum() + 1
+        return 1 - (a @ b) / (a @ a).sqrt() / (b @ b).sqrt()
+    squared = ((a - b) ** 2).sum()
+    if kind == "squared_euclidean" or not squared:
+        return squared
+    return squared.sqrt()
+
+
+def mean(terms: list[Tensor], count: int | None = None) -> Tensor:
+    count = len(terms) if count is None else count
+    return torch.stack(terms).sum() / count if count else torch.zeros((), dtype=torch.float64)
+
+
+def kinds(labels: Tensor, columns: Tensor, rows: Tensor, column_rows: Tensor) -> tuple[list, list]:
+    pairs = [
+        (i, j) for i in range(len(labels)) for j in range(len(columns)) if rows[i].item() != column_rows[j].item()
+    ]
+    positives = [(i, j) for i, j in pairs if labels[i].item() == columns[j].item()]
+    return positives, [pair for pair in pairs if pair not in positives]
+
+
+def loop_contrastive(d, positives, negatives, loss, draws):
+    if loss.mining == "hard":
+        closest = min((d[i][j].item() for i, j in negatives), default=math.inf)
+        farthest = max((d[i][j].item() for i, j in positives), default=-math.inf)
+        positives, negatives = (
+            [(i, j) for i, j in positives if d[i][j].item() > closest],
+            [(i, j) for i, j in negatives if d[i][j].item() < farthest],
+        )
+    elif loss.mining == "sampled":
+        positives = [(i, j) for i, j in positives if draws[0][i] == j]
+        negatives = [(i, j) for i, j in negatives if draws[0][i] == j]
+    drawn = [d[i][j] ** 2 for i, j in positives]
+    pushed = [torch.relu(loss.margin - d[i][j]) ** 2 for i, j in negatives]
+    value = (mean(drawn) + mean(pushed)) / 2 if loss.balanced else mean(drawn + pushed)
+    return value, drawn + pushed
+
+
+def loop_triplet(d, positives, negatives, loss, draws):
+    chosen = []
+    for i in range(len(d)):
+        mine = [j for a, j in positives if a == i]
+        other = [j for a, j in negatives if a == i]
+        if not mine or not other:
+            continue
+        near = d[i].tolist()
+        if loss.mining == "all":
+            chosen += [(i, p, n) for p in mine for n in other]
+        elif loss.mining == "hard":
+            chosen.append((i, max(mine, key=near.__getitem__), min(other, key=near.__getitem__)))
+        elif loss.mining == "sampled":
+            chosen.append((i, draws[0][i], draws[1][i]))
+        else:
+            for p in mine:
+                farther = [n for n in other if near[n] > near[p]]
+                pick = min(farther, key=near.__getitem__) if farther else max(other, key=near.__getitem__)
+                chosen.append((i, p, pick))
+    if loss.soft:
+        terms = [torch.logaddexp(d[i][p] - d[i][n], d.new_zeros(())) for i, p, n in chosen]
+    else:
+        terms = [torch.relu(d[i][p] + loss.margin - d[i][n]) for i, p, n in chosen]
+    active = sum(term.item() > 0 for term in terms)
+    return mean(terms, active if loss.reduction == "active" else len(terms)), terms
+
+
+def loop_supcon(d, positives, negatives, loss, draws):
+    terms = []
+    for i in range(len(d)):
+        mine = [j for a, j in positives if a == i]
+        other = [j for a, j in negatives if a == i]
+        if mine and other:
+            scores = {j: (1 - d[i][j]) / loss.temperature for j in mine + other}
+            spread = torch.stack(list(scores.values())).logsumexp(0)
+            terms.append(spread - sum(scores[j] for j in mine) / len(mine))
+    return mean(terms), terms
+
+
+LOOPS = {ContrastiveLoss: loop_contrastive, TripletLoss: loop_triplet, SupConLoss: loop_supcon}
+
+
+def draws_of(loss: nn.Module, d: Tensor, positives: list, negatives: list, seed: int) -> list[list[int]]:
+    """The columns that sampled mining draws with a fresh generator of that seed."""
+    generator = torch.Generator().manual_seed(seed)
+    masks = []
+    for pairs in (positives, negatives):
+        mask = torch.zeros(d.shape, dtype=torch.bool)
+        for i, j in pairs:
+            mask[i, j] = True
+        masks.append(mask)
+    if isinstance(loss, ContrastiveLoss):
+        masks = [masks[0] | masks[1]]
+    return [draw(mask, generator)[0].tolist() for mask in masks]
+
+
+def compare(loss: nn.Module, batch: dict[str, Tensor], d: Tensor, gradients: bool = True) -> None:
+    """Assert that `loss` on `batch` equals the plain loop over the entries of `d`, and so do the gradients."""
+    x, labels = batch["embeddings"], batch["labels"]
+    columns = batch.get("reference_labels", labels)
+    rows = batch.get("rows", torch.arange(len(labels)))
+    column_rows = batch.get("reference_rows", rows if "reference" not in batch else -1 - torch.arange(len(columns)))
+    positives, negatives = kinds(labels, columns, rows, column_rows)
+    sampled = getattr(loss, "mining", None) == "sampled" and d.numel()
+    draws = draws_of(loss, d, positives, negatives, seed=5) if sampled else []
+    plain, terms = LOOPS[type(loss)](d, positives, negatives, loss, draws)
+    ours = loss(**batch, generator=torch.Generator().manual_seed(5))
+    torch.testing.assert_close(ours.loss, plain, atol=1e-10, rtol=1e-10)
+    if not isinstance(loss, SupConLoss):
+        share = sum(term.item() > 0 for term in terms) / max(len(terms), 1)
+        assert ours.active.item() == pytest.approx(share)
+    variables = [v for v in (x, batch.get("reference")) if v is not None]
+    found = torch.autograd.grad(ours.loss, variables, retain_graph=True)
+    assert all(g.isfinite().all() for g in found)
+    if gradients:
+        wanted = (
+            torch.autograd.grad(plain, variables, allow_unused=True, materialize_grads=True)
+            if plain.requires_grad
+            else [torch.zeros_like(v) for v in variables]
+        )
+        for ours_gradient, plain_gradient in zip(found, wanted, strict=True):
+            torch.testing.assert_close(ours_gradient, plain_gradient, atol=1e-10, rtol=1e-10)
+
+
+def kind_of(loss: nn.Module) -> str:
+    return getattr(loss, "distance", "cosine")
+
+
+def random_batch(
+    seed: int, size: int, width: int, classes: int, reference: int | None, ids: bool
+) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def rows(n: int) -> Tensor:
+        return torch.randn(n, width, generator=generator, dtype=torch.float64).requires_grad_()
+
+    def integers(n: int, high: int) -> Tensor:
+        return torch.randint(0, high, (n,), generator=generator)
+
+    batch = {"embeddings": rows(size), "labels": integers(size, classes)}
+    if reference is not None:
+        batch |= {"reference": rows(reference), "reference_labels": integers(reference, classes)}
+    if ids:
+        batch["rows"] = integers(size, 2 * size + 1)
+        if reference is not None:
+            batch["reference_rows"] = integers(reference, 2 * size + 1)
+    return batch
+
+
+@pytest.fixture(params=["small", "sorted"])
+def counting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of counting triplets, the second in several blocks of rows."""
+    if request.param == "sorted":
+        monkeypatch.setattr(counts, "_FEW_TRIPLETS", 0)
+        monkeypatch.setattr(counts, "_BLOCK", 20)
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize("kind", DISTANCES)
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+def test_value_and_gradient_equal_the_plain_loop(loss: nn.Module, kind: str) -> None:
+    if not isinstance(loss, SupConLoss):
+        loss = type(loss)(**{**settings_of(loss), "distance": kind, "margin": 0.8})
+    for seed, (size, reference, ids) in enumerate([(9, None, False), (9, None, True), (6, 8, False), (6, 8, True)]):
+        batch = random_batch(seed, size, 3, 3, reference, ids)
+        x = batch["embeddings"]
+        d = [[distance(a, b, kind_of(loss)) for b in batch.get("reference", x)] for a in x]
+        compare(loss, batch, torch.stack([torch.stack(row) for row in d]))
+
+
+def settings_of(loss: nn.Module) -> dict[str, object]:
+    return {k: v for k, v in vars(loss).items() if k[0] != "_" and k != "training"}
+
+
+@st.composite
+def adversarial_batches(draw_from: st.DrawFn) -> dict[str, Tensor]:
+    """Few points on a small grid: duplicates, ties, distances of exactly the margin, classes of one, no rows."""
+    size = draw_from(st.integers(0, 7))
+    width = draw_from(st.integers(1, 2))
+    points = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=width, max_size=width)
+    scale = draw_from(st.sampled_from([1.0, 1e-3, 1e3]))
+
+    def rows(n: int) -> Tensor:
+        cells = draw_from(st.lists(points, min_size=n, max_size=n))
+        return (torch.tensor(cells, dtype=torch.float64).view(n, width) * scale).requires_grad_()
+
+    def integers(n: int, high: int) -> Tensor:
+        return torch.tensor(draw_from(st.lists(st.integers(0, high), min_size=n, max_size=n)), dtype=torch.int64)
+
+    batch = {"embeddings": rows(size), "labels": integers(size, 2)}
+    reference = draw_from(st.none() | st.integers(0, 5))
+    if reference is not None:
+        batch |= {"reference": rows(reference), "reference_labels": integers(reference, 2)}
+    if draw_from(st.booleans()):
+        batch["rows"] = integers(size, 9)
+        if reference is not None:
+            batch["reference_rows"] = integers(reference, 9)
+    return batch
+
+
+@settings(max_examples=60, deadline=None)
+@given(adversarial_batches(), st.sampled_from(LOSSES), st.sampled_from(DISTANCES), st.sampled_from([0.0, 0.5, 1.0]))
+def test_adversarial_batches_equal_the_plain_loop(batch, loss, kind, margin) -> None:
+    if not isinstance(loss, SupConLoss):
+        loss = type(loss)(**{**settings_of(loss), "distance": kind, "margin": margin})
+    # The loop takes our distances, else a tie could fall the other way by one rounding; they have tests of their own.
+    # Where mining may choose among equal distances the gradient is not unique.
+    d = pairwise_distance(batch["embeddings"], batch.get("reference"), kind_of(loss))
+    if getattr(loss, "mining", None) == "sampled":
+        d = paired_distance(
+            batch["embeddings"][:, None], batch.get("reference", batch["embeddings"])[None], kind_of(loss)
+        )
+    compare(loss, batch, d, gradients=getattr(loss, "mining", "all") in ("all", "sampled"))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+@pytest.mark.parametrize("kind", DISTANCES)
+def test_gradcheck(loss: nn.Module, kind: str) -> None:
+    if not isinstance(loss, SupConLoss):
+        loss = type(loss)(**{**settings_of(loss), "distance": kind})
+    batch = random_batch(3, 7, 4, 3, 6, True)
+    x, reference = batch.pop("embeddings"), batch.pop("reference")
+
+    def value(x: Tensor, reference: Tensor) -> Tensor:
+        return loss(x, reference=reference, generator=torch.Generator().manual_seed(1), **batch).loss
+
+    assert torch.autograd.gradcheck(value, (x, reference))
+
+
+@pytest.mark.parametrize("margin", [0.0, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("classes", [1, 3, 40])
+def test_every_way_of_counting_equals_the_definition(monkeypatch, dtype, margin, classes) -> None:
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        d = torch.randint(0, 6, (41, 53), generator=generator).to(dtype) / 2  # ties everywhere
+        if seed % 2:
+            d += torch.rand(41, 53, generator=generator, dtype=dtype)
+        labels, columns = (torch.randint(0, classes, (n,), generator=generator) for n in d.shape)
+        excluded = torch.rand(d.shape, generator=generator) < 0.1
+        positive = (labels[:, None] == columns) & ~excluded
+        negative = (labels[:, None] != columns) & ~excluded
+        active = (d[:, :, None] + margin > d[:, None]) & positive[:, :, None] & negative[:, None]
+        expected = (active.sum(2) - active.sum(1)).to(dtype)
+        for few, block in ((2**30, 1), (0, 2**17), (0, 200)):
+            monkeypatch.setattr(counts, "_FEW_TRIPLETS", few)
+            monkeypatch.setattr(counts, "_BLOCK", block)
+            assert torch.equal(counts.hinge_counts(d, positive, negative, margin), expected)
+            chosen = d.gather(1, counts.semi_hard_negatives(d, positive, negative))
+            for i, p in positive.nonzero().tolist():
+                other = d[i][negative[i]]
+                if len(other):
+                    farther = other[other > d[i, p]]
+                    assert chosen[i, p] == (farther.min() if len(farther) else other.max())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+@pytest.mark.parametrize("case", ["one row", "no row", "no reference row", "one row repeated by id"])
+def test_nothing_to_compare_is_a_zero_that_carries_the_graph(loss: nn.Module, case: str, dtype: torch.dtype) -> None:
+    size = {"one row": 1, "no row": 0}.get(case, 4)
+    x = torch.randn(size, 3, dtype=dtype, requires_grad=True)
+    labels = torch.zeros(size, dtype=torch.int64)
+    more = {}
+    if case == "no reference row":
+        more = {"reference": torch.zeros(0, 3), "reference_labels": torch.zeros(0, dtype=torch.int64)}
+    if case == "one row repeated by id":
+        more = {"rows": torch.full((size,), 7)}
+    output = loss(x, labels, **more)
+    output.loss.backward()
+    assert output.loss.item() == 0 and output.active.item() == 0
+    assert output.positive_distance.isnan() and output.negative_distance.isnan()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not isinstance(loss, ContrastiveLoss)], ids=name)
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
+def test_one_class_or_all_classes_apart_is_zero(loss: nn.Module, labels: list[int]) -> None:
+    x = torch.randn(4, 3, requires_grad=True)
+    output = loss(x, torch.tensor(labels))
+    output.loss.backward()
+    assert output.loss.item() == 0 and output.active.item() == 0
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", DISTANCES)
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+def test_duplicates_have_finite_gradients(loss: nn.Module, kind: str, dtype: torch.dtype) -> None:
+    if not isinstance(loss, SupConLoss):
+        loss = type(loss)(**{**settings_of(loss), "distance": kind})
+    x = torch.randn(1, 256, dtype=dtype).repeat(6, 1).requires_grad_()
+    output = loss(x, torch.tensor([0, 0, 0, 1, 1, 2]))
+    output.loss.backward()
+    assert output.loss.isfinite()
+    torch.testing.assert_close(x.grad, torch.zeros_like(x), atol=1e-5, rtol=0)
+    if kind == "euclidean" and not isinstance(loss, SupConLoss):
+        assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("kind", DISTANCES)
+def test_distances_equal_the_plain_loop(kind: str) -> None:
+    torch.manual_seed(0)
+    x, y = (torch.randn(n, 5, dtype=torch.float64, requires_grad=True) for n in (6, 4))
+    weights = torch.randn(6, 4, dtype=torch.float64)
+    plain = torch.stack([torch.stack([distance(a, b, kind) for b in y]) for a in x])
+    wanted = torch.autograd.grad((plain * weights).sum(), (x, y))
+    for ours in (pairwise_distance(x, y, kind), paired_distance(x[:, None], y[None], kind)):
+        torch.testing.assert_close(ours, plain, atol=1e-12, rtol=1e-12)
+        for found, expected in zip(torch.autograd.grad((ours * weights).sum(), (x, y)), wanted, strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-11, rtol=1e-11)
+    torch.testing.assert_close(pairwise_distance(x, None, kind), pairwise_distance(x, x, kind), atol=1e-7, rtol=0)
+    assert torch.autograd.gradcheck(lambda x: pairwise_distance(x, None, kind).tril(-1), (x,))
+
+
+@pytest.mark.parametrize("kind", DISTANCES)
+def test_duplicate_rows_are_at_distance_zero_without_gradient(kind: str) -> None:
+    x = (torch.randn(200, 256).repeat(2, 1) + 100).requires_grad_()
+    d = pairwise_distance(x, None, kind)
+    same = torch.cat([d.diagonal(200), d.diagonal()])
+    assert same.abs().max() <= (1e-6 if kind == "cosine" else 0)
+    (d * torch.eye(200).repeat(2, 2)).sum().backward()
+    assert x.grad.abs().max() <= (1e-6 if kind == "cosine" else 0)
+
+
+def test_a_far_cloud_keeps_its_distances() -> None:
+    x = torch.randn(64, 256) * 1e-2
+    far = (x + 100).double()
+    torch.testing.assert_close(pairwise_distance(far.float()).double(), pairwise_distance(far), atol=1e-5, rtol=1e-4)
+
+
+def test_zero_rows_under_cosine() -> None:
+    x = torch.zeros(3, 4, requires_grad=True)
+    d = pairwise_distance(x, None, "cosine")
+    d.sum().backward()
+    assert torch.equal(d, torch.ones(3, 3)) and torch.equal(x.grad, torch.zeros(3, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", DISTANCES)
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+def test_half_precision_is_computed_in_float32(loss: nn.Module, kind: str, dtype: torch.dtype) -> None:
+    if not isinstance(loss, SupConLoss):
+        loss = type(loss)(**{**settings_of(loss), "distance": kind})
+    torch.manual_seed(0)
+    x = torch.nn.functional.normalize(torch.randn(24, 256)) * 1e3
+    labels = torch.randint(0, 3, (24,))
+    half = x.to(dtype).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = loss(half, labels, generator=torch.Generator().manual_seed(0))
+        output.loss.backward()
+    full = loss(half.detach().float(), labels, generator=torch.Generator().manual_seed(0))
+    assert output.loss.dtype == torch.float32 and output.loss.isfinite()
+    # The fourth power of such norms has a gradient that float16 itself cannot hold.
+    if not (isinstance(loss, ContrastiveLoss) and kind == "squared_euclidean" and dtype == torch.float16):
+        assert half.grad.isfinite().all()
+    torch.testing.assert_close(output.loss, full.loss)
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_reduced_matrix_precision_is_not_used(precision: str) -> None:
+    x = torch.randn(40, 256)
+    exact = pairwise_distance(x)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        torch.testing.assert_close(pairwise_distance(x), exact, atol=1e-3, rtol=1e-5)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("loss", [ContrastiveLoss(mining="sampled"), TripletLoss(mining="sampled")], ids=name)
+def test_sampled_mining_follows_the_generator(loss: nn.Module) -> None:
+    x, labels = torch.randn(30, 8), torch.arange(30) % 3
+
+    def value(seed: int) -> float:
+        return loss(x, labels, generator=torch.Generator().manual_seed(seed)).loss.item()
+
+    assert value(1) == value(1)
+    assert len({value(seed) for seed in range(5)}) == 5
+
+
+def test_draw_is_uniform_over_what_is_allowed() -> None:
+    mask = torch.tensor([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0], [1, 1, 1, 1, 1]], dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    times = 6000
+    seen = torch.zeros(4, 5)
+    for _ in range(times // 100):
+        index, found = draw(mask.repeat(100, 1), generator)
+        seen.view(-1).index_add_(0, index + 5 * torch.arange(4).repeat(100), found.float())
+    assert found.tolist() == [True, False, True, True] * 100
+    assert not seen[~mask].any()
+    expected = mask * times / mask.sum(1, keepdim=True).clamp(min=1)
+    chi_square = ((seen - expected) ** 2 / expected.clamp(min=1)).sum()
+    assert chi_square < 25  # six degrees of freedom: by chance once in 3,000
+
+
+def test_the_means_of_the_distances() -> None:
+    x = torch.tensor([[0.0], [1.0], [4.0]])
+    for loss in (ContrastiveLoss(), TripletLoss()):
+        output = loss(x, torch.tensor([0, 0, 1]))
+        assert output.positive_distance.item() == pytest.approx(1)
+        assert output.negative_distance.item() == pytest.approx(3.5)
+        assert not output.active.requires_grad and not output.positive_distance.requires_grad
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+def test_a_reference_of_the_batch_itself_changes_nothing(loss: nn.Module) -> None:
+    batch = random_batch(0, 10, 4, 3, None, False)
+    x, labels = batch["embeddings"], batch["labels"]
+    alone = loss(x, labels, generator=torch.Generator().manual_seed(0)).loss
+    rows = torch.arange(10)
+    beside = loss(x, labels, x, labels, rows, rows, generator=torch.Generator().manual_seed(0)).loss
+    torch.testing.assert_close(beside, alone, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(value, x)[0] for value in (beside, alone)), atol=1e-10, rtol=1e-10
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name)
+def test_a_short_training_separates_raw_embeddings(loss: nn.Module) -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(30) % 3
+    inputs = torch.randn(30, 20) + torch.nn.functional.one_hot(labels, 20) * 2
+    layer = nn.Linear(20, 256)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2)
+
+    def ratio() -> float:
+        output = ContrastiveLoss(distance="cosine")(layer(inputs), labels)
+        return (output.positive_distance / output.negative_distance).item()
+
+    before = ratio()
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss(layer(inputs), labels).loss.backward()
+        optimizer.step()
+    assert ratio() < before * 0.5
+
+
+def test_build_loss() -> None:
+    assert build_loss("none", margin=1.0, distance="euclidean", mining="all") is None
+    triplet = build_loss("triplet", margin=0.5, distance="cosine", mining="hard", soft=True, reduction="valid")
+    assert settings_of(triplet) == {
+        "margin": 0.5, "distance": "cosine", "mining": "hard", "soft": True, "reduction": "valid"
+    }  # fmt: skip
+    assert build_loss("contrastive", balanced=True).balanced
+    assert build_loss("supcon", temperature=0.2).temperature == 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"aux": "arcface"}, "none, contrastive, triplet, supcon"),
+        ({"aux": "triplet", "mining": "easy"}, "all, semi-hard, hard, sampled"),
+        ({"aux": "contrastive", "mining": "semi-hard"}, "all, hard, sampled"),
+        ({"aux": "triplet", "distance": "manhattan"}, "euclidean, squared_euclidean, cosine"),
+        ({"aux": "triplet", "reduction": "sum"}, "active, valid"),
+        ({"aux": "triplet", "soft": True}, "semi-hard, hard or sampled"),
+        ({"aux": "triplet", "balanced": True}, "reduction, soft"),
+        ({"aux": "contrastive", "margin": -1.0}, "0 or more"),
+        ({"aux": "contrastive", "margin": float("nan")}, "0 or more"),
+        ({"aux": "supcon", "temperature": 0.0}, "above 0"),
+    ],
+)
+def test_mistakes_are_named(arguments: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        build_loss(**arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"labels": torch.zeros(3)}, "labels"),
+        ({"reference": torch.zeros(4, 2)}, "go together"),
+        ({"reference": torch.zeros(4, 3), "reference_labels": torch.zeros(4)}, "reference"),
+        ({"rows": torch.zeros(1)}, "rows"),
+        ({"reference_rows": torch.zeros(2)}, "needs a reference"),
+        ({"reference": torch.zeros(4, 2), "reference_labels": torch.zeros(4), "rows": torch.zeros(2)}, "go together"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(more: dict[str, Tensor], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TripletLoss()(**{"embeddings": torch.zeros(2, 2), "labels": torch.zeros(2), **more})

@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emo_hf.errors import UserError
+from emo_hf.record import read_records
+from emo_hf.report import fonts, write_report
+from emo_hf.report.embeddings import draw_embeddings
+from emo_hf.report.files import file_stem, write_whole
+from emo_hf.report.grouping import by_encoder, group_runs
+from emo_hf.report.history import curves, draw_history
+from emo_hf.report.projection import project
+from emo_hf.report.table import csv_table, markdown_table
+
+LABELS = ["불안", "슬픔", "기쁨"]
+ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]
+
+
+def write_run(
+    study: Path,
+    *,
+    encoder: str = "tiny-bert",
+    pooling: str = "cls",
+    aux: str = "none",
+    seed: int = 42,
+    correct: float = 0.7,
+    rows: int = 45,
+    labels: list[str] = LABELS,
+    yardstick: str | None = None,
+    epochs: int = 3,
+    **changes: Any,
+) -> dict[str, Any]:
+    """One run on disk, as training would leave it: about `correct` of its test rows are predicted right."""
+    run_id = f"{yardstick or f'{file_stem(encoder)}_{pooling}_{aux}'}_seed{seed}".replace(" ", "-")
+    generator = np.random.default_rng([seed, sum(map(ord, run_id))])
+    count = len(labels)
+    true = np.arange(rows) % count
+    wrong = generator.random(rows) > correct
+    predicted = np.where(wrong, (true + generator.integers(1, count, rows)) % count, true)
+    confusion = np.zeros((count, count), dtype=int)
+    np.add.at(confusion, (true, predicted), 1)
+    per_class = {}
+    for index, label in enumerate(labels):
+        hits, found, support = confusion[index, index], confusion[:, index].sum(), confusion[index].sum()
+        per_class[label] = {
+            "precision": float(hits / max(found, 1)),
+            "recall": float(hits / max(support, 1)),
+            "f1": float(2 * hits / max(found + support, 1)),
+            "support": int(support),
+        }
+    history = [
+        {
+            "epoch": float(epoch),
+            "train_loss": 1 / epoch + 0.1 * generator.random(),
+            "train_accuracy": 1 - 0.4 / epoch,
+            "validation_loss": 0.5 + 0.5 / epoch + 0.1 * generator.random(),
+            "validation_accuracy": 0.8 - 0.3 / epoch,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+    record = {
+        "schema": 1,
+        "run_id": run_id,
+        "kind": "yardstick" if yardstick else "model",
+        "status": "completed",
+        "wall_seconds": 30.0 + generator.random(),
+        "model": {
+            "encoder": None if yardstick else encoder,
+            "name": yardstick or encoder,
+            "pooling": None if yardstick else pooling,
+            "aux": None if yardstick else aux,
+        },
+        "seed": seed,
+        "data": {"source": "sample", "fingerprint": "f", "labels": labels},
+        "history": [] if yardstick else history,
+        "test": {
+            "loss": None if yardstick == "majority class" else float(0.5 + generator.random()),
+            "accuracy": float(np.mean(true == predicted)),
+            "macro_f1": float(np.mean([scores["f1"] for scores in per_class.values()])),
+            "per_class": per_class,
+            "confusion_matrix": confusion.tolist(),
+        },
+        "files": {"predictions": "predictions.npz"},
+    } | changes
+    folder = study / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    arrays = {"logits": np.eye(count, dtype=np.float32)[predicted], "labels": true}
+    if not yardstick:
+        centres = 3 * generator.normal(size=(count, 8))
+        arrays["embeddings"] = (centres[true] + generator.normal(size=(rows, 8))).astype(np.float16)
+    np.savez(folder / "predictions.npz", **arrays)
+    return record
+
+
+def write_study(
+    study: Path, *, encoders: tuple[str, ...] = ("tiny-bert",), seeds: tuple[int, ...] = (1, 2, 3)
+) -> None:
+    for encoder in encoders:
+        for pooling, aux in ORIGINAL:
+            for seed in seeds:
+                write_run(study, encoder=encoder, pooling=pooling, aux=aux, seed=seed)
+    write_run(study, yardstick="TF-IDF + logistic regression", correct=0.6)
+    write_run(study, yardstick="majority class", correct=0.3)
+
+
+def table_rows(study: Path, lang: str = "en") -> list[list[str]]:
+    """The cells of the markdown table, heading first."""
+    markdown = markdown_table(*group_runs(read_records(study)), lang=lang)
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if not line.startswith("| ---")]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """A study of six models, drawn with every warning of a missing glyph turned into an error."""
+    study = tmp_path_factory.mktemp("study")
+    write_study(study, encoders=("klue/bert-base",), seeds=(1, 2))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
+        return study, write_report(study)
+
+
+def test_models_carry_the_numbers_of_the_original(tmp_path: Path) -> None:
+    write_study(tmp_path, encoders=("b-encoder", "a-encoder"), seeds=(1,))
+    write_run(tmp_path, encoder="a-encoder", pooling="attention", aux="none")
+    write_run(tmp_path, encoder="a-encoder", pooling="cls", aux="supcon")
+    rows = [row[:4] for row in table_rows(tmp_path)[1:]]
+    original = [[str(number), "a-encoder", *pair] for number, pair in enumerate(ORIGINAL, start=1)]
+    further = [["10", "a-encoder", "attention", "none"], ["13", "a-encoder", "cls", "supcon"]]
+    second = [[number, "b-encoder", *pair] for number, _, *pair in original]
+    yardsticks = [["–", name, "–", "–"] for name in ("TF-IDF + logistic regression", "majority class")]
+    assert rows == original + further + second + yardsticks
+
+
+def test_numbers_stay_when_a_model_is_missing(tmp_path: Path) -> None:
+    write_run(tmp_path, pooling="mean", aux="triplet")
+    assert table_rows(tmp_path)[1][0] == "6"
+
+
+def test_scores_are_mean_and_sample_sd_over_seeds(tmp_path: Path) -> None:
+    records = [write_run(tmp_path, seed=seed, pooling="mean") for seed in (1, 2, 3)]
+    accuracy = np.array([record["test"]["accuracy"] for record in records])
+    joy = np.array([record["test"]["per_class"]["기쁨"]["f1"] for record in records])
+    loss = np.array([record["test"]["loss"] for record in records])
+    header, row = table_rows(tmp_path)
+    cells = dict(zip(header, (cell.strip("*") for cell in row), strict=True))
+    assert cells["Accuracy"] == f"{100 * accuracy.mean():.1f} ± {100 * accuracy.std(ddof=1):.1f}"
+    assert cells["F1 기쁨"] == f"{100 * joy.mean():.1f} ± {100 * joy.std(ddof=1):.1f}"
+    assert cells["Test loss"] == f"{loss.mean():.3f} ± {loss.std(ddof=1):.3f}"
+    assert cells["Seeds"] == "3"
+    assert cells["Minutes per run"] == "0.5"
+    [plain] = csv.DictReader(csv_table(*group_runs(read_records(tmp_path))).splitlines())
+    assert float(plain["accuracy_mean"]) == pytest.approx(accuracy.mean(), abs=1e-6)
+    assert float(plain["f1_기쁨_sd"]) == pytest.approx(joy.std(ddof=1), abs=1e-6)
+
+
+def test_one_seed_has_no_sd(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    header, row = table_rows(tmp_path)
+    assert re.fullmatch(r"\*\*\d+\.\d\*\*", row[header.index("Accuracy")])
+    [plain] = csv.DictReader(csv_table(*group_runs(read_records(tmp_path))).splitlines())
+    assert plain["accuracy_sd"] == ""
+
+
+def test_best_model_of_each_column_is_bold_and_yardsticks_never(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    write_run(tmp_path, yardstick="an oracle", correct=1.0)
+    header, *rows = table_rows(tmp_path)
+    for column in ("Accuracy", "Macro-F1", "F1 슬픔", "Test loss"):
+        cells = [row[header.index(column)] for row in rows[:6]]
+        means = [float(cell.strip("*").split(" ")[0]) for cell in cells]
+        best = min(means) if column == "Test loss" else max(means)
+        assert [cell.startswith("**") for cell in cells] == [mean == best for mean in means], column
+    assert not any("**" in cell for row in rows[6:] for cell in row)
+
+
+def test_equal_models_are_both_bold(tmp_path: Path) -> None:
+    first = write_run(tmp_path, aux="none")
+    write_run(tmp_path, aux="triplet", test=first["test"])
+    assert all("**" in row[4] for row in table_rows(tmp_path)[1:])
+
+
+def test_yardstick_without_loss_shows_a_dash(tmp_path: Path) -> None:
+    write_study(tmp_path, seeds=(1,))
+    header, *rows = table_rows(tmp_path)
+    assert rows[-1][header.index("Test loss")] == "–"
+
+
+def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path, list[Path]]) -> None:
+    study, paths = reported
+    before = {path: path.read_bytes() for path in paths}
+    drawn = (study / "embeddings_klue--bert-base.png").stat().st_mtime_ns
+    assert write_report(study) == paths
+    assert {path: path.read_bytes() for path in paths} == before
+    assert (study / "embeddings_klue--bert-base.png").stat().st_mtime_ns == drawn
+    assert not list(study.glob(".*")), "temporary files are left"
+
+
+def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
+    study, paths = reported
+    names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion")]
+    assert sorted(path.name for path in paths) == sorted(["table.md", "table.csv", *names])
+    for name in names:
+        with Image.open(study / name) as picture:
+            width, height = picture.size
+            colours = len(np.unique(np.asarray(picture.convert("RGB").resize((200, 200))).reshape(-1, 3), axis=0))
+        assert 1000 < width < 2500 and 800 < height < 2500, name
+        assert colours > 30, f"{name} is almost empty"
+
+
+def test_csv_opens_in_excel_and_runs_no_formula(tmp_path: Path) -> None:
+    write_run(tmp_path, encoder="=1+2|<b>")
+    write_report(tmp_path)
+    assert (tmp_path / "table.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    [row] = csv.DictReader((tmp_path / "table.csv").read_text(encoding="utf-8-sig").splitlines())
+    assert row["encoder"] == "'=1+2|<b>"
+    assert "| =1+2\\|&lt;b> |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
+def test_incomplete_runs_are_not_counted(tmp_path: Path, status: str) -> None:
+    write_run(tmp_path, seed=1)
+    write_run(tmp_path, seed=2, status=status, test=None)
+    header, row = table_rows(tmp_path)
+    assert row[header.index("Seeds")] == "1"
+
+
+def test_corrupt_record_is_left_out_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_run(tmp_path, seed=1)
+    write_run(tmp_path, seed=2)
+    path = tmp_path / "tiny-bert_cls_none_seed2" / "record.json"
+    path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        assert [record["seed"] for record in read_records(tmp_path)] == [1]
+    assert [str(path) in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_no_completed_run_is_a_user_error(tmp_path: Path) -> None:
+    write_run(tmp_path, status="failed")
+    with pytest.raises(UserError, match="no completed run"):
+        write_report(tmp_path)
+
+
+def test_unknown_language_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="allowed are en, ko"):
+        write_report(tmp_path, lang="fr")
+
+
+def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path, seed=1)
+    write_run(tmp_path, seed=2, labels=LABELS[::-1])
+    with pytest.raises(UserError, match="different labels"):
+        group_runs(read_records(tmp_path))
+
+
+def test_two_runs_of_one_seed_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path, seed=1)
+    folder = tmp_path / "again"
+    folder.mkdir()
+    (folder / "record.json").write_bytes((tmp_path / "tiny-bert_cls_none_seed1" / "record.json").read_bytes())
+    with pytest.raises(UserError, match="same model and seed 1"):
+        group_runs(read_records(tmp_path))
+
+
+def test_encoders_of_one_short_name_stay_apart(tmp_path: Path) -> None:
+    for encoder in ("first/best", "second/best"):
+        model = {"encoder": encoder, "name": "best", "pooling": "cls", "aux": "none"}
+        write_run(tmp_path, encoder=encoder, model=model)
+    models, _ = group_runs(read_records(tmp_path))
+    assert list(by_encoder(models)) == ["first--best", "second--best"]
+
+
+def test_file_stems_never_collide_and_are_safe(tmp_path: Path) -> None:
+    for encoder in ("a/b", "a--b"):
+        write_run(tmp_path, encoder=encoder, run_id=encoder, seed=len(encoder))
+    models, _ = group_runs(read_records(tmp_path))
+    assert len(by_encoder(models)) == 2
+    assert file_stem("../../my model:1?") == "my-model-1"
+    assert file_stem("내/모델") == "내--모델"
+    assert len(file_stem("x" * 500).encode()) < 200
+
+
+def test_median_seed_is_shown(tmp_path: Path) -> None:
+    for seed, correct in ((1, 0.95), (2, 0.4), (3, 0.7)):
+        write_run(tmp_path, seed=seed, correct=correct, rows=300)
+    [model], _ = group_runs(read_records(tmp_path))
+    assert model.median_run()["seed"] == 3
+
+
+def test_history_keeps_seeds_that_stopped_early_apart(tmp_path: Path) -> None:
+    write_run(tmp_path, seed=1, epochs=2)
+    write_run(tmp_path, seed=2, epochs=4)
+    [model], _ = group_runs(read_records(tmp_path))
+    epochs, values = curves(model, "train_loss")
+    assert epochs.tolist() == [1, 2, 3, 4]
+    assert np.isfinite(values).tolist() == [[True, True, False, False], [True] * 4]
+    assert draw_history([model], tmp_path / "history.png").stat().st_size > 10_000
+
+
+def test_training_curve_is_cross_entropy_without_the_metric_term(tmp_path: Path) -> None:
+    history = [{"epoch": 1.0, "train_loss": 0.9, "ce_loss": 0.7}, {"epoch": 2.0, "train_loss": 0.5, "ce_loss": None}]
+    write_run(tmp_path, history=history)
+    [model], _ = group_runs(read_records(tmp_path))
+    assert curves(model, "ce_loss", "train_loss")[1].tolist() == [[0.7, 0.5]]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 12])
+def test_maps_of_few_rows(rows: int) -> None:
+    cloud = np.random.default_rng(0).normal(size=(rows, 8)).astype(np.float16)
+    [points] = project([cloud], "t-SNE")
+    assert points.shape == (rows, 2)
+    assert np.isfinite(points).all()
+
+
+def test_map_of_equal_embeddings_is_finite() -> None:
+    [points] = project([np.ones((20, 8), dtype=np.float16)], "t-SNE")
+    assert np.isfinite(points).all()
+
+
+def test_maps_are_the_same_each_time_and_alike_for_equal_clouds() -> None:
+    cloud = np.random.default_rng(0).normal(size=(30, 8))
+    first, second = project([cloud, cloud], "t-SNE")
+    np.testing.assert_array_equal(first, second)
+
+
+def test_missing_or_infinite_embeddings_leave_an_empty_panel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_run(tmp_path, aux="none")
+    write_run(tmp_path, aux="triplet")
+    (tmp_path / "tiny-bert_cls_none_seed42" / "predictions.npz").write_bytes(b"PK damaged")
+    path = tmp_path / "tiny-bert_cls_triplet_seed42" / "predictions.npz"
+    np.savez(path, labels=np.arange(6) % 3, embeddings=np.full((6, 4), np.inf, dtype=np.float16))
+    models, _ = group_runs(read_records(tmp_path))
+    with caplog.at_level(logging.WARNING):
+        assert draw_embeddings(models, tmp_path / "embeddings.png").exists()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+def test_map_is_drawn_again_when_its_input_changes(tmp_path: Path) -> None:
+    write_run(tmp_path, rows=12)
+    [path] = [path for path in write_report(tmp_path) if path.name.startswith("embeddings")]
+    before = path.read_bytes()
+    write_run(tmp_path, rows=15)
+    write_report(tmp_path)
+    after = path.read_bytes()
+    assert after != before
+    path.write_bytes(after[:2000])
+    write_report(tmp_path)
+    assert path.read_bytes() == after
+
+
+@pytest.fixture
+def no_hangul_font(monkeypatch: pytest.MonkeyPatch):
+    fonts.hangul_font.cache_clear()
+    monkeypatch.setattr(fonts, "FAMILIES", ())
+    monkeypatch.setattr(fonts, "PACKAGE", "no-such-font-package")
+    yield
+    fonts.hangul_font.cache_clear()
+
+
+def test_hangul_is_drawn_with_a_font_that_has_it() -> None:
+    assert fonts.hangul_font() is not None
+    assert fonts.drawable("불안 Anxiety ± · –…")
+    assert fonts.drawable_labels([*LABELS, "\ua000"]) == [*LABELS, "class 4"]
+
+
+def test_without_a_font_labels_are_english_and_one_warning_names_the_package(
+    no_hangul_font: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = ["불안", "슬픔", "기쁨", "분노", "상처", "당황", "평온", "calm"]
+    english = ["Anxiety", "Sadness", "Joy", "Anger", "Hurt", "Embarrassment", "class 7", "calm"]
+    write_run(tmp_path, labels=labels, encoder="내 모델")
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
+        assert fonts.drawable_labels(labels) == english
+        write_report(tmp_path, lang="ko")
+    [warning] = caplog.records
+    assert "pip install no-such-font-package" in warning.getMessage()
+
+
+def test_korean_report_is_korean(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
+        write_report(tmp_path, lang="ko")
+    assert "| 모델 | 인코더 |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_umap_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(UserError, match="pip install"):
+        project([np.ones((20, 8))], "UMAP")
+
+
+@pytest.mark.slow
+def test_umap_sheet_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("umap")
+    write_run(tmp_path, rows=5)
+    write_run(tmp_path, rows=40, aux="triplet")
+    assert tmp_path / "umap_tiny-bert.png" in write_report(tmp_path, umap=True)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_whole(tmp_path / "table.md", b"old")
+
+    def refuse(source: object, target: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_report_needs_neither_torch_nor_global_plot_state() -> None:
+    heavy = "{'torch', 'transformers', 'matplotlib.pyplot', 'sklearn', 'umap', 'koreanize_matplotlib'}"
+    code = f"import sys, emo_hf.report; print(sorted({heavy} & set(sys.modules)))"
+    root = Path(importlib.import_module("emo_hf").__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+    assert result.stdout.strip() == "[]"
