@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def pairwise_distance(x: Tensor, y: Tensor | None = None, kind: str = "euclidean
     if x.ndim != 2 or (y is not None and (y.ndim != 2 or y.shape[1] != x.shape[1])):
         shapes = " and ".join(str(tuple(rows.shape)) for rows in (x, y) if rows is not None)
         raise ValueError(f"embeddings must be (B, D) and (R, D) of one D, got {shapes}")
-    with torch.autocast(x.device.type, enabled=False):
+    with _without_autocast(x):
         x, y = as_float(x), None if y is None else as_float(y)
         if kind == "cosine":
             x = _unit(x)
@@ -49,7 +50,7 @@ def paired_distance(x: Tensor, y: Tensor, kind: str = "euclidean") -> Tensor:
     Raises `UserError` for an unknown `kind`.
     """
     check_distance(kind)
-    with torch.autocast(x.device.type, enabled=False):
+    with _without_autocast(x):
         x, y = as_float(x), as_float(y)
         if kind == "cosine":
             return (1 - (_unit(x) * _unit(y)).sum(-1)).clamp(min=0)
@@ -92,7 +93,7 @@ class _Euclidean(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, y, distances = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
+        with _without_autocast(x):
             # d|x - y| = (x - y) / |x - y|, d|x - y|^2 = 2 (x - y); equal points pull nowhere.
             weights = gradient / distances if ctx.root else gradient * 2
             weights.masked_fill_(distances == 0, 0)
@@ -117,6 +118,12 @@ def _exact_product(x: Tensor) -> Tensor:
     # A compiled graph cannot ask for the setting, so it takes the safe way.
     exact = not torch.compiler.is_compiling() and torch.get_float32_matmul_precision() == "highest"
     return x if exact else x.double()
+
+
+def _without_autocast(x: Tensor) -> AbstractContextManager[None]:
+    """Autocast off on the device of `x`; entering that context takes as long as a product of small matrices."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _unit(x: Tensor) -> Tensor:

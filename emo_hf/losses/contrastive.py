@@ -73,11 +73,13 @@ class ContrastiveLoss(nn.Module):
             if self.balanced:
                 weights = of_positives * (0.5 / positives.clamp(min=1)) + of_negatives * (0.5 / negatives.clamp(min=1))
                 gradient = weights.mul_(residuals)
+                value = torch.dot(gradient.flatten(), residuals.flatten())
+                gradient.mul_(2)
             else:
-                gradient = residuals / pairs
-            value = torch.dot(gradient.flatten(), residuals.flatten())
+                value = torch.dot(residuals.flatten(), residuals.flatten()) / pairs
+                gradient = residuals.mul_(2 / pairs)
         return LossOutput(
-            KnownGradient.apply(distances, value, gradient.mul_(2)),
+            KnownGradient.apply(distances, value, gradient),
             active,
             weighted_mean(distances, of_positives, positives),
             weighted_mean(distances, of_negatives, negatives),

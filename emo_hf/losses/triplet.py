@@ -87,8 +87,9 @@ class TripletLoss(nn.Module):
         with torch.no_grad():
             of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
             counts = hinge_counts(distances, pairs.positive, pairs.negative, self.margin)
-            # Each active triplet adds one to the count of its positive and one to that of its negative.
-            active = torch.linalg.vector_norm(counts, 1) / 2
+            # Each active triplet adds one to the count of its positive. Only `sum` adds pairwise: a norm or a dot
+            # product loses up to a percent of 10**9 triplets in float32.
+            active = counts.clamp(min=0).sum()
             positives, negatives = of_positives.sum(1), of_negatives.sum(1)
             valid = torch.dot(positives, negatives)
             divisor = (active if self.reduction == "active" else valid).clamp(min=1)
