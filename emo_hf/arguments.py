@@ -115,7 +115,7 @@ class MetricTrainingArguments(TrainingArguments):
 
 
 def bf16_is_native(cpu: bool) -> bool:
-    """Whether the processor multiplies bfloat16 matrices faster than fp32 ones: AVX512-BF16, AMX, or Ampere and newer."""
+    """Whether the processor multiplies bfloat16 natively: AVX512-BF16, AMX, or a GPU from Ampere on."""
     if cpu:
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)

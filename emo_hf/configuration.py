@@ -20,7 +20,7 @@ class EmotionConfig(PreTrainedConfig):
     """
 
     model_type = "emo_hf"
-    sub_configs = {"encoder": AutoConfig}
+    sub_configs = {"encoder": AutoConfig}  # noqa: RUF012
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class EmotionConfig(PreTrainedConfig):
 
     @property
     def max_tokens(self):
-        """The longest sequence, special tokens included, that the encoder's position table can take; None if it has none.
+        """The longest sequence that the position table takes, special tokens included; None if there is no table.
 
         RoBERTa counts positions from `pad_token_id + 1`, so 514 positions take 512 tokens.
         """

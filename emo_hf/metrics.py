@@ -1,4 +1,4 @@
-"""Classification metrics as `evaluate.Metric` subclasses over scikit-learn; instantiated directly, they need no network."""
+"""Metrics as `evaluate.Metric` subclasses over scikit-learn; instantiated directly, they need no network."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _FEATURES = datasets.Features({"predictions": datasets.Value("int64"), "referenc
 class ClassificationScores(evaluate.Metric):
     """Accuracy, macro-F1, precision, recall and F1 of each class, and the confusion matrix.
 
-    `compute(predictions=(N,), references=(N,), labels=[names])` gives a dictionary: `accuracy`, `macro_f1` (the mean of
-    the classes' F1, over all given labels; a class that nobody predicts counts 0), `per_class` {name: {precision,
+    `compute(predictions=(N,), references=(N,), labels=[names])` gives a dictionary: `accuracy`, `macro_f1` (the mean
+    of the classes' F1, over all given labels; a class that nobody predicts counts 0), `per_class` {name: {precision,
     recall, f1, support}}, `confusion_matrix` (C, C), rows true and columns predicted.
     """
 
@@ -28,7 +28,7 @@ class ClassificationScores(evaluate.Metric):
         return evaluate.MetricInfo(
             description="Accuracy, macro-F1 and the scores of each class, computed by scikit-learn.",
             citation="Pedregosa et al. 2011, Scikit-learn: Machine Learning in Python",
-            inputs_description="predictions, references: class indices; labels: class names in the order of the indices",
+            inputs_description="predictions, references: class indices; labels: class names in their order",
             features=_FEATURES,
         )
 

@@ -20,7 +20,7 @@ from .pooling import Pooler
 
 @dataclass
 class EmotionOutput(ModelOutput):
-    """loss (scalar, cross-entropy; only with labels), logits (B, C), embeddings (B, D), and what was asked for beside."""
+    """loss (scalar, cross-entropy; with labels only), logits (B, C), embeddings (B, D), and what was asked for."""
 
     loss: torch.FloatTensor | None = None
     logits: torch.FloatTensor | None = None

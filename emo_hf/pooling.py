@@ -9,8 +9,8 @@ POOLINGS = ("cls", "mean", "max", "attention")
 class Pooler(nn.Module):
     """Pool the states of the real tokens; padding never changes the result.
 
-    `cls` takes the first token (Devlin et al. 2019), `mean` and `max` go over the real tokens (Reimers & Gurevych 2019),
-    `attention` weighs the real tokens by a learned score (Lin et al. 2017, one head).
+    `cls` takes the first token (Devlin et al. 2019), `mean` and `max` go over the real tokens (Reimers & Gurevych
+    2019), `attention` weighs the real tokens by a learned score (Lin et al. 2017, one head).
 
     Args:
         kind: one of `POOLINGS`.

@@ -15,10 +15,11 @@ class BalancedLengthSampler(Sampler[int]):
     """Row indices in an order whose consecutive chunks of `batch_size` are good batches.
 
     * Every row comes exactly once an epoch.
-    * Rows of a batch have nearly the same number of tokens, so little is padded; which rows meet changes with the epoch.
-    * Every full batch holds at least two rows of at least two classes (as long as the data has them), so contrastive and
-      triplet losses have pairs in every step; a batch that lacks a second class swaps a row pair with the nearest batch
-      that can spare it.
+    * Rows of a batch have nearly the same number of tokens, so little is padded; which rows meet changes with the
+      epoch.
+    * Every full batch holds at least two rows of at least two classes (as long as the data has them), so that
+      contrastive and triplet losses have pairs in every step; a batch that lacks a second class swaps rows with the
+      nearest batch that can spare them.
     * The order depends on `seed` and the epoch alone: the same for every arm of a comparison and after a resume.
 
     Several processes take chunks in turn, as accelerate deals them out.

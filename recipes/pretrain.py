@@ -1,6 +1,6 @@
 """Pre-train the two small Korean encoders that travel with emo_hf, in KLUE's layout, from plain text.
 
-    python recipes/pretrain.py --reviews reviews.tsv.xz --layout bert --minutes 90 --output runs/pretrain/tiny-bert
+    python recipes/pretrain.py --reviews reviews.tsv.xz --layout bert --tokens 100 --output runs/pretrain/tiny-bert
 
 Input: lines `rating<TAB>text` (rating 1-10), plain or `.xz`. Objectives, summed:
 
@@ -8,13 +8,15 @@ Input: lines `rating<TAB>text` (rating 1-10), plain or `.xz`. Objectives, summed
   `--objective rtd`: replaced-token detection against a small generator that shares the word embeddings
   (ELECTRA, Clark et al. 2020), far more signal a token for small models;
 * the review's rating, ten classes, from the CLS vector and from the mean vector, so that either pooling is trained;
-* distant emotion labels (Felbo et al. 2017, DeepMoji): which marks (ㅋ ㅎ ㅠ ! ? .. ~ ♥ ^^) the text carried,
-  predicted from the text without them.
+* distant emotion labels (Felbo et al. 2017, DeepMoji; Mohammad 2012): which marks (ㅋ ㅎ ㅠ ! ? .. ~ ♥ ^^) and which
+  of 36 groups of emotion words the text held, predicted from the text without them.
+
+Several processes (`torchrun --nproc_per_node 2 recipes/pretrain.py …`) average their gradients.
 
 Word embeddings start from a truncated SVD of the positive PMI matrix (Levy & Goldberg 2014). Batches hold sentences of
-one length: no padding, no mask. Time is CPU time, so a busy machine makes the run longer, not worse. The run resumes
-from its last state; the learning rate is constant and decays over the last `--decay` of the budget, so a finished run
-can be continued with more `--minutes` from the state before the decay.
+one length: no padding, no mask. The run resumes from its last state; the learning rate is constant and decays over
+the last `--decay` of the budget, so a run can be ended early, with fewer `--tokens`, or continued from
+`state-steady.pt`, the state before the decay, with more.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ import re
 import time
 import unicodedata
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from tokenizers import BertWordPieceTokenizer
 from torch import nn
 from transformers import AutoModel, BertConfig, BertTokenizer, ElectraConfig, ElectraModel, RobertaConfig
@@ -43,8 +47,16 @@ SPECIALS = {
     "roberta": ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"],
 }
 MARKS = [r"ㅋ+", r"ㅎ+", r"[ㅠㅜ]+", r"!+", r"\?+", r"\.{2,}|…+", r"~+", r"[♥♡]+", r"\^\^?;*"]
-MARK_PATTERNS = [re.compile(p) for p in MARKS]
-ANY_MARK = re.compile("|".join(MARKS))
+EMOTION_WORDS = [
+    "행복", "기쁘|기뻐|기쁨|기쁜", "즐겁|즐거", "신나|신난", "설레|설렘", "웃기|웃음|웃겨|웃었", "감사|고맙|고마",
+    "따뜻|훈훈", "편안|편하|힐링", "만족", "사랑", "뿌듯|자랑스", "다행|안심", "기대",
+    "슬프|슬퍼|슬픔|슬픈", "눈물|울었|울컥|펑펑", "우울", "외롭|외로|쓸쓸", "그립|그리워|그리움", "후회", "실망",
+    "허무|허탈|허전", "아프|아파|아픈|먹먹|찡", "속상|안타깝|안타까", "절망|포기",
+    "무섭|무서|공포", "불안", "걱정", "긴장|조마조마|쫄깃", "떨리|떨려|소름|오싹", "두렵|두려", "답답",
+    "혼란|당황|당혹|어이없", "스트레스|짜증", "초조|조급", "의심|불신",
+]  # fmt: skip
+DISTANT_PATTERNS = [re.compile(p) for p in MARKS + [rf"\S*(?:{stem})\S*" for stem in EMOTION_WORDS]]
+ANY_DISTANT = re.compile("|".join(p.pattern for p in DISTANT_PATTERNS))
 HELD_OUT = 6000
 MAX_TOKENS = 128
 
@@ -64,9 +76,9 @@ class Corpus:
 
 
 def read_reviews(path: Path) -> tuple[np.ndarray, list[str]]:
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
     ratings, texts = [], []
-    with opened as lines:
+    opener = lzma.open if path.suffix == ".xz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             rating, text = line.rstrip("\n").split("\t", 1)
             ratings.append(int(rating))
@@ -77,7 +89,7 @@ def read_reviews(path: Path) -> tuple[np.ndarray, list[str]]:
 def train_tokenizer(texts: list[str], folder: Path, layout: str, vocab_size: int) -> BertTokenizer:
     """WordPiece as KLUE's: cased, BERT's special tokens; only the order of the special ids differs by layout."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = folder.parent / f"vocab-{vocab_size}.txt"
+    vocabulary = folder.parent.parent / f"vocab-{vocab_size}.txt"
     if not vocabulary.exists():
         trainer = BertWordPieceTokenizer(lowercase=False, strip_accents=False, clean_text=True)
         trainer.train_from_iterator(texts, vocab_size=vocab_size, limit_alphabet=1800, special_tokens=SPECIALS["bert"])
@@ -94,8 +106,8 @@ def encode(tokenizer: BertTokenizer, ratings: np.ndarray, texts: list[str], cach
     """Two views of the corpus: as written, and without the marks, which then are labels."""
     if not cache.exists():
         arrays: dict[str, np.ndarray] = {}
-        present = np.array([[bool(p.search(t)) for p in MARK_PATTERNS] for t in texts], dtype=np.int8)
-        bare = [ANY_MARK.sub(" ", text) for text in texts]
+        present = np.array([[bool(p.search(t)) for p in DISTANT_PATTERNS] for t in texts], dtype=np.int8)
+        bare = [ANY_DISTANT.sub(" ", text) for text in texts]
         for name, view in (("raw", texts), ("bare", bare)):
             rows = [e.ids[:MAX_TOKENS] for e in tokenizer.backend_tokenizer.encode_batch(view)]
             arrays[f"{name}_tokens"] = np.fromiter((i for row in rows for i in row), dtype=np.uint16)
@@ -162,13 +174,16 @@ def encoder_config(layout: str, tokenizer: BertTokenizer, hidden: int, layers: i
 class Pretrainer(nn.Module):
     """The encoder with its pre-training heads; only `encoder` is kept afterwards."""
 
-    def __init__(self, encoder: nn.Module, objective: str, mask_share: float, mask_id: int, specials: list[int]):
+    def __init__(self, encoder: nn.Module, objective: str, mask_share: float, tokenizer: BertTokenizer):
         super().__init__()
         config = encoder.config
         size, vocab = config.hidden_size, config.vocab_size
-        self.encoder, self.objective, self.mask_share, self.mask_id = encoder, objective, mask_share, mask_id
+        self.encoder, self.objective, self.mask_share = encoder, objective, mask_share
+        self.mask_id = tokenizer.mask_token_id
         self.register_buffer("special", torch.zeros(vocab, dtype=torch.bool), persistent=False)
-        self.special[specials] = True
+        self.special[tokenizer.all_special_ids] = True
+        pieces = tokenizer.convert_ids_to_tokens(list(range(vocab)))
+        self.register_buffer("continues", torch.tensor([p.startswith("##") for p in pieces]), persistent=False)
         if objective == "rtd":
             narrow = {"hidden_size": size // 4, "num_attention_heads": 2, "intermediate_size": size}
             self.generator = ElectraModel(
@@ -189,11 +204,14 @@ class Pretrainer(nn.Module):
         self.mlm = nn.Sequential(nn.Linear(mlm_in, size), nn.GELU(), nn.LayerNorm(size))
         self.mlm_bias = nn.Parameter(torch.zeros(vocab))
         self.rating = nn.ModuleDict({pooling: nn.Linear(size, 10) for pooling in ("cls", "mean")})
-        self.marks = nn.ModuleDict({pooling: nn.Linear(size, len(MARKS)) for pooling in ("cls", "mean")})
+        self.marks = nn.ModuleDict({pooling: nn.Linear(size, len(DISTANT_PATTERNS)) for pooling in ("cls", "mean")})
 
     def forward(self, ids: torch.Tensor, ratings: torch.Tensor, marks: torch.Tensor) -> dict[str, torch.Tensor]:
         """ids (B, L) of one length, ratings (B,) 0-9, marks (B, M) in {-1, 0, 1} -> losses by name."""
-        chosen = (torch.rand(ids.shape) < self.mask_share) & ~self.special[ids]
+        dice = torch.rand(len(ids), ids.shape[1] + 1)
+        # Half of the batches mask whole words, as KLUE's encoders do, the others single pieces.
+        dice = dice.gather(1, (~self.continues[ids]).cumsum(1)) if torch.rand(()) < 0.5 else dice[:, 1:]
+        chosen = (dice < self.mask_share) & ~self.special[ids]
         chosen[:, 1] |= ~chosen.any(1) & ~self.special[ids[:, 1]]
         dice = torch.rand(ids.shape)
         masked = ids.masked_fill(chosen & (dice < 0.85), self.mask_id)
@@ -231,7 +249,7 @@ class Pretrainer(nn.Module):
         return losses
 
 
-WEIGHTS = {"mlm": 1.0, "rtd": 20.0, "rating": 0.5, "marks": 4.0}
+WEIGHTS = {"mlm": 1.0, "rtd": 20.0, "rating": 0.5, "marks": 20.0}
 
 
 class Batches:
@@ -240,7 +258,8 @@ class Batches:
     def __init__(self, views: tuple[Corpus, ...], rows: np.ndarray, budget: int, seed: int):
         self.views, self.rows, self.budget, self.seed = views, rows, budget, seed
 
-    def epoch(self, number: int) -> list[tuple[int, np.ndarray]]:
+    def epoch(self, number: int, rank: int = 0, world: int = 1) -> list[tuple[int, np.ndarray]]:
+        """The batches of one process; every process has the same number of them."""
         random = np.random.default_rng([self.seed, number])
         batches = []
         flip = random.integers(len(self.views), size=len(self.rows))
@@ -254,7 +273,7 @@ class Batches:
                 batches += [(view, same[i : i + size]) for i in range(0, len(same), size)]
         batches = [batch for batch in batches if len(batch[1]) >= 2]
         random.shuffle(batches)
-        return batches
+        return batches[rank : len(batches) // world * world : world]
 
     def tensors(self, view: int, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         corpus = self.views[view]
@@ -288,6 +307,21 @@ def learning_rate(share: float, peak: float, decay: float, warm_up: float = 0.01
     return peak * min(1.0, max(0.0, (1.0 - share) / decay))
 
 
+def average_gradients(model: nn.Module, tokens: int) -> int:
+    """Average the gradients (unused ones count zero) and sum the tokens over all processes, in one all-reduce."""
+    if not dist.is_initialized():
+        return tokens
+    parameters = list(model.parameters())
+    parts = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+    flat = torch.cat([*parts, torch.tensor([float(tokens)])])
+    dist.all_reduce(flat)
+    tokens = round(float(flat[-1]))
+    flat /= dist.get_world_size()
+    for parameter, part in zip(parameters, flat[:-1].split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter)
+    return tokens
+
+
 def write(path: Path, save) -> None:
     temporary = path.with_name(path.name + ".part")
     save(temporary)
@@ -300,7 +334,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder of the run; holds `encoder/` at the end")
     parser.add_argument("--layout", choices=["bert", "roberta"], default="bert")
     parser.add_argument("--objective", choices=["mlm", "rtd"], default="rtd")
-    parser.add_argument("--minutes", type=float, default=90.0, help="budget of CPU time, all threads together")
+    parser.add_argument(
+        "--tokens", type=float, default=100.0, help="budget, in millions of tokens, masked ones included"
+    )
     parser.add_argument("--decay", type=float, default=0.2, help="last share of the budget with a falling rate")
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--layers", type=int, default=3)
@@ -325,6 +361,8 @@ def adopt(model: Pretrainer, path: Path, layout: str) -> None:
     for name, value in state.items():
         if name not in own:
             continue
+        if own[name].shape[1:] != value.shape[1:]:
+            raise SystemExit(f"{path} has another shape of {name}; give the same --hidden and --layers")
         if name.endswith("word_embeddings.weight") or name == "mlm_bias":
             value = torch.cat([value[order], value[5:]])
         elif name == "encoder.embeddings.position_embeddings.weight":
@@ -333,19 +371,28 @@ def adopt(model: Pretrainer, path: Path, layout: str) -> None:
             value = torch.cat([own[name][: shift[layout]], value])
         elif name == "encoder.embeddings.token_type_embeddings.weight":
             value = value[:1].expand_as(own[name]).clone()
-        own[name].copy_(value)
+        if own[name].shape == value.shape:  # a head for other labels starts anew
+            own[name].copy_(value)
 
 
 def main() -> None:
     args = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
+    rank, world = 0, 1
+    if "RANK" in os.environ:
+        dist.init_process_group("gloo", timeout=timedelta(hours=1))
+        rank, world = dist.get_rank(), dist.get_world_size()
+    if rank:
+        logger.setLevel(logging.WARNING)
+        dist.barrier()  # the first process writes the tokenizer and the tokens
     args.output.mkdir(parents=True, exist_ok=True)
     ratings, texts = read_reviews(args.reviews)
     tokenizer = train_tokenizer(texts, args.output / "encoder", args.layout, args.vocab_size)
     views = encode(tokenizer, ratings, texts, args.output.parent / f"tokens-{args.layout}-{args.vocab_size}.npz")
     del texts
+    if world > 1 and not rank:
+        dist.barrier()
     logger.info("%d reviews, %.1f M tokens as written", len(ratings), len(views[0].tokens) / 1e6)
     rows = np.random.default_rng(0).permutation(len(ratings))
     validation = Batches(views, rows[:HELD_OUT], args.batch_tokens, seed=1)
@@ -355,7 +402,7 @@ def main() -> None:
     dropout = config.hidden_dropout_prob, config.attention_probs_dropout_prob
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
     encoder = AutoModel.from_config(config, add_pooling_layer=False)
-    model = Pretrainer(encoder, args.objective, args.mask_share, tokenizer.mask_token_id, tokenizer.all_special_ids)
+    model = Pretrainer(encoder, args.objective, args.mask_share, tokenizer)
     state_file = args.output / "state.pt"
     optimizer = torch.optim.AdamW(
         [
@@ -366,14 +413,14 @@ def main() -> None:
         betas=(0.9, 0.98),
         fused=True,
     )
-    spent, step, tokens, epoch, at = 0.0, 0, 0, 1, 0
+    torch.manual_seed(args.seed)
+    step, tokens, epoch, at = 0, 0, 1, 0
     if state_file.exists():
         stored = torch.load(state_file, weights_only=True)
         model.load_state_dict(stored["model"])
         optimizer.load_state_dict(stored["optimizer"])
-        spent, step, tokens, epoch, at = (stored[k] for k in ("spent", "step", "tokens", "epoch", "at"))
-        torch.set_rng_state(stored["random"])
-        logger.info("resumed at step %d, %.1f M tokens, %.1f CPU minutes", step, tokens / 1e6, spent / 60)
+        step, tokens, epoch, at = (stored[k] for k in ("step", "tokens", "epoch", "at"))
+        logger.info("resumed at step %d, %.1f M tokens", step, tokens / 1e6)
     elif args.start_from:
         adopt(model, args.start_from, args.layout)
     else:
@@ -386,54 +433,55 @@ def main() -> None:
             positions = encoder.embeddings.position_embeddings.weight
             positions.copy_(sinusoids(len(positions), args.hidden) * 0.02)
     model.train()
-    budget = args.minutes * 60
-    steady_saved = spent >= budget * (1 - args.decay)
+    torch.manual_seed(args.seed + 1_000_003 * rank + step)  # each process masks on its own
+    budget = args.tokens * 1e6
+    steady_saved = tokens >= budget * (1 - args.decay)
 
     def save() -> None:
         state = {
-            "model": model.state_dict(), "optimizer": optimizer.state_dict(), "layout": args.layout, "spent": spent,
-            "step": step, "tokens": tokens, "epoch": epoch, "at": at, "random": torch.get_rng_state(),
+            "model": model.state_dict(), "optimizer": optimizer.state_dict(), "layout": args.layout,
+            "step": step, "tokens": tokens, "epoch": epoch, "at": at,
         }  # fmt: skip
         write(state_file, lambda path: torch.save(state, path))
         encoder.config.hidden_dropout_prob, encoder.config.attention_probs_dropout_prob = dropout
         encoder.save_pretrained(args.output / "encoder")
         encoder.config.hidden_dropout_prob = encoder.config.attention_probs_dropout_prob = 0.0
 
-    batches = training.epoch(epoch)
-    started, log_at, save_at = time.process_time() - spent, spent + 60, spent + 300
+    batches = training.epoch(epoch, rank, world)
+    log_at, save_at = time.monotonic() + 60, time.monotonic() + 300
     averages: dict[str, float] = {}
-    while spent < budget:
+    while tokens < budget:
         if at == len(batches):
             epoch, at = epoch + 1, 0
-            batches = training.epoch(epoch)
+            batches = training.epoch(epoch, rank, world)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(spent / budget, args.learning_rate, args.decay)
+            group["lr"] = learning_rate(tokens / budget, args.learning_rate, args.decay)
         view, chosen = batches[at]
         inputs = training.tensors(view, chosen)
         with torch.autocast("cpu", torch.bfloat16):
             losses = model(*inputs)
         sum(WEIGHTS[name] * value for name, value in losses.items()).backward()
+        tokens += average_gradients(model, inputs[0].numel())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        at, step, tokens = at + 1, step + 1, tokens + inputs[0].numel()
+        at, step = at + 1, step + 1
         for name, value in losses.items():
             averages[name] = 0.98 * averages.get(name, float(value.detach())) + 0.02 * float(value.detach())
-        spent = time.process_time() - started
-        if spent > log_at:
-            log_at = spent + 60
+        if time.monotonic() > log_at:
+            log_at = time.monotonic() + 60
             parts = ", ".join(f"{name} {value:.3f}" for name, value in averages.items())
-            logger.info(
-                "%.1f of %.0f CPU min, step %d, %.2f M tokens: %s", spent / 60, args.minutes, step, tokens / 1e6, parts
-            )
-        if not steady_saved and spent >= budget * (1 - args.decay):
+            logger.info("step %d, %.2f of %.0f M tokens: %s", step, tokens / 1e6, args.tokens, parts)
+        if rank:
+            continue
+        if not steady_saved and tokens >= budget * (1 - args.decay):
             steady_saved = True
             save()
             write(args.output / "state-steady.pt", lambda path: path.write_bytes(state_file.read_bytes()))
-        if spent > save_at or spent >= budget:
-            save_at = spent + 300
+        if time.monotonic() > save_at or tokens >= budget:
+            save_at = time.monotonic() + 300
             save()
-            line = {"cpu_minutes": round(spent / 60, 1), "step": step, "tokens": tokens, **held_out(model, validation)}
+            line = {"step": step, "tokens": tokens, **held_out(model, validation)}
             logger.info("held out: %s", line)
             with (args.output / "held_out.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")

@@ -1,0 +1,134 @@
+"""Emotions of sentences, of a file or of standard input.
+
+    python recipes/predict.py MODEL "드디어 합격했어" "내일 발표라 잠이 안 와"
+    python recipes/predict.py MODEL comments.csv --format csv > emotions.csv
+    cat comments.txt | python recipes/predict.py MODEL --format jsonl
+
+MODEL is the folder of a run or a Hub id. A file is CSV or TSV (with a header; the text column is found or named),
+JSONL, or plain text, one sentence a line. The order is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from emo_hf.errors import UserError
+from emo_hf.progress import quiet_libraries
+
+TEXT_COLUMNS = ("sentence", "text", "document", "사람문장1")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="folder of a run, or a Hub id")
+    parser.add_argument("input", nargs="*", help="sentences, or one file; standard input if left out")
+    parser.add_argument("--format", choices=["text", "csv", "jsonl"], default="text", help="of the output")
+    parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV or JSONL file")
+    parser.add_argument("--batch_size", type=int, default=128)
+    parser.add_argument("--max_length", type=int, default=128, help="in tokens")
+    arguments = parser.parse_args(argv)
+    quiet_libraries()
+    try:
+        from emo_hf.prediction import Predictor
+
+        predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
+        write(sentences(arguments.input, arguments.text_column), predictor, arguments.format, sys.stdout)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
+    """The sentences of the command line, of the one file that it names, or of standard input."""
+    if not given:
+        yield from (line.rstrip("\n") for line in sys.stdin)
+    elif len(given) == 1 and Path(given[0]).suffix.lower() in (".csv", ".tsv", ".jsonl", ".txt"):
+        yield from read_file(Path(given[0]), text_column)
+    else:
+        yield from given
+
+
+def read_file(path: Path, text_column: str | None) -> Iterator[str]:
+    """One sentence after the other; UTF-8, else cp949."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give sentences in quotes, or a .csv, .tsv, .jsonl or .txt file")
+    with path.open(encoding=encoding_of(path), newline="") as lines:
+        suffix = path.suffix.lower()
+        if suffix == ".txt":
+            yield from (line.rstrip("\r\n") for line in lines)
+        elif suffix == ".jsonl":
+            for number, line in enumerate(lines, 1):
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    raise UserError(f"{path}, line {number}: not JSON; a JSONL file holds one object a line") from None
+                yield row[column_of(path, row, text_column)]
+        else:
+            rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
+            column = column_of(path, rows.fieldnames or [], text_column)
+            yield from (row[column] or "" for row in rows)
+
+
+def encoding_of(path: Path) -> str:
+    """utf-8-sig if all of the file decodes, read in pieces, else cp949."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            while file.read(1 << 20):
+                pass
+    except UnicodeDecodeError:
+        return "cp949"
+    return "utf-8-sig"
+
+
+def column_of(path: Path, columns: Iterable[str], asked: str | None) -> str:
+    """The column that was asked for, or the first of a usual name."""
+    columns = list(columns)
+    for name in [asked] if asked else TEXT_COLUMNS:
+        if name in columns:
+            return name
+    raise UserError(
+        f"{path}: no column {asked or ' or '.join(TEXT_COLUMNS)}; found {', '.join(columns)}; "
+        "name one with --text_column"
+    )
+
+
+def write(texts: Iterable[str], predictor, kind: str, out: TextIO) -> None:
+    """One line a sentence: its label and the probability of every label."""
+    waiting: deque[str] = deque()  # read and not yet written: at most one chunk of the predictor
+
+    def remembered() -> Iterator[str]:
+        for text in texts:
+            waiting.append(text)
+            yield text
+
+    table = csv.writer(out, lineterminator="\n")
+    if kind == "csv":
+        table.writerow(["sentence", "label", *predictor.labels])
+    for scores in predictor(remembered()):
+        text, label = waiting.popleft(), max(scores, key=scores.get)
+        if kind == "csv":
+            table.writerow([text, label, *(f"{value:.4f}" for value in scores.values())])
+        elif kind == "jsonl":
+            row = {"sentence": text, "label": label, "scores": {k: round(v, 4) for k, v in scores.items()}}
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        else:
+            shown = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+            out.write(f"{label}\t{shown}\t{text}\n")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    sys.exit(main())
