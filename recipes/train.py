@@ -3,6 +3,8 @@
     python recipes/train.py --pooling mean --aux triplet
     accelerate launch recipes/train.py --pooling mean --aux triplet --encoder klue/bert-base --data AIHUB_FOLDER
 
+    python recipes/train.py --push_to_hub --hub_model_id NAME    # after `hf auth login`
+
 `--config file.yaml` gives defaults that the command line overrides.
 """
 
@@ -10,10 +12,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
 from emo_hf.errors import UserError
-from emo_hf.training import run, summary
+from emo_hf.hub import check_access, push
+from emo_hf.training import run, run_name, summary
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,15 +28,23 @@ def main(argv: list[str] | None = None) -> int:
             sys.argv[1:] if argv is None else argv,
             description=__doc__,
         )
+        repo_id = None
+        if training.push_to_hub:
+            training.push_to_hub = False  # Trainer's own push would upload its arguments as a pickle, at every save
+            if training.process_index == 0:
+                name = run_name(model.encoder, model.pooling, training.aux, training.seed)
+                repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
         record = run(model, data, training)
+        if training.process_index == 0:
+            print(summary(record))
+        if repo_id:
+            print(f"pushed to {push(Path(training.output_dir), record, repo_id)}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; --resume_from_checkpoint last goes on from the last epoch", file=sys.stderr)
         return 130
-    if training.process_index == 0:
-        print(summary(record))
     return 0
 
 
