@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +113,12 @@ class MetricTrainingArguments(TrainingArguments):
             raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
         if self.eval_strategy == "no":
             self.load_best_model_at_end = False
-        super().__post_init__()
+            if self.early_stopping_patience:
+                raise UserError("--early_stopping_patience needs evaluations, but --eval_strategy is no")
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise UserError(str(error).strip().splitlines()[0]) from error
 
 
 def bf16_is_native(cpu: bool) -> bool:
@@ -134,6 +141,8 @@ def given(arguments: TrainingArguments) -> dict[str, Any]:
 
 class _Parser(HfArgumentParser):
     def error(self, message: str) -> NoReturn:
+        # argparse names both spellings of a flag, `--max_length/--max-length`
+        message = re.sub(r"(--[a-z0-9_]+)/--[a-z0-9-]+", r"\1", message)
         raise UserError(f"{message}; see --help")
 
 
@@ -162,9 +171,9 @@ def parse_arguments(
     foreign = {key: value for key, value in settings.items() if key not in names}
     if foreign and not partial:
         raise UserError(f"{path or '--config'}: {_unknown(next(iter(foreign)), names)}")
-    parser.set_defaults(**{key: value for key, value in settings.items() if key in names})
+    words = [word for key, value in settings.items() if key in names for word in _words(parser, key, value, path)]
     *filled, _, remaining = parser.parse_args_into_dataclasses(
-        args=_without_config(argv), return_remaining_strings=True, look_for_args_file=False
+        args=[*words, *_without_config(argv)], return_remaining_strings=True, look_for_args_file=False
     )
     if partial:
         if "--help" in argv or "-h" in argv:
@@ -212,6 +221,24 @@ def _without_config(argv: Sequence[str]) -> list[str]:
             skip = True
         elif not word.startswith("--config="):
             words.append(word)
+    return words
+
+
+def _words(parser: _Parser, key: str, value: Any, path: str | None) -> list[str]:
+    """A setting as the command line has it, so that one check of its type serves both; null leaves the default."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        words = [f"--{key}", *map(str, value)]
+    else:
+        words = [f"--{key}={json.dumps(value) if isinstance(value, dict) else value}"]
+    where = f"{path or '--config'}: "
+    try:
+        _, left = parser.parse_known_args(words)
+    except UserError as error:
+        raise UserError(where + str(error).removesuffix("; see --help")) from None
+    if left:
+        raise UserError(f"{where}{key} takes one value, but a list of {len(value)} is given")
     return words
 
 

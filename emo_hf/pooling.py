@@ -25,7 +25,7 @@ class Pooler(nn.Module):
         if kind not in POOLINGS:
             raise ValueError(f"pooling is {kind!r}; allowed: {', '.join(POOLINGS)}")
         self.kind = kind
-        self.score = nn.Linear(hidden_size, 1) if kind == "attention" else None
+        self.score = nn.Linear(hidden_size, 1, bias=False) if kind == "attention" else None
 
     def forward(self, states, attention_mask=None):
         """states (B, L, H), attention_mask (B, L) with 1 at real tokens, or None if all are real -> (B, H)."""

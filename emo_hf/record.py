@@ -72,6 +72,12 @@ def read_record(run_dir: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def is_done(run_dir: Path) -> bool:
+    """Whether a run has ended well."""
+    record = read_record(run_dir)
+    return record is not None and record.get("status") == "completed"
+
+
 def _commit() -> str | None:
     """The commit of the checkout that this package is part of; None for an installed copy."""
     folder = Path(__file__).parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 
@@ -65,51 +66,85 @@ class BalancedLengthSampler(Sampler[int]):
         rest_size = rows - full * size
         # The incomplete batch has to come last; taken at a random place, it is not always the longest rows.
         start = int(random.integers(full + 1)) * size
-        rest = order[start : start + rest_size]
-        batches = np.concatenate([order[:start], order[start + rest_size :]]).reshape(full, size)
-        self._spread_classes(batches)
-        return iter(np.concatenate([batches[random.permutation(full)].ravel(), rest]).tolist())
+        order = np.concatenate([order[:start], order[start + rest_size :], order[start : start + rest_size]])
+        self._spread_classes(order)
+        batches = order[: full * size].reshape(full, size)[random.permutation(full)]
+        return iter(np.concatenate([batches.ravel(), order[full * size :]]).tolist())
 
-    def _spread_classes(self, batches: np.ndarray) -> None:
-        """Swap rows between batches (F, B), in place, until each holds two rows of two classes."""
-        if self.batch_size < 4 or len(batches) == 0:
+    def _spread_classes(self, order: np.ndarray) -> None:
+        """Swap rows between the batches of an order (N,), in place, so that each has two rows of two classes."""
+        full = len(order) // self.batch_size
+        if self.batch_size < 4 or full == 0:
             return
-        classes = int(self.labels.max()) + 1
-        counts = np.stack([np.bincount(self.labels[batch], minlength=classes) for batch in batches])
-        poor = np.flatnonzero((counts >= 2).sum(1) < 2)
-        for batch in poor:
-            if not any(
-                self._trade(batches, counts, int(batch), donor) for donor in self._nearest(int(batch), len(batches))
-            ):
-                if not self._warned:
-                    logger.warning("the data has too few rows of a second class: some batches hold one class only")
-                    self._warned = True
-                return
+        batch_of = np.arange(len(order)) // self.batch_size
+        counts = np.zeros((int(batch_of[-1]) + 1, int(self.labels.max()) + 1), dtype=np.int64)
+        np.add.at(counts, (batch_of, self.labels[order]), 1)
+        poor, left = np.flatnonzero(_paired(counts[:full]) < 2), None
+        while len(poor) and len(poor) != left:  # a swap may free rows that a batch before it lacked
+            left, exhausted = len(poor), set()
+            for batch in poor:
+                choices = itertools.combinations(np.argsort(-counts[batch], kind="stable").tolist(), 2)
+                any(self._mend(order, counts, int(batch), classes, exhausted) for classes in choices)
+            poor = np.flatnonzero(_paired(counts[:full]) < 2)
+        if len(poor) and not self._warned:
+            logger.warning("%d of %d batches lack two rows of a second class: the data has too few", len(poor), full)
+            self._warned = True
+
+    def _mend(
+        self, order: np.ndarray, counts: np.ndarray, batch: int, classes: tuple[int, int], exhausted: set[int]
+    ) -> bool:
+        """Bring both classes of a batch up to two rows; classes that no other batch can give go to `exhausted`."""
+        swaps: list[tuple[int, int, int, int]] = []
+        missing = [wanted for wanted in classes if counts[batch, wanted] < 2]
+        if not exhausted.isdisjoint(missing):
+            return False
+        for wanted in missing:
+            while (need := int(2 - counts[batch, wanted])) > 0:
+                surplus = counts[batch].copy()
+                surplus[list(classes)] -= 2
+                given = int(surplus.argmax())
+                for number in range(min(need, int(surplus[given])), 0, -1):
+                    donor = self._donor(counts, batch, wanted, given, number, len(order) // self.batch_size)
+                    if donor is not None:
+                        break
+                else:
+                    exhausted.add(wanted)
+                    for donor, got, gave, number in swaps:
+                        _move(counts, donor, batch, got, gave, -number)
+                    return False
+                _move(counts, donor, batch, wanted, given, number)
+                swaps.append((donor, wanted, given, number))
+        for donor, wanted, given, number in swaps:
+            give = self._places(order, batch, given)[:number]
+            take = self._places(order, donor, wanted)[:number]
+            order[give], order[take] = order[take], order[give]
+        return True
+
+    def _places(self, order: np.ndarray, batch: int, label: int) -> np.ndarray:
+        """Where in the order the rows of a label stand in a batch."""
+        start = batch * self.batch_size
+        return start + np.flatnonzero(self.labels[order[start : start + self.batch_size]] == label)
 
     @staticmethod
-    def _nearest(batch: int, number: int) -> Iterator[int]:
-        for distance in range(1, number):
-            for donor in (batch - distance, batch + distance):
-                if 0 <= donor < number:
-                    yield donor
+    def _donor(counts: np.ndarray, batch: int, wanted: int, given: int, number: int, full: int) -> int | None:
+        """The nearest batch that can trade `number` wanted rows for as many of the given class and get no worse."""
+        for reach in (32, len(counts)):
+            near = np.arange(max(0, batch - reach), min(len(counts), batch + reach + 1))
+            rows = counts[near]
+            lacking = (_paired(rows) < 2) | (near >= full)  # what lacks anyway, and the incomplete batch
+            rows[:, wanted] -= number
+            rows[:, given] += number
+            able = near[(rows[:, wanted] >= 0) & (lacking | (_paired(rows) >= 2)) & (near != batch)]
+            if len(able):
+                return int(able[np.abs(able - batch).argmin()])
+        return None
 
-    def _trade(self, batches: np.ndarray, counts: np.ndarray, batch: int, donor: int) -> bool:
-        """Bring a second class of `batch` up to two rows with rows of `donor`, if `donor` stays good."""
-        main = int(counts[batch].argmax())
-        for wanted in np.argsort(-counts[donor]):
-            need = 2 - int(counts[batch, wanted])
-            if wanted == main or need <= 0 or counts[donor, wanted] < need:
-                continue
-            after = counts[donor].copy()
-            after[wanted] -= need
-            after[main] += need
-            if (after >= 2).sum() < 2 or counts[batch, main] - need < 2:
-                continue
-            give = np.flatnonzero(self.labels[batches[batch]] == main)[:need]
-            take = np.flatnonzero(self.labels[batches[donor]] == wanted)[:need]
-            batches[batch, give], batches[donor, take] = batches[donor, take], batches[batch, give]
-            counts[donor] = after
-            counts[batch, wanted] += need
-            counts[batch, main] -= need
-            return True
-        return False
+
+def _move(counts: np.ndarray, donor: int, batch: int, wanted: int, given: int, number: int) -> None:
+    counts[donor, [wanted, given]] += [-number, number]
+    counts[batch, [wanted, given]] += [number, -number]
+
+
+def _paired(counts: np.ndarray) -> np.ndarray:
+    """How many classes have two rows or more, from the rows of each class (..., C)."""
+    return (counts >= 2).sum(-1)

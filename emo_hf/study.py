@@ -17,8 +17,8 @@ import torch
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
-from emo_hf.record import read_record
-from emo_hf.training import run, run_name
+from emo_hf.record import is_done
+from emo_hf.training import check_arguments, run, run_name
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class GridArguments:
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3], metadata={"help": "one run of each model a seed"})
     study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
     jobs: int | None = field(
-        default=None, metadata={"help": "runs side by side; default one a GPU, or one a CPU core without one"}
+        default=None, metadata={"help": "runs side by side; default one a CPU core, or one in all on a GPU"}
     )
 
 
@@ -87,6 +87,17 @@ class Study:
             raise UserError(f"the grid holds {twice[0]} twice; name each encoder, pooling, loss and seed once")
         return found
 
+    def check(self) -> None:
+        """Raise the `UserError` that some run of the grid would end with before it starts."""
+        first, grid = self.tasks()[0], self.grid
+        for task in (
+            *(replace(first, encoder=encoder) for encoder in grid.encoders),
+            *(replace(first, pooling=pooling) for pooling in grid.poolings),
+            *(replace(first, aux=aux) for aux in grid.aux),
+        ):
+            training = MetricTrainingArguments(**{**self.training, "aux": task.aux})
+            check_arguments(replace(self.model, encoder=task.encoder, pooling=task.pooling), self.data, training)
+
     def due(self) -> list[Task]:
         """The runs without a completed record."""
         return [task for task in self.tasks() if not is_done(self.folder / task.run_id)]
@@ -117,31 +128,25 @@ class Study:
     def execute(self, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, str | None]]:
         """Run the tasks, `jobs` at a time; give each as it ends, with the line of its error if it failed.
 
-        With one job everything runs in this process; with several, in as many warm processes that share the cores.
+        With one job everything runs in this process; with several, in as many warm processes. Each run has its share
+        of the cores, the last one left too: the number of threads moves the last digits of a result.
         """
+        threads = max(1, joblib.cpu_count() // jobs)
         if jobs == 1:
             for task in tasks:
-                yield run_task(self, task)
+                yield run_task(self, task, threads)
             return
-        threads = max(1, joblib.cpu_count() // jobs)
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
             calls = (joblib.delayed(run_task)(self, task, threads) for task in tasks)
             yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
 
 
-def is_done(run_dir: Path) -> bool:
-    """Whether a run has ended well."""
-    record = read_record(run_dir)
-    return record is not None and record.get("status") == "completed"
-
-
-def run_task(study: Study, task: Task, threads: int | None = None) -> tuple[Task, str | None]:
+def run_task(study: Study, task: Task, threads: int) -> tuple[Task, str | None]:
     """Run one task of a study in this process; the line of the error comes back, so that the others go on."""
     from emo_hf.progress import ProgressFile, quiet_libraries
 
     quiet_libraries()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     run_dir = study.folder / task.run_id
     shutil.rmtree(run_dir, ignore_errors=True)  # what a stopped run left
     own = {"aux": task.aux, "seed": task.seed, "output_dir": str(run_dir), "disable_tqdm": True}

@@ -16,6 +16,7 @@ from typing import Any
 import datasets
 import numpy as np
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     DataCollatorWithPadding,
     EarlyStoppingCallback,
@@ -26,13 +27,15 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
+from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, load_emotion_data, tokenize_splits
 from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
+from emo_hf.losses import build_loss
 from emo_hf.metrics import ClassificationScores, trainer_metrics
 from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
-from emo_hf.record import SCHEMA, environment, now, write_record
+from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, now, write_record
 from emo_hf.trainer import MetricTrainer
 
 logger = logging.getLogger(__name__)
@@ -79,11 +82,27 @@ def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
         raise UserError(_not_found(arguments, error)) from error
 
 
+def check_arguments(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments) -> None:
+    """Find in a second what would else fail after the data were read.
+
+    Raises:
+        UserError: unknown pooling, loss, distance or mining; no such encoder; a max_length beyond its positions.
+    """
+    if model.pooling not in POOLINGS:
+        raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
+    build_loss(training.aux, margin=training.margin, distance=training.distance, mining=training.mining)
+    try:
+        encoder = AutoConfig.from_pretrained(encoder_path(model.encoder), revision=model.encoder_revision or "main")
+    except (OSError, ValueError) as error:
+        raise UserError(_not_found(model, error)) from error
+    limit = EmotionConfig(encoder=encoder).max_tokens
+    if limit is not None and data.max_length > limit:
+        raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+
+
 def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
     """A model with a pre-trained encoder and a fresh head."""
     path = encoder_path(arguments.encoder)
-    if arguments.pooling not in POOLINGS:
-        raise UserError(f"--pooling is {arguments.pooling!r}; allowed: {', '.join(POOLINGS)}")
     try:
         return EmotionModel.from_encoder(
             path,
@@ -166,15 +185,11 @@ def _train_and_test(
     run_dir: Path,
     callbacks: Sequence[TrainerCallback],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    check_arguments(model_arguments, data_arguments, training_arguments)
     data = load_data(data_arguments)
     tokenizer = load_tokenizer(model_arguments)
     set_seed(training_arguments.seed)
     model = build_model(model_arguments, data.labels)
-    limit = model.config.max_tokens
-    if limit is not None and data_arguments.max_length > limit:
-        raise UserError(
-            f"--max_length is {data_arguments.max_length}, but {model_arguments.encoder} takes at most {limit} tokens"
-        )
     tokens = tokenize_splits(
         data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
     )
@@ -189,31 +204,34 @@ def _train_and_test(
         compute_metrics=trainer_metrics(data.labels),
         callbacks=[*callbacks, *([EarlyStoppingCallback(patience)] if patience else [])],
     )
-    trainer.train(resume_from_checkpoint=_checkpoint(training_arguments, run_dir))
+    checkpoint = _checkpoint(training_arguments, run_dir)
+    if checkpoint is None and trainer.is_world_process_zero():
+        _remove_checkpoints(run_dir)  # of an earlier run: Trainer would count them as its own
+    trainer.train(resume_from_checkpoint=checkpoint)
     ordered, order = _by_length(tokens["test"])
     predicted = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
     logits, embeddings = (_restore(part, order) for part in predicted.predictions)
+    if not np.isfinite(logits).all():
+        raise UserError(
+            f"the model's logits are not finite, so training diverged; lower --learning_rate, which is "
+            f"{training_arguments.learning_rate}, or keep --max_grad_norm above 0"
+        )
     labels = _restore(predicted.label_ids, order)
     test = ClassificationScores().compute(predictions=logits.argmax(-1), references=labels, labels=data.labels)
     trainer.save_model(str(run_dir))
     if trainer.is_world_process_zero():
-        for checkpoint in run_dir.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint, ignore_errors=True)
+        _remove_checkpoints(run_dir)
         (run_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
     history = merge_history(trainer.state.log_history)
-    best = max(history, key=lambda row: row.get("validation_macro_f1", -math.inf), default=None)
+    tested = _tested_epoch(trainer)
+    best = next((row for row in history if row["epoch"] == tested), {})
     details = {
         "model_details": {"parameters": model.num_parameters(), "embedding_size": model.config.embedding_size},
-        "data": {
-            "source": data_arguments.data,
-            "fingerprint": data.fingerprint,
-            "labels": list(data.labels),
-            "counts": data.counts(),
-            "report": data.report,
-        },
+        "data": data.summary(),
         "history": history,
-        "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if best and key in best},
+        "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if key in best},
         "test": {"loss": float(predicted.metrics["test_loss"]), **test},
+        "files": {"predictions": PREDICTIONS_FILE},
     }
     predictions = {
         "logits": logits.astype(np.float32),
@@ -240,7 +258,7 @@ def merge_history(log_history: Sequence[dict[str, Any]]) -> list[dict[str, float
         else:
             continue
         rows.setdefault(entry["epoch"], {"epoch": entry["epoch"]}).update(
-            {key: round(float(value), 6) for key, value in found.items() if value is not None}
+            {key: round(float(value), 6) for key, value in found.items() if value is not None and math.isfinite(value)}
         )
     return [rows[epoch] for epoch in sorted(rows)]
 
@@ -255,6 +273,18 @@ def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     restored = np.empty_like(values)
     restored[order] = values
     return restored
+
+
+def _tested_epoch(trainer: MetricTrainer) -> float | None:
+    """The epoch of the checkpoint that was loaded at the end, or the last one."""
+    state = trainer.state
+    step = state.best_global_step if trainer.args.load_best_model_at_end else state.global_step
+    return next((entry["epoch"] for entry in state.log_history if entry["step"] == step), None)
+
+
+def _remove_checkpoints(run_dir: Path) -> None:
+    for checkpoint in run_dir.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _checkpoint(arguments: MetricTrainingArguments, run_dir: Path) -> str | None:
@@ -280,7 +310,9 @@ def summary(record: dict[str, Any]) -> str:
         for label, score in test["per_class"].items()
     ]
     best = record["best"]
-    chosen = f"epoch {best['epoch']:g}, validation macro-F1 {best['validation_macro_f1']:.3f}" if best else "last step"
+    epoch = f"epoch {best['epoch']:g}" if best else "last step"
+    scored = "validation_macro_f1" in best
+    chosen = f"{epoch}, validation macro-F1 {best['validation_macro_f1']:.3f}" if scored else epoch
     return "\n".join(
         [
             f"{model['name']}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",

@@ -75,19 +75,18 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     """Run what is due, with progress; the runs that failed come back with their errors."""
+    study.check()
     data = load_data(study.data)
     for encoder in study.grid.encoders:
         load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
     study.claim_folder(data.fingerprint)
-    if not all(
-        (study.folder / name / "record.json").exists() for name in ("TF-IDF-logistic-regression", "majority-class")
-    ):
-        run_yardsticks(data, study.folder)
+    run_yardsticks(data, study.folder)
     tasks, due = study.tasks(), study.due()
     console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")
     if not due:
         return []
-    jobs = min(study.grid.jobs or torch.cuda.device_count() or joblib.cpu_count(only_physical_cores=True), len(due))
+    cores = joblib.cpu_count(only_physical_cores=True)
+    jobs = study.grid.jobs or (1 if torch.accelerator.is_available() else cores)
     failed, started = [], time.monotonic()
     bar = Progress(
         TextColumn("{task.description}"),

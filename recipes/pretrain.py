@@ -322,6 +322,21 @@ def average_gradients(model: nn.Module, tokens: int) -> int:
     return tokens
 
 
+def build_optimizers(model: Pretrainer, learning_rate: float, name: str) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, or Muon (Jordan et al. 2024) for the matrices of the layers and AdamW for the rest."""
+    inner = [p for n, p in model.named_parameters() if ".layer." in n and p.ndim == 2] if name == "muon" else []
+    ids = {id(p) for p in inner}
+    rest = [p for p in model.parameters() if id(p) not in ids]
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    optimizers = [torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)]
+    if inner:
+        optimizers.append(torch.optim.Muon(inner, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
+    return optimizers
+
+
 def write(path: Path, save) -> None:
     temporary = path.with_name(path.name + ".part")
     save(temporary)
@@ -343,6 +358,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--vocab_size", type=int, default=8000)
     parser.add_argument("--batch_tokens", type=int, default=4096)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
+    parser.add_argument("--optimizer", choices=["adamw", "muon"], default="muon")
     parser.add_argument("--mask_share", type=float, default=0.2)
     parser.add_argument(
         "--start_from", type=Path, help="state.pt of another run (any layout) to start the weights from"
@@ -404,21 +420,14 @@ def main() -> None:
     encoder = AutoModel.from_config(config, add_pooling_layer=False)
     model = Pretrainer(encoder, args.objective, args.mask_share, tokenizer)
     state_file = args.output / "state.pt"
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.01},
-            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-        ],
-        lr=args.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    optimizers = build_optimizers(model, args.learning_rate, args.optimizer)
     torch.manual_seed(args.seed)
     step, tokens, epoch, at = 0, 0, 1, 0
     if state_file.exists():
         stored = torch.load(state_file, weights_only=True)
         model.load_state_dict(stored["model"])
-        optimizer.load_state_dict(stored["optimizer"])
+        for optimizer, state in zip(optimizers, stored["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         step, tokens, epoch, at = (stored[k] for k in ("step", "tokens", "epoch", "at"))
         logger.info("resumed at step %d, %.1f M tokens", step, tokens / 1e6)
     elif args.start_from:
@@ -439,7 +448,8 @@ def main() -> None:
 
     def save() -> None:
         state = {
-            "model": model.state_dict(), "optimizer": optimizer.state_dict(), "layout": args.layout,
+            "model": model.state_dict(), "layout": args.layout,
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "step": step, "tokens": tokens, "epoch": epoch, "at": at,
         }  # fmt: skip
         write(state_file, lambda path: torch.save(state, path))
@@ -454,7 +464,7 @@ def main() -> None:
         if at == len(batches):
             epoch, at = epoch + 1, 0
             batches = training.epoch(epoch, rank, world)
-        for group in optimizer.param_groups:
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = learning_rate(tokens / budget, args.learning_rate, args.decay)
         view, chosen = batches[at]
         inputs = training.tensors(view, chosen)
@@ -463,8 +473,9 @@ def main() -> None:
         sum(WEIGHTS[name] * value for name, value in losses.items()).backward()
         tokens += average_gradients(model, inputs[0].numel())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         at, step = at + 1, step + 1
         for name, value in losses.items():
             averages[name] = 0.98 * averages.get(name, float(value.detach())) + 0.02 * float(value.detach())

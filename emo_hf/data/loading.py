@@ -51,6 +51,16 @@ class EmotionData:
         """Return the number of rows of each label in each split."""
         return {split: dict(counts) for split, counts in self.report["counts"].items()}
 
+    def summary(self) -> dict[str, Any]:
+        """Return what the record of a run says of its data."""
+        return {
+            "source": self.report["source"],
+            "fingerprint": self.fingerprint,
+            "labels": list(self.labels),
+            "counts": self.counts(),
+            "report": self.report,
+        }
+
 
 def load_emotion_data(
     source: str = "sample",

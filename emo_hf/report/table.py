@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emo_hf.report.files import write_whole
-from emo_hf.report.grouping import ModelRuns, Record
+from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS
 
 MISSING = "–"
@@ -47,11 +47,6 @@ def scores(model: ModelRuns) -> dict[str, Score]:
     }
 
 
-def _minutes(runs: list[Record]) -> float:
-    """Mean wall time of a run in minutes."""
-    return statistics.fmean(run["wall_seconds"] for run in runs) / 60
-
-
 def write_table(
     models: list[ModelRuns], yardsticks: list[ModelRuns], study_dir: Path, *, lang: str = "en"
 ) -> tuple[list[Path], str]:
@@ -71,7 +66,7 @@ def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang
     labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
     header += [f"{words['f1']} {_markdown(label)}" for label in labels]
-    header += [words[key] for key in ("test_loss", "seeds", "minutes")]
+    header += [words[key] for key in ("test_loss", "seeds")]
     # The four columns that name the model read from the left, numbers from the right.
     lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4)]
     best = _best(models)
@@ -84,7 +79,7 @@ def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang
         for column, score in scores(model).items():
             text = _score(column, score)
             cells.append(f"**{text}**" if is_model and _mean(column, score) == best.get(column) else text)
-        cells += [str(len(model.runs)), _short_minutes(model.runs)]
+        cells.append(str(len(model.runs)))
         lines.append(cells)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{table}\n\n{words['note'].format(rows=_rows(models + yardsticks, words['rows']))}\n"
@@ -98,18 +93,14 @@ def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
     writer.writerow(
         ["model", "encoder", "pooling", "loss"]
         + [f"{column}_{part}" for column in columns for part in ("mean", "sd")]
-        + ["seeds", "minutes_per_run"]
+        + ["seeds"]
     )
     for model in models + yardsticks:
         row = [str(model.number or ""), *(_cell(name) for name in (model.encoder, model.pooling, model.aux))]
         for score in scores(model).values():
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
-        writer.writerow([*row, str(len(model.runs)), f"{_minutes(model.runs):.3f}"])
+        writer.writerow([*row, str(len(model.runs))])
     return buffer.getvalue()
-
-
-def _short_minutes(runs: list[Record]) -> str:
-    return "< 0.1" if _minutes(runs) < 0.05 else f"{_minutes(runs):.1f}"
 
 
 def _mean(column: str, score: Score) -> str | None:
