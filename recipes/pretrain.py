@@ -22,6 +22,7 @@ the last `--decay` of the budget, so a run can be ended early, with fewer `--tok
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import logging
 import lzma
@@ -360,17 +361,23 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--optimizer", choices=["adamw", "muon"], default="muon")
     parser.add_argument("--mask_share", type=float, default=0.2)
-    parser.add_argument(
-        "--start_from", type=Path, help="state.pt of another run (any layout) to start the weights from"
-    )
+    parser.add_argument("--start_from", type=Path, help="state.pt or encoder folder to start from, of either layout")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
 def adopt(model: Pretrainer, path: Path, layout: str) -> None:
-    """Take over the weights of another run; the special tokens' rows and the first positions change places."""
-    stored = torch.load(path, weights_only=True)
+    """Take over the weights of another run; the special tokens' rows and the first positions change places.
+
+    `path` is the state of a run, with its heads, or the folder of a finished encoder with the same vocabulary.
+    """
+    if path.is_dir():
+        finished = AutoModel.from_pretrained(path, add_pooling_layer=False, dtype=torch.float32)
+        state = {f"encoder.{name}": value for name, value in finished.state_dict().items()}
+        stored = {"layout": finished.config.model_type, "model": state}
+    else:
+        stored = torch.load(path, weights_only=True)
     source, state = SPECIALS[stored["layout"]], stored["model"]
     own = model.state_dict()
     order = [source.index(token) for token in SPECIALS[layout]]
@@ -453,9 +460,9 @@ def main() -> None:
             "step": step, "tokens": tokens, "epoch": epoch, "at": at,
         }  # fmt: skip
         write(state_file, lambda path: torch.save(state, path))
-        encoder.config.hidden_dropout_prob, encoder.config.attention_probs_dropout_prob = dropout
-        encoder.save_pretrained(args.output / "encoder")
-        encoder.config.hidden_dropout_prob = encoder.config.attention_probs_dropout_prob = 0.0
+        finished = copy.deepcopy(encoder).half()
+        finished.config.hidden_dropout_prob, finished.config.attention_probs_dropout_prob = dropout
+        finished.save_pretrained(args.output / "encoder")
 
     batches = training.epoch(epoch, rank, world)
     log_at, save_at = time.monotonic() + 60, time.monotonic() + 300
