@@ -344,7 +344,7 @@ def write(path: Path, save) -> None:
     os.replace(temporary, path)
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reviews", type=Path, required=True, help="lines `rating<TAB>text`, plain or .xz")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run; holds `encoder/` at the end")
@@ -364,7 +364,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--start_from", type=Path, help="state.pt or encoder folder to start from, of either layout")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def adopt(model: Pretrainer, path: Path, layout: str) -> None:
@@ -398,8 +398,8 @@ def adopt(model: Pretrainer, path: Path, layout: str) -> None:
             own[name].copy_(value)
 
 
-def main() -> None:
-    args = parse_arguments()
+def main(argv: list[str] | None = None) -> None:
+    args = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
     rank, world = 0, 1

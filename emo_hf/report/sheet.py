@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from emo_hf.report.files import write_whole
+from emo_hf.files import write_whole
 from emo_hf.report.fonts import drawable, hangul_font, text_settings
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS

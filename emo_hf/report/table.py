@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo_hf.report.files import write_whole
+from emo_hf.files import write_whole
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS
 

@@ -1,0 +1,93 @@
+"""What several tests share: tiny encoders with their tokenizer, and a small data set that is learned in seconds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from transformers import BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
+
+LABELS = ["불안", "슬픔", "기쁨"]
+CUES = {
+    "불안": ["떨렸어", "초조했어", "걱정됐어", "조마조마했어"],
+    "슬픔": ["울었어", "서러웠어", "그리웠어", "허전했어"],
+    "기쁨": ["웃었어", "신났어", "설렜어", "뿌듯했어"],
+}
+TIMES = ["오늘", "어제", "아침에", "저녁에", "주말에"]
+PLACES = ["학교에서", "집에서", "회사에서", "버스에서"]
+ENDINGS = ["", "정말", "하루 종일", "친구랑 같이 밥을 먹다가 나도 모르게"]
+SPECIALS = {
+    "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+    "roberta": ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"],  # klue/roberta: 0, 1, 2, 3, 4
+}
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tokens of tests, and of the processes that they start, never reach the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMO_HF_CACHE", str(folder))
+        yield folder
+
+
+def sentences(label: str) -> list[str]:
+    """The 320 sentences of a label in an order that mixes their words and lengths."""
+    found = [
+        " ".join(word for word in (time, place, ending, cue) if word)
+        for time, place, ending, cue in itertools.product(TIMES, PLACES, ENDINGS, CUES[label])
+    ]
+    return [found[index * 77 % len(found)] for index in range(len(found))]
+
+
+def tiny_tokenizer(layout: str) -> BertTokenizer:
+    """A WordPiece tokenizer that knows the words of the data set, and every other Hangul word by its syllables."""
+    texts = [sentence for label in LABELS for sentence in sentences(label)]
+    words = sorted({word for text in texts for word in text.split()})
+    syllables = sorted({syllable for word in words for syllable in word})
+    pieces = dict.fromkeys([*SPECIALS[layout], *syllables, *(f"##{syllable}" for syllable in syllables), *words])
+    return BertTokenizer(
+        vocab={piece: number for number, piece in enumerate(pieces)}, do_lower_case=False, model_max_length=512
+    )
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders of a tiny BERT and a tiny RoBERTa in KLUE's layout, each with its tokenizer, by layout."""
+    torch.manual_seed(0)
+    paths = {}
+    for layout, (config_class, model_class) in {
+        "bert": (BertConfig, BertModel),
+        "roberta": (RobertaConfig, RobertaModel),
+    }.items():
+        tokenizer = tiny_tokenizer(layout)
+        special = {"pad_token_id": tokenizer.pad_token_id}
+        if layout == "roberta":
+            special |= {"bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
+        positions = 64 if layout == "bert" else 66
+        config = config_class(vocab_size=len(tokenizer), max_position_embeddings=positions, **SIZES, **special)
+        path = tmp_path_factory.mktemp("encoders") / f"mini-{layout}"
+        model_class(config, add_pooling_layer=False).save_pretrained(path)
+        tokenizer.save_pretrained(path)
+        paths[layout] = str(path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """48 training, 12 validation and 20 test sentences of each of three labels."""
+    sizes = {"train": 48, "validation": 12, "test": 20}
+    splits = [split for split, size in sizes.items() for _ in range(size)]
+    rows = [
+        {"sentence": sentence, "label": label, "split": split}
+        for label in LABELS
+        for sentence, split in zip(sentences(label), splits, strict=False)
+    ]
+    path = tmp_path_factory.mktemp("data") / "mini.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return str(path)

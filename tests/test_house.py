@@ -1,0 +1,155 @@
+"""The rules of the house: which room may import which, what never stands in the package, how long a module grows."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import emo_hf
+
+PACKAGE = Path(emo_hf.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TRAVELLING = {"configuration", "pooling", "modeling"}
+# Data walks one way. A room imports of ours only what stands beside it (itself and `errors` always).
+MAY_IMPORT = {
+    "__init__": {"configuration", "modeling", "trainer", "arguments", "data", "losses", "errors", "training", "hub"},
+    "errors": set(),
+    "files": set(),
+    "configuration": {"pooling"},
+    "pooling": set(),
+    "modeling": {"configuration", "pooling"},
+    "distances": set(),
+    "losses": {"distances"},
+    "distributed": set(),
+    "sampling": set(),
+    "data": set(),
+    "encoders": set(),
+    "metrics": set(),
+    "arguments": {"data.taxonomy"},
+    "trainer": {"arguments", "distributed", "losses", "sampling"},
+    "record": {"files"},
+    "progress": {"files"},
+    "yardsticks": {"data", "metrics", "record"},
+    # The entry point that trains one run.
+    "training": {
+        "arguments", "configuration", "data", "encoders", "losses", "metrics", "modeling", "pooling", "record",
+        "trainer",
+    },
+    "study": {"arguments", "files", "progress", "record", "training"},
+    "report": {"files", "record"},
+    "hub": {"encoders", "files", "modeling", "record"},
+    "prediction": {"modeling"},
+}  # fmt: skip
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, inside functions too, by its full name."""
+    package = ("emo_hf", *path.relative_to(PACKAGE).parent.parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # `from emo_hf import x` may name a module; `from emo_hf.x import y` names x.
+            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "emo_hf" else {module}
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    """The imports of our own, without the package's name."""
+    return {name.removeprefix("emo_hf.") for name in imported(path) if name.split(".")[0] == "emo_hf"}
+
+
+def test_every_room_is_known():
+    assert {room(path) for path in MODULES} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_point_one_way(path):
+    own = room(path)
+    allowed = MAY_IMPORT[own] | {own, "errors"}
+    wrong = {
+        name for name in ours(path) if not any(name == other or name.startswith(f"{other}.") for other in allowed)
+    }
+    assert not wrong, f"{path.name} must not import {', '.join(sorted(wrong))}"
+
+
+def test_the_rooms_form_no_circle():
+    waiting = {name: {other.split(".")[0] for other in others} for name, others in MAY_IMPORT.items()}
+    waiting["arguments"].discard("data")  # the taxonomy alone, which imports nothing
+    while waiting:
+        free = [name for name, others in waiting.items() if not others & set(waiting)]
+        assert free, f"a circle among {', '.join(waiting)}"
+        for name in free:
+            del waiting[name]
+
+
+def test_the_taxonomy_imports_no_other_room():
+    assert ours(PACKAGE / "data" / "taxonomy.py") <= {"errors"}
+
+
+@pytest.mark.parametrize("name", sorted(TRAVELLING))
+def test_what_travels_to_the_hub_imports_its_own_kind_only_and_relatively(name):
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("emo_hf") for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                assert node.level == 1 and node.module in TRAVELLING
+            else:
+                assert node.module.split(".")[0] in {"dataclasses", "torch", "transformers"}
+
+
+@pytest.mark.parametrize("module", ["emo_hf.report", "emo_hf.record"])
+def test_runs_without_torch(module):
+    code = f"import sys; sys.modules['torch'] = sys.modules['transformers'] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_one_room_talks_to_other_processes():
+    for path in MODULES:
+        if room(path) != "distributed":
+            assert not [name for name in imported(path) if name.startswith("torch.distributed")], path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_style(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    calls = [node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert "print" not in calls
+    assert len(text.splitlines()) < 350
+    assert path.stem not in {"utils", "util", "common", "helpers", "helper", "misc"}
+    if text.strip():
+        assert ast.get_docstring(tree), "a module says in a line what it is"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            assert not [base for base in node.bases if isinstance(base, ast.Name) and base.id == "object"]
+
+
+def test_functions_fit_a_screen():
+    long = {
+        f"{path.name}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 90
+    }
+    assert not long
+
+
+def test_the_package_declares_its_types():
+    assert (PACKAGE / "py.typed").exists()

@@ -1,0 +1,328 @@
+"""A grid of runs: what is due, what is refused, and that stops and side-by-side runs change nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emo_hf import study as study_module
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, given
+from emo_hf.data import load_emotion_data
+from emo_hf.errors import UserError
+from emo_hf.files import write_whole
+from emo_hf.record import is_done, load_predictions, read_record, read_records, write_record
+from emo_hf.study import GridArguments, Study, Task
+from emo_hf.yardsticks import run_yardsticks
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "compare.py"
+
+
+@pytest.fixture
+def make(encoders, csv_file, tmp_path):
+    def build(folder: str = "study", training: dict[str, Any] | None = None, **grid: Any) -> Study:
+        settings = {"num_train_epochs": 1, "per_device_train_batch_size": 16, "bf16": False, "learning_rate": 2e-3}
+        choices = {"encoders": [encoders["bert"]], "poolings": ["mean"], "aux": ["none", "triplet"], "seeds": [1]}
+        return Study(
+            GridArguments(**(choices | grid), study_dir=str(tmp_path / folder)),
+            ModelArguments(embedding_size=16),
+            DataArguments(data=csv_file, max_length=32),
+            given(MetricTrainingArguments(**(settings | (training or {})))),
+        )
+
+    return build
+
+
+def finish(study: Study, task: Task, status: str = "completed") -> Path:
+    """A record as a run leaves it."""
+    return write_record(study.folder / task.run_id, {"run_id": task.run_id, "status": status})
+
+
+def test_the_grid_is_walked_seed_by_seed(make):
+    study = make(encoders=["owner/one", "two"], poolings=["cls", "mean"], aux=["none", "triplet"], seeds=[3, 1])
+    tasks = study.tasks()
+    assert len(set(tasks)) == 16
+    assert [task.seed for task in tasks] == [3] * 8 + [1] * 8
+    assert tasks[0] == Task("owner/one", "cls", "none", 3)
+    assert tasks[0].run_id == "one_cls_none_seed3"
+    assert len({task.run_id for task in tasks}) == 16
+
+
+def test_two_runs_of_one_name_are_refused(make):
+    for grid in ({"seeds": [1, 1]}, {"encoders": ["owner/one", "other/one"]}, {"aux": ["none", "none"]}):
+        with pytest.raises(UserError, match="twice"):
+            make(**grid).tasks()
+
+
+def test_only_completed_runs_are_done(make):
+    study = make(seeds=[1, 2])
+    first, second, third, fourth = study.tasks()
+    assert study.due() == [first, second, third, fourth]
+    finish(study, first)
+    finish(study, second, "failed")
+    finish(study, third, "interrupted")
+    (study.folder / fourth.run_id).mkdir()
+    (study.folder / fourth.run_id / "record.json").write_text('{"status": "comp')
+    assert study.due() == [second, third, fourth]
+    assert is_done(study.folder / first.run_id)
+    assert not is_done(study.folder / "never")
+
+
+def test_runs_that_fail_come_back_with_their_line(make, monkeypatch):
+    study = make(seeds=[1, 2])
+    ran = []
+
+    def run(model, data, training, callbacks):
+        ran.append((model.encoder, model.pooling, training.aux, training.seed, Path(training.output_dir).name))
+        if training.aux == "triplet":
+            raise RuntimeError("out of memory\nand more")
+
+    monkeypatch.setattr(study_module, "run", run)
+    ended = list(study.execute(study.tasks(), jobs=1))
+    assert [task for task, _ in ended] == study.tasks()
+    assert [error for _, error in ended] == [None, "RuntimeError: out of memory"] * 2
+    assert ran == [(t.encoder, t.pooling, t.aux, t.seed, t.run_id) for t in study.tasks()]
+
+
+def test_ctrl_c_stops_the_study(make, monkeypatch):
+    def run(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_module, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        list(make().execute(make().tasks(), jobs=1))
+
+
+def test_a_folder_belongs_to_one_data_set_and_one_setting(make):
+    make().claim_folder("abc")
+    make().claim_folder("abc")
+    make(seeds=[1, 2, 3], poolings=["cls", "max"], jobs=2).claim_folder("abc")  # a larger grid of the same study
+    with pytest.raises(UserError, match="another data fingerprint"):
+        make().claim_folder("abd")
+    with pytest.raises(UserError, match=r"another num_train_epochs \(1, now 2\)"):
+        make(training={"num_train_epochs": 2}).claim_folder("abc")
+    with pytest.raises(UserError, match=r"another embedding_size \(16, now 8\)"):
+        replace(make(), model=ModelArguments(embedding_size=8)).claim_folder("abc")
+    with pytest.raises(UserError, match=r"another max_length \(32, now 64\)"):
+        replace(make(), data=replace(make().data, max_length=64)).claim_folder("abc")
+    make("other", training={"num_train_epochs": 2}).claim_folder("abc")
+    make().claim_folder("abc")  # a refusal changed nothing
+
+
+def test_a_broken_study_file_is_named(make):
+    study = make()
+    study.claim_folder("abc")
+    (study.folder / "study.json").write_text("{")
+    with pytest.raises(UserError, match=r"study\.json can't be read"):
+        study.claim_folder("abc")
+
+
+def test_mistakes_are_found_before_the_first_run(make, encoders):
+    make(aux=["none", "contrastive", "triplet", "supcon"], poolings=["cls", "attention"]).check()
+    for grid, message in (
+        ({"poolings": ["cls", "middle"]}, "--pooling is 'middle'"),
+        ({"aux": ["none", "quadruplet"]}, "quadruplet"),
+        ({"encoders": [encoders["bert"], "missing/encoder/folder"]}, "missing/encoder/folder"),
+        ({"training": {"mining": "semi-hard"}, "aux": ["contrastive"]}, "semi-hard"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make(**grid).check()
+    with pytest.raises(UserError, match=r"--max_length is 65, but .*mini-roberta takes at most 64 tokens"):
+        study = make(encoders=[encoders["roberta"]])
+        replace(study, data=replace(study.data, max_length=65)).check()
+
+
+def test_what_a_stopped_run_left_is_replaced(make):
+    study = make(aux=["none"])
+    (task,) = study.tasks()
+    folder = study.folder / task.run_id
+    finish(study, task, "running")
+    (folder / "checkpoint-7").mkdir()
+    (folder / "old.txt").touch()
+    assert list(study.execute([task], jobs=1)) == [(task, None)]
+    assert is_done(folder)
+    assert not (folder / "old.txt").exists() and not (folder / "checkpoint-7").exists()
+    assert not (folder / "progress.json").exists()
+
+
+def test_a_run_is_the_same_alone_and_after_others(make):
+    """Nothing of one run reaches the next in a warm process."""
+    alone, after = make("alone"), make("after")
+    _, task = alone.tasks()
+    list(alone.execute([task], jobs=1))
+    list(after.execute(after.tasks(), jobs=1))
+    records = [read_record(study.folder / task.run_id) for study in (alone, after)]
+    assert records[0]["history"] == records[1]["history"]
+    assert records[0]["test"] == records[1]["test"]
+
+
+def test_yardsticks(csv_file, tmp_path):
+    data = load_emotion_data(csv_file)
+    run_yardsticks(data, tmp_path)
+    majority, tfidf = sorted(read_records(tmp_path), key=lambda record: record["test"]["accuracy"])
+    assert (tfidf["model"]["name"], tfidf["run_id"]) == ("TF-IDF + logistic regression", "TF-IDF-logistic-regression")
+    assert (majority["model"]["name"], majority["run_id"]) == ("majority class", "majority-class")
+    for record in (tfidf, majority):
+        assert record["kind"] == "yardstick"
+        assert record["model"]["encoder"] is record["model"]["pooling"] is record["model"]["aux"] is None
+        assert record["history"] == [] and record["seed"] is None
+        arrays = load_predictions(record)
+        labels = data.splits["test"]["label"][:]
+        assert arrays["labels"].tolist() == labels
+        powers = np.exp(arrays["logits"])
+        np.testing.assert_allclose(powers.sum(1), 1, atol=1e-5)  # logits are log-probabilities
+        assert record["test"]["loss"] == pytest.approx(-np.log(powers[np.arange(60), labels]).mean(), rel=1e-4)
+        assert record["test"]["accuracy"] == pytest.approx((powers.argmax(1) == labels).mean())
+    assert tfidf["test"]["macro_f1"] > 0.95  # the cue words tell
+    assert majority["test"]["macro_f1"] == pytest.approx(0.5 / 3)  # one class of three, F1 of 2/4
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    run_yardsticks(data, tmp_path)  # done already
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+
+
+def test_a_write_that_fails_leaves_the_old_content(tmp_path, monkeypatch):
+    path = write_whole(tmp_path / "file", b"old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from emo_hf.record import write_record
+record = {"run_id": "run", "status": "completed", "filler": "x" * 200_000}
+while True:
+    for number in range(10**9):
+        write_record(Path(sys.argv[1]), record | {"number": number})
+"""
+
+
+def test_a_reader_and_a_kill_meet_whole_records_only(tmp_path):
+    folder = tmp_path / "run"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)])
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "record.json").exists():
+            assert time.monotonic() < deadline and writer.poll() is None
+            time.sleep(0.02)
+        numbers = set()
+        for _ in range(200):
+            numbers.add(json.loads((folder / "record.json").read_text())["number"])
+        assert len(numbers) > 1  # it was written to meanwhile
+    finally:
+        writer.kill()
+        writer.wait()
+    assert is_done(folder)
+
+
+def test_a_record_holds_no_number_that_json_lacks(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_record(tmp_path, {"status": "completed", "loss": float("nan")})
+    assert not (tmp_path / "record.json").exists()
+
+
+def start(words: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(RECIPE), *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(words: list[str]) -> str:
+    process = start(words)
+    shown, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, shown
+    return shown
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    """The rows of a study's table without their minutes, which no two runs share."""
+    with (folder / "table.csv").open(encoding="utf-8-sig") as file:
+        rows = [dict(row) for row in csv.DictReader(file)]
+    assert rows and all("minutes_per_run" in row for row in rows)
+    return [{name: value for name, value in row.items() if name != "minutes_per_run"} for row in rows]
+
+
+def markdown(folder: Path) -> list[list[str]]:
+    lines = (folder / "table.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [row[:-1] for row in rows]  # minutes come last
+
+
+def scores(folder: Path) -> dict[str, dict]:
+    return {record["run_id"]: record["test"] for record in read_records(folder)}
+
+
+@pytest.fixture
+def words(encoders, csv_file) -> list[str]:
+    return [
+        *("--encoders", encoders["bert"], "--poolings", "mean", "--aux", "none", "triplet", "--seeds", "1", "2"),
+        *("--data", csv_file, "--max_length", "32", "--embedding_size", "16", "--bf16", "false"),
+        *("--learning_rate", "0.002", "--per_device_train_batch_size", "16"),
+    ]
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_and_started_again_gives_the_same_table(words, tmp_path):
+    words = [*words, "--num_train_epochs", "8", "--jobs", "1"]
+    finished([*words, "--study_dir", str(tmp_path / "straight")])
+    killed = tmp_path / "killed"
+    process = start([*words, "--study_dir", str(killed)])
+    second = killed / "mini-bert_mean_triplet_seed1"
+    deadline = time.monotonic() + 120
+    while not list(second.glob("checkpoint-*/trainer_state.json")):  # one run done, the next after its first epoch
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (killed / "table.md").exists() and not is_done(second)
+    done = killed / "mini-bert_mean_none_seed1" / "record.json"
+    written = done.stat().st_mtime_ns
+    assert "4 runs, 1 done, 3 due" in finished([*words, "--study_dir", str(killed)])
+    assert done.stat().st_mtime_ns == written
+    assert table(killed) == table(tmp_path / "straight")
+    assert markdown(killed) == markdown(tmp_path / "straight")
+    assert scores(killed) == scores(tmp_path / "straight")
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_score_as_one_by_one(words, tmp_path):
+    words = [*words, "--num_train_epochs", "2"]
+    for jobs in (1, 2):
+        finished([*words, "--jobs", str(jobs), "--study_dir", str(tmp_path / str(jobs))])
+    assert scores(tmp_path / "1") == scores(tmp_path / "2")
+    assert markdown(tmp_path / "1") == markdown(tmp_path / "2")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_a_word_and_the_study_goes_on(words, tmp_path):
+    words = [*words, "--num_train_epochs", "8", "--jobs", "1", "--study_dir", str(tmp_path)]
+    process = start(words)
+    first = tmp_path / "mini-bert_mean_none_seed1"
+    deadline = time.monotonic() + 120
+    while not list(first.glob("checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; the same command goes on" in shown and "Traceback" not in shown
+    assert read_record(first)["status"] == "interrupted"
+    assert "4 runs, 0 done, 4 due" in finished(words)

@@ -1,0 +1,419 @@
+"""What the trainer adds to the library's: the metric loss, its log, its order of rows, and an exact resume."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import AutoTokenizer, DataCollatorWithPadding, TrainerCallback
+
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data import load_emotion_data, tokenize_splits
+from emo_hf.errors import UserError
+from emo_hf.losses import ContrastiveLoss, TripletLoss
+from emo_hf.metrics import trainer_metrics
+from emo_hf.modeling import EmotionModel
+from emo_hf.record import load_predictions, read_record
+from emo_hf.trainer import MetricTrainer
+from emo_hf.training import run
+
+LABELS = ["불안", "슬픔", "기쁨"]
+
+
+@pytest.fixture(scope="module")
+def tokens(encoders, csv_file) -> datasets.DatasetDict:
+    tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
+    return tokenize_splits(load_emotion_data(csv_file), tokenizer, max_length=32)
+
+
+@pytest.fixture
+def make(encoders, tokens, tmp_path):
+    """A trainer of a fresh model without dropout; its steps are recorded in `trainer.steps`."""
+
+    def build(rows: int | None = None, dropout: bool = False, **arguments: Any) -> MetricTrainer:
+        torch.manual_seed(1)
+        model = EmotionModel.from_encoder(encoders["bert"], labels=LABELS, pooling="mean", embedding_size=16)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout) and not dropout:
+                module.p = 0.0
+        settings = {
+            "output_dir": str(tmp_path / "run"),
+            "eval_strategy": "no",
+            "save_strategy": "no",
+            "bf16": False,
+            "max_grad_norm": 0.0,
+            "disable_tqdm": True,
+            "learning_rate": 1e-3,
+        }
+        tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
+        trainer = MetricTrainer(
+            model=model,
+            args=MetricTrainingArguments(**(settings | arguments)),
+            train_dataset=tokens["train"].shuffle(seed=0).select(range(rows)) if rows else tokens["train"],
+            eval_dataset=tokens["validation"],
+            processing_class=tokenizer,
+            data_collator=DataCollatorWithPadding(tokenizer),
+            compute_metrics=trainer_metrics(LABELS),
+        )
+        trainer.steps = record_steps(trainer)
+        return trainer
+
+    return build
+
+
+def record_steps(trainer: MetricTrainer) -> list[dict[str, Any]]:
+    """The inputs, output and loss of every training step, and the gradients before every optimizer step."""
+    steps: list[dict[str, Any]] = []
+    compute = trainer.compute_loss
+
+    def recording(model, inputs, return_outputs=False, **kwargs):
+        loss, outputs = compute(model, inputs, return_outputs=True, **kwargs)
+        if model.training:
+            kept = {name: value.detach().clone() for name, value in inputs.items()}
+            steps.append({"inputs": kept, "loss": loss.item(), "gradients": None})
+            steps[-1] |= {"logits": outputs.logits.detach(), "embeddings": outputs.embeddings.detach()}
+        return (loss, outputs) if return_outputs else loss
+
+    class Gradients(TrainerCallback):
+        def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+            steps[-1]["gradients"] = {name: p.grad.clone() for name, p in model.named_parameters()}
+
+    trainer.compute_loss = recording
+    trainer.add_callback(Gradients())
+    return steps
+
+
+def logged(trainer: MetricTrainer) -> list[dict[str, float]]:
+    return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.parametrize("aux", ["none", "triplet"])
+def test_accumulated_gradients_are_the_mean_of_the_micro_batches(make, aux):
+    """With cross-entropy alone 4 × 4 rows are 16 rows, gradient for gradient."""
+    one_step = {"max_steps": 1, "aux": aux, "logging_strategy": "steps", "logging_steps": 1, "aux_weight": 1.0}
+    small = make(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **one_step)
+    small.train()
+    assert [len(step["inputs"]["labels"]) for step in small.steps] == [4, 4, 4, 4]
+    parameters = dict(small.model.named_parameters())
+    if aux == "none":
+        large = make(16, per_device_train_batch_size=16, **one_step)
+        large.train()
+        expected, loss = large.steps[0]["gradients"], large.steps[0]["loss"]
+    else:
+        fresh = make(16, **one_step).model
+        losses = []
+        for step in small.steps:
+            outputs = fresh(**step["inputs"])
+            metric = TripletLoss()(outputs.embeddings, step["inputs"]["labels"])
+            losses.append(outputs.loss + metric.loss)
+        mean = torch.stack(losses).mean()
+        mean.backward()
+        expected, loss = {name: p.grad for name, p in fresh.named_parameters()}, mean.item()
+    for name in parameters:
+        torch.testing.assert_close(small.steps[-1]["gradients"][name], expected[name], atol=1e-6, rtol=1e-4, msg=name)
+    assert logged(small)[0]["loss"] == pytest.approx(loss, abs=1e-4)  # neither summed nor scaled
+    assert logged(small)[0]["ce_loss"] == pytest.approx(
+        np.mean([F.cross_entropy(step["logits"], step["inputs"]["labels"]).item() for step in small.steps]), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loss_class"),
+    [
+        ({"aux": "contrastive", "margin": 0.5}, ContrastiveLoss(margin=0.5)),
+        ({"aux": "triplet", "margin": 2.0, "distance": "cosine"}, TripletLoss(margin=2.0, distance="cosine")),
+        ({"aux": "triplet", "mining": "hard"}, TripletLoss(mining="hard")),
+    ],
+)
+def test_the_loss_and_its_log_equal_a_recomputation(make, arguments, loss_class):
+    trainer = make(aux_weight=0.3, num_train_epochs=2, per_device_train_batch_size=16, **arguments)
+    calls = []
+    trainer.model.register_forward_hook(lambda *_: calls.append(1))
+    trainer.train()
+    per_epoch = 9  # 144 rows
+    assert len(calls) == len(trainer.steps) == 2 * per_epoch  # one encoder pass a step
+    parts: list[dict[str, float]] = []
+    for step in trainer.steps:
+        labels, embeddings = step["inputs"]["labels"], step["embeddings"]
+        metric = loss_class(embeddings, labels)
+        ce = F.cross_entropy(step["logits"], labels)
+        assert step["loss"] == pytest.approx((ce + 0.3 * metric.loss).item(), rel=1e-5)
+        centred = embeddings - embeddings.mean(0)
+        parts.append(
+            {
+                "loss": step["loss"],
+                "ce_loss": ce.item(),
+                "aux_loss": metric.loss.item(),
+                "active_share": metric.active.item(),
+                "positive_distance": metric.positive_distance.item(),
+                "negative_distance": metric.negative_distance.item(),
+                "accuracy": (step["logits"].argmax(1) == labels).float().mean().item(),
+                "embedding_norm": embeddings.square().sum(1).sqrt().mean().item(),
+                "embedding_spread": centred.square().sum(1).mean().sqrt().item(),
+            }
+        )
+    for epoch, entry in enumerate(logged(trainer)):
+        of_epoch = parts[epoch * per_epoch : (epoch + 1) * per_epoch]
+        for name in of_epoch[0]:
+            expected = np.mean([part[name] for part in of_epoch])
+            assert entry[name] == pytest.approx(expected, abs=1e-4), (epoch, name)
+
+
+def test_without_auxiliary_loss_only_cross_entropy_is_logged(make):
+    trainer = make(num_train_epochs=1)
+    trainer.train()
+    (entry,) = logged(trainer)
+    assert entry["ce_loss"] == pytest.approx(entry["loss"], abs=1e-4)
+    assert not {"aux_loss", "active_share", "positive_distance", "negative_distance"} & set(entry)
+
+
+def test_a_batch_without_pairs_trains_on_cross_entropy(make, tokens):
+    trainer = make(aux="triplet", aux_weight=1.0, per_device_train_batch_size=4, num_train_epochs=1)
+    trainer.train_dataset = tokens["train"].filter(lambda row: row["labels"] == 1).select(range(9))
+    trainer.train()
+    assert [len(step["inputs"]["labels"]) for step in trainer.steps] == [4, 4, 1]
+    (entry,) = logged(trainer)
+    assert entry["aux_loss"] == 0
+    assert entry["loss"] == pytest.approx(entry["ce_loss"], abs=1e-4)
+    assert "positive_distance" not in entry or np.isfinite(entry["positive_distance"])
+    assert "negative_distance" not in entry  # there never was one
+    assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
+
+
+def test_evaluation_is_cross_entropy_alone_and_gathers_logits_alone(make, tokens):
+    trainer = make(aux="triplet", aux_weight=100.0, label_smoothing_factor=0.2, per_device_eval_batch_size=5)
+    seen = []
+    metrics = trainer.compute_metrics
+    trainer.compute_metrics = lambda prediction: seen.append(prediction.predictions) or metrics(prediction)
+    found = trainer.evaluate()
+    assert isinstance(seen[0], np.ndarray) and seen[0].shape == (36, 3)  # no tuple with the embeddings
+    losses = []
+    with torch.no_grad():
+        for row in tokens["validation"]:
+            logits = trainer.model(input_ids=torch.tensor([row["input_ids"]])).logits
+            losses.append(F.cross_entropy(logits, torch.tensor([row["labels"]])).item())
+    assert found["eval_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+    expected = (seen[0].argmax(1) == np.array(tokens["validation"]["labels"][:])).mean()
+    assert found["eval_accuracy"] == pytest.approx(expected)
+
+
+def test_label_smoothing_is_honoured(make):
+    trainer = make(16, label_smoothing_factor=0.2, per_device_train_batch_size=16, max_steps=1)
+    trainer.train()
+    (step,) = trainer.steps
+    smoothed = F.cross_entropy(step["logits"], step["inputs"]["labels"], label_smoothing=0.2).item()
+    plain = F.cross_entropy(step["logits"], step["inputs"]["labels"]).item()
+    assert step["loss"] == pytest.approx(smoothed, rel=1e-5)
+    assert abs(smoothed - plain) > 1e-5
+
+
+def rows_of(step: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    inputs = step["inputs"]
+    return tuple(
+        tuple(ids[mask.bool()].tolist())
+        for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+    )
+
+
+def test_every_arm_sees_the_same_batches_and_every_epoch_others(make):
+    orders = {}
+    for aux in ("none", "triplet"):
+        trainer = make(aux=aux, num_train_epochs=2, per_device_train_batch_size=16)
+        trainer.train()
+        orders[aux] = [rows_of(step) for step in trainer.steps]
+        assert set(trainer.steps[0]["inputs"]) == {"input_ids", "token_type_ids", "attention_mask", "labels"} or set(
+            trainer.steps[0]["inputs"]
+        ) == {"input_ids", "attention_mask", "labels"}
+    assert orders["none"] == orders["triplet"]
+    first, second = orders["none"][:9], orders["none"][9:]
+    assert sorted(row for batch in first for row in batch) == sorted(row for batch in second for row in batch)
+    assert first != second
+    other = make(num_train_epochs=2, per_device_train_batch_size=16, seed=7)
+    other.train()
+    assert [rows_of(step) for step in other.steps] != orders["none"]
+
+
+def seeds_of(trainer: MetricTrainer) -> list[int]:
+    """The seed of the draws of every batch."""
+    seeds: list[int] = []
+    loss = trainer.aux_loss
+
+    def recording(embeddings, labels, generator):
+        seeds.append(generator.initial_seed())
+        return loss(embeddings, labels, generator=generator)
+
+    trainer.aux_loss = recording
+    return seeds
+
+
+class OtherDraws(TrainerCallback):
+    """What else draws in the process."""
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        torch.rand(state.global_step + 1)
+
+
+def test_sampled_mining_is_reproducible_and_follows_the_seed(make):
+    losses, drawn = {}, {}
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        trainer = make(aux="triplet", mining="sampled", num_train_epochs=1, seed=seed, data_seed=0)
+        if name == "again":
+            trainer.add_callback(OtherDraws())
+        drawn[name] = seeds_of(trainer)
+        trainer.train()
+        losses[name] = [step["loss"] for step in trainer.steps]
+        assert len(set(drawn[name])) == len(drawn[name]) == trainer.state.global_step  # each step draws anew
+    assert losses["first"] == losses["again"]
+    assert losses["first"] != losses["other"]
+
+
+class Stop(TrainerCallback):
+    """Ctrl-C at a step."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def start(encoders, csv_file, tmp_path):
+    """One run, as the recipes start it: 9 steps an epoch; returns its record and folder."""
+
+    def begin(name: str, callbacks: tuple[TrainerCallback, ...] = (), **arguments: Any) -> tuple[dict, Path]:
+        settings = {
+            "output_dir": str(tmp_path / name),
+            "num_train_epochs": 3,
+            "per_device_train_batch_size": 16,
+            "bf16": False,
+            "disable_tqdm": True,
+            "learning_rate": 2e-3,
+        }
+        record = run(
+            ModelArguments(encoder=encoders["roberta"], pooling="mean", embedding_size=16),
+            DataArguments(data=csv_file, max_length=32),
+            MetricTrainingArguments(**(settings | arguments)),
+            callbacks=callbacks,
+        )
+        return record, tmp_path / name
+
+    return begin
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("mining", ["all", "sampled"])
+def test_a_resumed_run_ends_bit_equal_to_a_straight_one(start, mining, tmp_path):
+    loss = {"aux": "triplet", "mining": mining}
+    straight, straight_dir = start("straight", **loss)
+    with pytest.raises(KeyboardInterrupt):
+        start("stopped", callbacks=(Stop(14),), **loss)
+    stopped = tmp_path / "stopped"
+    assert read_record(stopped)["status"] == "interrupted"
+    assert [path.name for path in stopped.glob("checkpoint-*")] == ["checkpoint-9"]
+    resumed, resumed_dir = start("stopped", resume_from_checkpoint="last", **loss)
+    assert weights(resumed_dir) == weights(straight_dir)
+    assert resumed["history"] == straight["history"]
+    assert resumed["test"] == straight["test"]
+    again, again_dir = start("other_seed", seed=5, **loss)
+    assert weights(again_dir) != weights(straight_dir)
+    assert again["history"] != straight["history"]
+
+
+def test_an_accumulating_run_resumes_too(start):
+    settings = {"aux": "contrastive", "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
+    straight, straight_dir = start("straight", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        start("stopped", callbacks=(Stop(20),), **settings)
+    resumed, resumed_dir = start("stopped", resume_from_checkpoint="last", **settings)
+    assert weights(resumed_dir) == weights(straight_dir)
+    assert resumed["history"] == straight["history"]
+
+
+def test_what_an_earlier_run_left_does_not_disturb_a_new_one(start, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        start("run", callbacks=(Stop(20),), learning_rate=1e-4)
+    assert (tmp_path / "run" / "checkpoint-18").is_dir()
+    with pytest.raises(KeyboardInterrupt):
+        start("run", callbacks=(Stop(10),))
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-9"]
+    _, folder = start("run", resume_from_checkpoint="last")
+    _, straight_dir = start("straight")
+    assert weights(folder) == weights(straight_dir)
+
+
+def test_nothing_to_resume(start):
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        start("empty", resume_from_checkpoint="last")
+
+
+def test_training_learns_and_triplets_part_the_classes(start):
+    record, folder = start("triplet", aux="triplet", aux_weight=0.5, num_train_epochs=8, learning_rate=0.01)
+    first, last = record["history"][0], record["history"][-1]
+    assert last["ce_loss"] < 0.5 * first["ce_loss"]
+    assert last["train_loss"] < 0.5 * first["train_loss"]
+    assert last["validation_loss"] < first["validation_loss"]
+    gap = [row["negative_distance"] - row["positive_distance"] for row in (first, last)]
+    assert gap[1] > gap[0] + 0.3
+    assert record["test"]["macro_f1"] > 0.8
+    best = max(row["validation_macro_f1"] for row in record["history"])
+    assert record["best"]["validation_macro_f1"] == best
+    embeddings = load_predictions(record | {"directory": folder})["embeddings"]
+    assert embeddings.shape == (60, 16)
+
+
+def test_the_tested_model_is_the_saved_one_and_rows_keep_their_order(start, csv_file):
+    record, folder = start("run", num_train_epochs=2)
+    data = load_emotion_data(csv_file)
+    arrays = load_predictions(record | {"directory": folder})
+    assert arrays["labels"].tolist() == data.splits["test"]["label"][:]
+    model = EmotionModel.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        output = model(**tokenizer(data.splits["test"]["text"][:], padding=True, return_tensors="pt"))
+    np.testing.assert_allclose(arrays["logits"], output.logits.numpy(), atol=1e-4)
+    np.testing.assert_allclose(arrays["embeddings"], output.embeddings.numpy(), atol=1e-2)
+    assert record["test"]["accuracy"] == pytest.approx((arrays["logits"].argmax(1) == arrays["labels"]).mean())
+    assert record["test"]["loss"] == pytest.approx(
+        F.cross_entropy(output.logits, torch.tensor(arrays["labels"])).item(), rel=1e-4
+    )
+
+
+def test_early_stopping(start):
+    record, _ = start("run", learning_rate=0.0, num_train_epochs=20, early_stopping_patience=2)
+    assert [row["epoch"] for row in record["history"]] == [1, 2, 3]
+    assert record["best"]["epoch"] == 1
+
+
+def test_without_choice_of_a_checkpoint_the_last_is_tested(start):
+    record, _ = start("run", load_best_model_at_end=False, save_strategy="no", learning_rate=0.05)
+    assert record["best"]["epoch"] == record["history"][-1]["epoch"] == 3
+    record, _ = start("loss", metric_for_best_model="loss", learning_rate=0.02)
+    lowest = min(record["history"], key=lambda row: row["validation_loss"])
+    assert record["best"]["epoch"] == lowest["epoch"]
+
+
+def test_a_diverged_run_says_so(start, tmp_path):
+    with pytest.raises(UserError, match="learning_rate"):
+        start("run", learning_rate=1e30, max_grad_norm=0.0)
+    record = read_record(tmp_path / "run")
+    assert record["status"] == "failed"
+    assert "\n" not in record["error"]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.getLogger("emo_hf").setLevel(logging.ERROR)
+    yield
+    logging.getLogger("emo_hf").setLevel(logging.NOTSET)
