@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 
-def is_distributed() -> bool:
-    """Whether this process is one of several that train together."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+def world_size() -> int:
+    """How many processes train together; 1 without a process group."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def sum_over_processes(values: torch.Tensor) -> torch.Tensor:
+def sum_over_processes(values: Tensor) -> Tensor:
     """The elementwise sum of `values` (any shape, the same on all processes) over all processes, detached."""
     values = values.detach().clone()
-    if is_distributed():
+    if world_size() > 1:
         dist.all_reduce(values)
     return values
+
+
+def gather_rows(values: Tensor) -> Tensor:
+    """The rows (B, …) of all processes in the order of their ranks, (W·B, …), detached.
+
+    B has to be the same on all processes, as accelerate's `even_batches` makes it; nothing is waited for to find out.
+    """
+    if world_size() == 1:
+        return values.detach()
+    joint = values.new_empty(world_size() * len(values), *values.shape[1:])
+    dist.all_gather_into_tensor(joint, values.detach().contiguous())
+    return joint
+
+
+def gather_embeddings(embeddings: Tensor) -> Tensor:
+    """As `gather_rows`, but the own rows carry the graph.
+
+    Let every process compute one and the same loss on the result. Its gradient reaches the own rows, and the gradients
+    of all processes *summed* are those of one process with the joint batch. A data-parallel wrapper *averages* them,
+    so the loss has to be multiplied by `world_size()`.
+    """
+    if world_size() == 1:
+        return embeddings
+    joint, own = gather_rows(embeddings), dist.get_rank() * len(embeddings)
+    return torch.cat([joint[:own], embeddings, joint[own + len(embeddings) :]])

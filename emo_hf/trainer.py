@@ -10,7 +10,7 @@ from torch import nn
 from transformers import Trainer
 
 from emo_hf.arguments import MetricTrainingArguments
-from emo_hf.distributed import sum_over_processes
+from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
 from emo_hf.losses import build_loss
 from emo_hf.sampling import BalancedLengthSampler
 
@@ -18,13 +18,15 @@ from emo_hf.sampling import BalancedLengthSampler
 class MetricTrainer(Trainer):
     """Trains an `EmotionModel` with cross-entropy + `aux_weight` × metric loss, in one encoder pass a batch.
 
-    The loss takes the embeddings of the wrapped model's output, so data-parallel wrappers see every forward pass.
+    The loss takes the embeddings of the wrapped model's output, so data-parallel wrappers see every forward pass. Its
+    pairs come from the joint batch of all processes: W processes with batches of B train as one with W × B.
     Evaluation is cross-entropy alone: a metric loss would depend on how evaluation batches happen to fall.
     Each log of the training loss also holds, as means since the last log: `ce_loss`, `aux_loss` (unweighted),
     `accuracy` (of the training batches, dropout on), `active_share`, `positive_distance`, `negative_distance`,
     `embedding_norm` and `embedding_spread` (root mean squared distance of the embeddings from the batch's mean).
 
-    Training data sets need the columns `labels` and `length`.
+    Training data sets need the columns `labels` and `length`, and may have `rows`, ids of the rows: a row that comes
+    twice, as when the last batch is filled up for all processes, is then no pair of its own.
     """
 
     args: MetricTrainingArguments
@@ -47,6 +49,7 @@ class MetricTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """The loss (scalar) of a batch, with the model's output if asked for."""
+        rows = inputs.pop("rows", None)
         outputs = model(**inputs)
         if not model.training:
             return (outputs.loss, outputs) if return_outputs else outputs.loss
@@ -54,8 +57,14 @@ class MetricTrainer(Trainer):
         loss = self.label_smoother(outputs, labels) if self.label_smoother is not None else outputs.loss
         parts = {"ce_loss": loss}
         if self.aux_loss is not None:
-            metric = self.aux_loss(outputs.embeddings, labels, generator=self._generator(labels.device))
-            loss = loss + self.args.aux_weight * metric.loss
+            metric = self.aux_loss(
+                gather_embeddings(outputs.embeddings),
+                gather_rows(labels),
+                rows=None if rows is None else gather_rows(rows),
+                generator=self._generator(labels.device),
+            )
+            # The wrapper averages gradients over the processes; see `gather_embeddings`.
+            loss = loss + self.args.aux_weight * world_size() * metric.loss
             parts |= {
                 "aux_loss": metric.loss,
                 "active_share": metric.active,
@@ -71,6 +80,11 @@ class MetricTrainer(Trainer):
             logs |= self._means()
         super().log(logs, start_time)
 
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if "rows" not in self._signature_columns:
+            self._signature_columns.append("rows")
+
     def _get_train_sampler(self, train_dataset: Any = None) -> BalancedLengthSampler:
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
@@ -79,9 +93,9 @@ class MetricTrainer(Trainer):
         )
 
     def _generator(self, device: torch.device) -> torch.Generator:
-        """Draws for sampled mining: by seed, step and rank, so that a resumed run draws what a straight one does."""
+        """Draws for sampled mining, by seed and step: as a resumed run and the other processes draw them."""
         generator = torch.Generator(device=device)
-        seeds = [self.args.seed, self.state.global_step, self.args.process_index]
+        seeds = [self.args.seed, self.state.global_step]
         return generator.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
 
     @torch.no_grad()

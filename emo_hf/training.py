@@ -197,7 +197,7 @@ def _train_and_test(
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
-        train_dataset=tokens["train"],
+        train_dataset=tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
         eval_dataset=_by_length(tokens["validation"])[0],
         processing_class=tokenizer,
         data_collator=DataCollatorWithPadding(tokenizer),

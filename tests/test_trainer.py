@@ -245,9 +245,9 @@ def seeds_of(trainer: MetricTrainer) -> list[int]:
     seeds: list[int] = []
     loss = trainer.aux_loss
 
-    def recording(embeddings, labels, generator):
+    def recording(embeddings, labels, rows, generator):
         seeds.append(generator.initial_seed())
-        return loss(embeddings, labels, generator=generator)
+        return loss(embeddings, labels, rows=rows, generator=generator)
 
     trainer.aux_loss = recording
     return seeds

@@ -1,0 +1,120 @@
+"""Several processes against one: equal parameters after training on the joint batch, for every loss and mining."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = {
+    "contrastive, all": ["contrastive", {}],
+    "contrastive, balanced": ["contrastive", {"balanced": True}],
+    "contrastive, hard": ["contrastive", {"mining": "hard"}],
+    "contrastive, sampled": ["contrastive", {"mining": "sampled"}],
+    "triplet, all": ["triplet", {}],
+    "triplet, all, mean over valid": ["triplet", {"reduction": "valid"}],
+    "triplet, semi-hard": ["triplet", {"mining": "semi-hard"}],
+    "triplet, hard": ["triplet", {"mining": "hard"}],
+    "triplet, hard, soft": ["triplet", {"mining": "hard", "soft": True}],
+    "triplet, sampled": ["triplet", {"mining": "sampled"}],
+    "triplet, cosine": ["triplet", {"distance": "cosine", "margin": 0.3}],
+    "supcon": ["supcon", {}],
+}
+
+SCRIPT = """
+import json, sys
+import torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from emo_hf.distributed import gather_embeddings, gather_rows, world_size
+from emo_hf.losses import build_loss
+
+dist.init_process_group("gloo")
+rank, world = dist.get_rank(), dist.get_world_size()
+torch.set_default_dtype(torch.float64)
+SIZE, CLASSES = 6, 8
+torch.manual_seed(0)
+labels = torch.stack([
+    torch.randint(3, (world, SIZE)),                       # all mixed
+    torch.arange(world)[:, None].expand(world, SIZE),      # one class on each rank
+    torch.randint(2, (world, SIZE)),
+])
+labels[2, -1] = torch.arange(2, 2 + SIZE)                  # the last rank has no pair of one class at all
+inputs = torch.randn(*labels.shape, 5)
+rows = torch.arange(labels.numel()).reshape(labels.shape)
+for part in (labels, inputs, rows):                        # the first batch holds a row twice, on two ranks
+    part[0, -1, -1] = part[0, 0, 0]
+
+
+def network():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Linear(5, 16), torch.nn.Tanh(), torch.nn.Linear(16, CLASSES))
+
+
+def train(model, parts, together, aux, options):
+    loss = build_loss(aux, **options)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(len(labels)):
+        x, y, r = (part[step] for part in parts)
+        embeddings = model(x)
+        entropy = torch.nn.functional.cross_entropy(embeddings, y)
+        scale = 1
+        if together:
+            embeddings, y, r, scale = gather_embeddings(embeddings), gather_rows(y), gather_rows(r), world_size()
+        metric = loss(embeddings, y, rows=r, generator=torch.Generator().manual_seed(step))
+        (entropy + 0.5 * scale * metric.loss).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+start = torch.cat([p.detach().flatten() for p in network().parameters()])
+result = {"world": world}
+for name, (aux, options) in json.loads(sys.argv[1]).items():
+    parts = (inputs, labels, rows)
+    several = train(DistributedDataParallel(network()), [p[:, rank] for p in parts], True, aux, options)
+    one = train(network(), [p.flatten(1, 2) for p in parts], False, aux, options)
+    apart = (gather_rows(several[None]) - one).abs().max()
+    result[name] = {"moved": float((one - start).abs().max()), "apart": float(apart)}
+if rank == 0:
+    open(sys.argv[2], "w").write(json.dumps(result))
+dist.destroy_process_group()
+"""
+
+
+def launch(script: Path, processes: int, *arguments: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, str(script), *arguments], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_train_as_one_with_the_joint_batch(processes: int, tmp_path: Path) -> None:
+    script, out = tmp_path / "script.py", tmp_path / "out.json"
+    script.write_text(SCRIPT, encoding="utf-8")
+    launch(script, processes, json.dumps(CASES), str(out))
+    result = json.loads(out.read_text())
+    assert result.pop("world") == processes
+    assert set(result) == set(CASES)
+    for name, found in result.items():
+        assert found["moved"] > 1e-2, name
+        assert found["apart"] < 1e-12, (name, found)
+
+
+@pytest.mark.slow
+def test_the_recipe_trains_on_two_processes(csv_file: str, encoders: dict[str, str], tmp_path: Path) -> None:
+    """One record, from two processes whose joint batch is that of one; both learn the same."""
+    recipe = Path(__file__).parents[1] / "recipes" / "train.py"
+    words = (
+        f"--data {csv_file} --encoder {encoders['bert']} --pooling mean --aux triplet --embedding_dropout 0"
+        " --max_length 32 --num_train_epochs 3 --bf16 false --learning_rate 1e-3 --disable_tqdm true"
+    ).split()
+    launch(recipe, 2, *words, "--per_device_train_batch_size", "8", "--output_dir", str(tmp_path / "two"))
+    record = json.loads((tmp_path / "two" / "record.json").read_text(encoding="utf-8"))
+    assert record["status"] == "completed"
+    assert sum(map(sum, record["test"]["confusion_matrix"])) == 60  # rows that fill up the last batch are not counted
+    assert record["history"][-1]["train_loss"] < record["history"][0]["train_loss"]
