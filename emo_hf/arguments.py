@@ -18,6 +18,8 @@ from transformers import HfArgumentParser, TrainingArguments
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.errors import UserError
 
+AUX_POOLS = ("batch", "accumulated")
+
 
 @dataclass
 class ModelArguments:
@@ -95,6 +97,10 @@ class MetricTrainingArguments(TrainingArguments):
         default="all",
         metadata={"help": "pairs or triplets of a batch: all, hard, semi-hard (triplet), or sampled (one an anchor)"},
     )
+    aux_pool: str = field(
+        default="batch",
+        metadata={"help": "under gradient accumulation, pairs of one `batch` or `accumulated` over the step"},
+    )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score before training stops"}
     )
@@ -111,6 +117,8 @@ class MetricTrainingArguments(TrainingArguments):
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
         if self.aux_weight < 0:
             raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
+        if self.aux_pool not in AUX_POOLS:
+            raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
         if self.eval_strategy == "no":
             self.load_best_model_at_end = False
             if self.early_stopping_patience:

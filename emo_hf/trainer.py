@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import Trainer
 
+from emo_hf.accumulation import CachedStep, cache_step
 from emo_hf.arguments import MetricTrainingArguments
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
-from emo_hf.losses import build_loss
+from emo_hf.losses import LossOutput, build_loss
 from emo_hf.sampling import BalancedLengthSampler
+
+logger = logging.getLogger(__name__)
 
 
 class MetricTrainer(Trainer):
@@ -38,6 +42,14 @@ class MetricTrainer(Trainer):
         self.aux_loss = build_loss(
             self.args.aux, margin=self.args.margin, distance=self.args.distance, mining=self.args.mining
         )
+        if self.aux_loss is not None and self.args.gradient_accumulation_steps > 1 and self.args.aux_pool == "batch":
+            logger.warning(
+                "pairs come from one batch of %d at a time: accumulation does not enlarge their pool; "
+                "--aux_pool accumulated does, for one more forward pass",
+                self._train_batch_size,
+            )
+        self._batches: list[dict[str, Any]] = []  # of the optimizer step in work, while they wait to be cached
+        self._cached: CachedStep | None = None
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, torch.Tensor] = {}
 
@@ -50,6 +62,10 @@ class MetricTrainer(Trainer):
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """The loss (scalar) of a batch, with the model's output if asked for."""
         rows = inputs.pop("rows", None)
+        if model.training and self._batches:
+            self._cached = self._cache(model)
+        if model.training and self._cached is not None:
+            self._cached.restore_random_state()
         outputs = model(**inputs)
         if not model.training:
             return (outputs.loss, outputs) if return_outputs else outputs.loss
@@ -57,14 +73,14 @@ class MetricTrainer(Trainer):
         loss = self.label_smoother(outputs, labels) if self.label_smoother is not None else outputs.loss
         parts = {"ce_loss": loss}
         if self.aux_loss is not None:
-            metric = self.aux_loss(
-                gather_embeddings(outputs.embeddings),
-                gather_rows(labels),
-                rows=None if rows is None else gather_rows(rows),
-                generator=self._generator(labels.device),
-            )
+            if self._cached is None:
+                metric = self._metric_loss(outputs.embeddings, labels, rows)
+                value = metric.loss
+            else:
+                metric = self._cached.metric
+                value = self._cached.surrogate(outputs.embeddings)
             # The wrapper averages gradients over the processes; see `gather_embeddings`.
-            loss = loss + self.args.aux_weight * world_size() * metric.loss
+            loss = loss + self.args.aux_weight * (value.detach() + world_size() * (value - value.detach()))
             parts |= {
                 "aux_loss": metric.loss,
                 "active_share": metric.active,
@@ -73,6 +89,32 @@ class MetricTrainer(Trainer):
             }
         self._note(parts, outputs, labels)
         return (loss, outputs) if return_outputs else loss
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
+        """The micro-batches of the next optimizer step; kept for `--aux_pool accumulated`."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._cached = None
+        if self.aux_loss is not None and self.args.aux_pool == "accumulated" and len(batches) > 1:
+            self._batches = list(batches)
+        return batches, items
+
+    def _cache(self, model: nn.Module) -> CachedStep:
+        """The metric loss over all micro-batches of this optimizer step and all processes."""
+        batches = [dict(self._prepare_inputs(batch)) for batch in self._batches]
+        self._batches = []
+        rows = [batch.pop("rows", None) for batch in batches]
+        labels = torch.cat([batch["labels"] for batch in batches])
+        known = None if rows[0] is None else torch.cat(rows)
+        return cache_step(model, batches, lambda parts: self._metric_loss(torch.cat(parts), labels, known))
+
+    def _metric_loss(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None) -> LossOutput:
+        """The auxiliary loss over the rows of all processes; the gradient reaches the own embeddings (B, D)."""
+        return self.aux_loss(
+            gather_embeddings(embeddings),
+            gather_rows(labels),
+            rows=None if rows is None else gather_rows(rows),
+            generator=self._generator(labels.device),
+        )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss to a log of the training loss."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +120,26 @@ def test_accumulated_gradients_are_the_mean_of_the_micro_batches(make, aux):
     assert logged(small)[0]["ce_loss"] == pytest.approx(
         np.mean([F.cross_entropy(step["logits"], step["inputs"]["labels"]).item() for step in small.steps]), abs=1e-5
     )
+
+
+def test_an_accumulated_pool_is_that_of_one_large_batch(make, caplog):
+    """4 × 4 rows are 16 rows for the triplets too, gradient for gradient, and the log says one loss."""
+    settings = {"aux": "triplet", "aux_weight": 1.0, "max_steps": 1, "aux_pool": "accumulated"}
+    settings |= {"logging_strategy": "steps", "logging_steps": 1}
+    small = make(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **settings)
+    assert "--aux_pool" not in caplog.text
+    small.train()
+    large = make(16, per_device_train_batch_size=16, **settings)
+    large.train()
+    for name, gradient in large.steps[0]["gradients"].items():
+        torch.testing.assert_close(small.steps[-1]["gradients"][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
+    assert logged(small)[0]["aux_loss"] == pytest.approx(logged(large)[0]["aux_loss"], abs=1e-5)
+    assert logged(small)[0]["loss"] == pytest.approx(logged(large)[0]["loss"], abs=1e-4)
+
+
+def test_accumulation_without_a_larger_pool_is_said_once(make, caplog):
+    make(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, aux="triplet")
+    assert caplog.text.count("--aux_pool accumulated") == 1
 
 
 @pytest.mark.parametrize(
@@ -410,10 +428,3 @@ def test_a_diverged_run_says_so(start, tmp_path):
     record = read_record(tmp_path / "run")
     assert record["status"] == "failed"
     assert "\n" not in record["error"]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.getLogger("emo_hf").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("emo_hf").setLevel(logging.NOTSET)
