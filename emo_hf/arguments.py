@@ -89,6 +89,9 @@ class MetricTrainingArguments(TrainingArguments):
 
     aux: str = field(default="none", metadata={"help": "auxiliary loss: none, contrastive, triplet or supcon"})
     aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})
+    aux_warmup: float = field(
+        default=0.0, metadata={"help": "the weight grows from 0 over these steps, or over this share of all below 1"}
+    )
     margin: float = field(default=1.0, metadata={"help": "margin of the contrastive or triplet loss"})
     distance: str = field(
         default="euclidean", metadata={"help": "euclidean, squared_euclidean or cosine, between embeddings"}
@@ -117,6 +120,8 @@ class MetricTrainingArguments(TrainingArguments):
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
         if self.aux_weight < 0:
             raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
+        if self.aux_warmup < 0:
+            raise UserError(f"--aux_warmup is {self.aux_warmup}; it must not be negative")
         if self.aux_pool not in AUX_POOLS:
             raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
         if self.eval_strategy == "no":

@@ -15,6 +15,7 @@ from emo_hf.arguments import MetricTrainingArguments
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
 from emo_hf.losses import LossOutput, build_loss
 from emo_hf.sampling import BalancedLengthSampler
+from emo_hf.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class MetricTrainer(Trainer):
             )
         self._batches: list[dict[str, Any]] = []  # of the optimizer step in work, while they wait to be cached
         self._cached: CachedStep | None = None
+        self._watch = Watch()
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, torch.Tensor] = {}
 
@@ -80,13 +82,14 @@ class MetricTrainer(Trainer):
                 metric = self._cached.metric
                 value = self._cached.surrogate(outputs.embeddings)
             # The wrapper averages gradients over the processes; see `gather_embeddings`.
-            loss = loss + self.args.aux_weight * (value.detach() + world_size() * (value - value.detach()))
+            loss = loss + self._aux_weight() * (value.detach() + world_size() * (value - value.detach()))
             parts |= {
                 "aux_loss": metric.loss,
                 "active_share": metric.active,
                 "positive_distance": metric.positive_distance,
                 "negative_distance": metric.negative_distance,
             }
+        self._watch.step(self.state.global_step, parts, rows)
         self._note(parts, outputs, labels)
         return (loss, outputs) if return_outputs else loss
 
@@ -120,6 +123,7 @@ class MetricTrainer(Trainer):
         """Add the parts of the loss to a log of the training loss."""
         if "loss" in logs and self._sums:
             logs |= self._means()
+            self._watch.log(logs, self.args)
         super().log(logs, start_time)
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -133,6 +137,11 @@ class MetricTrainer(Trainer):
         return BalancedLengthSampler(
             np.asarray(dataset["length"]), np.asarray(dataset["labels"]), self._train_batch_size, seed=seed
         )
+
+    def _aux_weight(self) -> float:
+        """The weight of the auxiliary loss at this step: constant, after a linear warm-up if one is asked for."""
+        steps = self.args.aux_warmup if self.args.aux_warmup >= 1 else self.args.aux_warmup * self.state.max_steps
+        return self.args.aux_weight * min(1.0, (self.state.global_step + 1) / steps if steps else 1.0)
 
     def _generator(self, device: torch.device) -> torch.Generator:
         """Draws for sampled mining, by seed and step: as a resumed run and the other processes draw them."""

@@ -184,6 +184,17 @@ def test_the_loss_and_its_log_equal_a_recomputation(make, arguments, loss_class)
             assert entry[name] == pytest.approx(expected, abs=1e-4), (epoch, name)
 
 
+def test_the_weight_of_the_auxiliary_loss_warms_up(make):
+    trainer = make(64, aux="triplet", aux_weight=0.4, aux_warmup=0.5, per_device_train_batch_size=16, max_steps=8)
+    trainer.train()
+    weights = []
+    for step in trainer.steps:
+        entropy = F.cross_entropy(step["logits"], step["inputs"]["labels"])
+        metric = TripletLoss()(step["embeddings"], step["inputs"]["labels"]).loss
+        weights.append(float((step["loss"] - entropy) / metric))
+    assert weights == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4], abs=1e-4)
+
+
 def test_without_auxiliary_loss_only_cross_entropy_is_logged(make):
     trainer = make(num_train_epochs=1)
     trainer.train()

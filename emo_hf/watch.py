@@ -1,0 +1,71 @@
+"""Says when a training goes wrong: a loss that is no number, embeddings that fall together."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from emo_hf.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+# Below this share of their norm the embeddings of a batch are one point; a fresh model has about one half.
+COLLAPSED = 0.02
+
+
+class Watch:
+    """Looks at the losses of every step, one step late so that nothing waits for the device, and at every log."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, dict[str, Tensor], Tensor | None] | None = None
+        self._warned = False
+
+    def step(self, step: int, parts: Mapping[str, Tensor], rows: Tensor | None) -> None:
+        """Note the losses of a batch, scalars by name, and check those of the batch before.
+
+        Raises:
+            UserError: if a loss of the batch before was not finite; names the step, the loss and the rows.
+        """
+        self.check()
+        self._last = (step, {name: v.detach() for name, v in parts.items() if name.endswith("loss")}, rows)
+
+    def check(self) -> None:
+        """Check the last batch noted; raises as `step`."""
+        if self._last is None:
+            return
+        step, parts, rows = self._last
+        self._last = None
+        for name, value in parts.items():
+            if not math.isfinite(number := value.item()):
+                where = "" if rows is None else f", training rows {_short(rows.tolist())}"
+                raise UserError(
+                    f"{name} is {number} at step {step}{where}: training diverged; lower --learning_rate, keep "
+                    "--max_grad_norm above 0, or use --bf16 false"
+                )
+
+    def log(self, logs: Mapping[str, float], arguments: Any) -> None:
+        """Warn once if the embeddings of the batches since the last log have fallen together."""
+        self.check()
+        norm, spread = logs.get("embedding_norm"), logs.get("embedding_spread")
+        if self._warned or not norm or spread is None or spread > COLLAPSED * norm:
+            return
+        self._warned = True
+        at_margin = ""
+        if "aux_loss" in logs and math.isclose(logs["aux_loss"], arguments.margin, rel_tol=0.02):
+            at_margin = f" and the {arguments.aux} loss stands at the margin"
+        logger.warning(
+            "the embeddings have collapsed to a point (spread %.2g, norm %.2g)%s: try a lower --learning_rate, "
+            "a smaller --aux_weight or --aux_warmup 0.1, or --mining semi-hard",
+            spread,
+            norm,
+            at_margin,
+        )
+
+
+def _short(rows: list[int]) -> str:
+    shown = ", ".join(map(str, rows[:8]))
+    return f"{shown}, … ({len(rows)} rows)" if len(rows) > 8 else shown
