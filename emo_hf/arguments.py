@@ -104,6 +104,9 @@ class MetricTrainingArguments(TrainingArguments):
         default="batch",
         metadata={"help": "under gradient accumulation, pairs of one `batch` or `accumulated` over the step"},
     )
+    aux_memory: int = field(
+        default=0, metadata={"help": "past embeddings kept as further partners of a batch; 0 for none"}
+    )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score before training stops"}
     )
@@ -120,6 +123,8 @@ class MetricTrainingArguments(TrainingArguments):
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
         if self.aux_weight < 0:
             raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
+        if self.aux_memory < 0:
+            raise UserError(f"--aux_memory is {self.aux_memory}; it must not be negative")
         if self.aux_warmup < 0:
             raise UserError(f"--aux_warmup is {self.aux_warmup}; it must not be negative")
         if self.aux_pool not in AUX_POOLS:

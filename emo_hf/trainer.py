@@ -13,7 +13,9 @@ from transformers import Trainer
 from emo_hf.accumulation import CachedStep, cache_step
 from emo_hf.arguments import MetricTrainingArguments
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
+from emo_hf.errors import UserError
 from emo_hf.losses import LossOutput, build_loss
+from emo_hf.memory import EmbeddingMemory
 from emo_hf.sampling import BalancedLengthSampler
 from emo_hf.watch import Watch
 
@@ -51,6 +53,7 @@ class MetricTrainer(Trainer):
             )
         self._batches: list[dict[str, Any]] = []  # of the optimizer step in work, while they wait to be cached
         self._cached: CachedStep | None = None
+        self._memory = EmbeddingMemory(self.args.aux_memory) if self.args.aux_memory else None
         self._watch = Watch()
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, torch.Tensor] = {}
@@ -112,12 +115,19 @@ class MetricTrainer(Trainer):
 
     def _metric_loss(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None) -> LossOutput:
         """The auxiliary loss over the rows of all processes; the gradient reaches the own embeddings (B, D)."""
-        return self.aux_loss(
-            gather_embeddings(embeddings),
-            gather_rows(labels),
-            rows=None if rows is None else gather_rows(rows),
-            generator=self._generator(labels.device),
+        embeddings, labels = gather_embeddings(embeddings), gather_rows(labels)
+        rows = None if rows is None else gather_rows(rows)
+        generator = self._generator(labels.device)
+        if self._memory is None:
+            return self.aux_loss(embeddings, labels, rows=rows, generator=generator)
+        if rows is None:
+            raise UserError("--aux_memory needs a column `rows`, ids of the rows, in the training data")
+        reference = self._memory.beside(embeddings, labels, rows)
+        metric = self.aux_loss(
+            embeddings, labels, *reference[:2], rows=rows, reference_rows=reference[2], generator=generator
         )
+        self._memory.remember(embeddings, labels, rows)
+        return metric
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss to a log of the training loss."""

@@ -195,6 +195,25 @@ def test_the_weight_of_the_auxiliary_loss_warms_up(make):
     assert weights == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4], abs=1e-4)
 
 
+def test_a_memory_adds_the_batches_before(make):
+    settings = {"aux": "contrastive", "aux_weight": 1.0, "per_device_train_batch_size": 16, "max_steps": 3}
+    trainer = make(48, aux_memory=20, **settings)
+    rows = torch.arange(48)
+    trainer.train_dataset = trainer.train_dataset.add_column("rows", rows.tolist())
+    trainer.train()
+    past, labels = torch.zeros(0, 16), torch.zeros(0, dtype=torch.long)
+    for step in trainer.steps:
+        own, own_labels = step["embeddings"], step["inputs"]["labels"]
+        distances = torch.cdist(own, torch.cat([own, past]))
+        same = own_labels[:, None] == torch.cat([own_labels, labels])
+        terms = torch.where(same, distances**2, (1 - distances).clamp(min=0) ** 2)
+        pairs = torch.ones_like(terms, dtype=torch.bool)
+        pairs[:, :16].fill_diagonal_(False)
+        expected = F.cross_entropy(step["logits"], own_labels) + terms[pairs].mean()
+        assert step["loss"] == pytest.approx(float(expected), abs=1e-4)
+        past, labels = torch.cat([own, past])[:20], torch.cat([own_labels, labels])[:20]
+
+
 def test_without_auxiliary_loss_only_cross_entropy_is_logged(make):
     trainer = make(num_train_epochs=1)
     trainer.train()
