@@ -87,7 +87,10 @@ class MetricTrainingArguments(TrainingArguments):
     metric_for_best_model: str | None = field(default="macro_f1", metadata={"help": "chosen on validation data"})
     bf16: bool | None = field(default=None, metadata={"help": "bfloat16 autocast; default: where it is native"})
 
-    aux: str = field(default="none", metadata={"help": "auxiliary loss: none, contrastive, triplet or supcon"})
+    aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
+    aux_kwargs: dict | str | None = field(
+        default=None, metadata={"help": "further arguments of the auxiliary loss, as JSON: '{\"temperature\": 0.05}'"}
+    )
     aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})
     aux_warmup: float = field(
         default=0.0, metadata={"help": "the weight grows from 0 over these steps, or over this share of all below 1"}
@@ -123,6 +126,13 @@ class MetricTrainingArguments(TrainingArguments):
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
         if self.aux_weight < 0:
             raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
+        if isinstance(self.aux_kwargs, str):
+            try:
+                self.aux_kwargs = json.loads(self.aux_kwargs)
+            except ValueError:
+                self.aux_kwargs = [self.aux_kwargs]
+        if not isinstance(self.aux_kwargs, dict | None):
+            raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
         if self.aux_memory < 0:
             raise UserError(f"--aux_memory is {self.aux_memory}; it must not be negative")
         if self.aux_warmup < 0:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Trainer
 
@@ -20,6 +22,21 @@ from emo_hf.sampling import BalancedLengthSampler
 from emo_hf.watch import Watch
 
 logger = logging.getLogger(__name__)
+
+AUX_LOSS_FILE = "aux_loss.safetensors"
+
+
+def auxiliary_loss(arguments: MetricTrainingArguments, *, num_classes: int, embedding_size: int) -> nn.Module | None:
+    """The loss that the arguments name, or None; raises `UserError` for what it does not take."""
+    return build_loss(
+        arguments.aux,
+        margin=arguments.margin,
+        distance=arguments.distance,
+        mining=arguments.mining,
+        num_classes=num_classes,
+        embedding_size=embedding_size,
+        **(arguments.aux_kwargs or {}),
+    )
 
 
 class MetricTrainer(Trainer):
@@ -42,9 +59,13 @@ class MetricTrainer(Trainer):
         super().__init__(*args, **kwargs)
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
         self.loss_is_scaled_for_ga = False
-        self.aux_loss = build_loss(
-            self.args.aux, margin=self.args.margin, distance=self.args.distance, mining=self.args.mining
-        )
+        config = self.model.config
+        self.aux_loss = auxiliary_loss(self.args, num_classes=config.num_labels, embedding_size=config.embedding_size)
+        if self.aux_loss is not None:
+            self.aux_loss.to(self.args.device)
+            for parameter in self.aux_loss.parameters():
+                # Every process computes the joint loss times the number of processes, and no wrapper averages here.
+                parameter.register_hook(lambda gradient: gradient / world_size())
         if self.aux_loss is not None and self.args.gradient_accumulation_steps > 1 and self.args.aux_pool == "batch":
             logger.warning(
                 "pairs come from one batch of %d at a time: accumulation does not enlarge their pool; "
@@ -100,9 +121,33 @@ class MetricTrainer(Trainer):
         """The micro-batches of the next optimizer step; kept for `--aux_pool accumulated`."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._cached = None
+        for parameter in self._proxies:
+            parameter.grad = None  # Trainer clears the gradients of the model alone
         if self.aux_loss is not None and self.args.aux_pool == "accumulated" and len(batches) > 1:
             self._batches = list(batches)
         return batches, items
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if fresh and self._proxies:
+            optimizer.add_param_group({"params": self._proxies, "weight_decay": 0.0})
+        return optimizer
+
+    @property
+    def _proxies(self) -> list[nn.Parameter]:
+        return [] if self.aux_loss is None else list(self.aux_loss.parameters())
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self._proxies:
+            save_file(self.aux_loss.state_dict(), Path(output_dir or self.args.output_dir) / AUX_LOSS_FILE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self._proxies:
+            self.aux_loss.load_state_dict(load_file(Path(resume_from_checkpoint) / AUX_LOSS_FILE))
 
     def _cache(self, model: nn.Module) -> CachedStep:
         """The metric loss over all micro-batches of this optimizer step and all processes."""
@@ -171,7 +216,7 @@ class MetricTrainer(Trainer):
         }
         for name, value in parts.items():
             value = value.detach().float()
-            known = ~value.isnan() if name.endswith("distance") else torch.ones_like(value)  # no pairs, no distance
+            known = torch.ones_like(value) if name.endswith("loss") else ~value.isnan()  # no pairs, no distance
             self._sums[name] = self._sums.get(name, 0.0) + torch.where(known.bool(), value, 0.0)
             self._counts[name] = self._counts.get(name, 0.0) + known.float()
 

@@ -31,12 +31,11 @@ from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, load_emotion_data, tokenize_splits
 from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
-from emo_hf.losses import build_loss
 from emo_hf.metrics import ClassificationScores, trainer_metrics
 from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
 from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, now, write_record
-from emo_hf.trainer import MetricTrainer
+from emo_hf.trainer import MetricTrainer, auxiliary_loss
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     """
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
-    build_loss(training.aux, margin=training.margin, distance=training.distance, mining=training.mining)
+    auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
     try:
         encoder = AutoConfig.from_pretrained(encoder_path(model.encoder), revision=model.encoder_revision or "main")
     except (OSError, ValueError) as error:

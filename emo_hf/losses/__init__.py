@@ -14,10 +14,11 @@ from torch import nn
 from emo_hf.errors import UserError
 from emo_hf.losses.contrastive import ContrastiveLoss
 from emo_hf.losses.pairs import LossOutput
+from emo_hf.losses.pml import PREFIX, PmlLoss
 from emo_hf.losses.supcon import SupConLoss
 from emo_hf.losses.triplet import TripletLoss
 
-__all__ = ["AUXILIARY_LOSSES", "ContrastiveLoss", "LossOutput", "SupConLoss", "TripletLoss", "build_loss"]
+__all__ = ["AUXILIARY_LOSSES", "ContrastiveLoss", "LossOutput", "PmlLoss", "SupConLoss", "TripletLoss", "build_loss"]
 
 AUXILIARY_LOSSES = ("none", "contrastive", "triplet", "supcon")
 
@@ -28,18 +29,26 @@ def build_loss(
     margin: float = 1.0,
     distance: str = "euclidean",
     mining: str = "all",
+    num_classes: int = 2,
+    embedding_size: int = 256,
     **kwargs: Any,
 ) -> nn.Module | None:
-    """The auxiliary loss of that name, or None for `none`.
+    """The auxiliary loss of that name, or None for `none`; `pml:Name` is a loss of pytorch-metric-learning.
 
     `margin`, `distance` and `mining` go to the losses that know them (contrastive, triplet) and `kwargs` to the
-    constructor as they are: `balanced` (contrastive), `reduction`, `soft` (triplet), `temperature` (supcon).
+    constructor as they are: `balanced` (contrastive), `reduction`, `soft` (triplet), `temperature` (supcon), and
+    whatever a loss of pytorch-metric-learning takes; only those use `num_classes` and `embedding_size`.
     Raises `UserError` for an unknown name or argument.
     """
     if aux == "none":
         return None
+    if aux.startswith(PREFIX):
+        return PmlLoss(aux, num_classes=num_classes, embedding_size=embedding_size, **kwargs)
     if aux not in AUXILIARY_LOSSES:
-        raise UserError(f"unknown auxiliary loss {aux!r}; choose one of {', '.join(AUXILIARY_LOSSES)}")
+        names = ", ".join(AUXILIARY_LOSSES)
+        raise UserError(
+            f"unknown auxiliary loss {aux!r}; choose one of {names}, or {PREFIX} and a loss of that library"
+        )
     loss, options = {
         "contrastive": (ContrastiveLoss, ("balanced",)),
         "triplet": (TripletLoss, ("reduction", "soft")),
