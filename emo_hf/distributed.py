@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def world_size() -> int:
@@ -43,3 +43,18 @@ def gather_embeddings(embeddings: Tensor) -> Tensor:
         return embeddings
     joint, own = gather_rows(embeddings), dist.get_rank() * len(embeddings)
     return torch.cat([joint[:own], embeddings, joint[own + len(embeddings) :]])
+
+
+def average_gradients(model: nn.Module, count: int) -> int:
+    """Average the gradients (unused ones count zero) and sum a count over all processes, in one all-reduce."""
+    if world_size() == 1:
+        return count
+    parameters = list(model.parameters())
+    parts = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+    flat = torch.cat([*parts, torch.tensor([float(count)])])
+    dist.all_reduce(flat)
+    count = round(float(flat[-1]))
+    flat /= world_size()
+    for parameter, part in zip(parameters, flat[:-1].split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter)
+    return count

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "sampling": set(),
     "data": set(),
     "encoders": set(),
+    "pretraining": {"distributed"},
     "metrics": set(),
     "arguments": {"data.taxonomy"},
     "watch": set(),

@@ -13,6 +13,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from emo_hf.pretraining.objectives import Pretrainer, encoder_config
+
 RECIPE = Path(__file__).parents[1] / "recipes" / "pretrain.py"
 WORDS = [
     "영화",
@@ -95,11 +97,11 @@ def test_replaced_tokens(pretrain: ModuleType, reviews: Path, tmp_path: Path) ->
     assert (tmp_path / "x" / "encoder" / "model.safetensors").exists()
 
 
-def test_whole_words_are_masked_together(pretrain: ModuleType, encoders: dict[str, str]) -> None:
+def test_whole_words_are_masked_together(encoders: dict[str, str]) -> None:
     """Of the pieces of a word all are masked or none, in the batches that mask words."""
     tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
-    config = pretrain.encoder_config("bert", tokenizer, 64, 1)
-    model = pretrain.Pretrainer(AutoModel.from_config(config, add_pooling_layer=False), "mlm", 0.4, tokenizer)
+    config = encoder_config("bert", tokenizer, 64, 1)
+    model = Pretrainer(AutoModel.from_config(config, add_pooling_layer=False), "mlm", 0.4, tokenizer)
     seen: list[torch.Tensor] = []
     model.encoder.register_forward_pre_hook(lambda *given: seen.append(given[2]["input_ids"]), with_kwargs=True)
     ids = tokenizer(["설렜다는 말이 있었고 웃었어"] * 64, return_tensors="pt")["input_ids"]
