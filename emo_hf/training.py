@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import platform
 import re
 import shutil
 import time
@@ -157,6 +158,13 @@ def run(
         },
         "seed": training_arguments.seed,
         **environment(),
+    }
+    record["hardware"] |= {
+        "device": str(training_arguments.device),
+        "device_name": _device_name(training_arguments.device),
+        "processes": training_arguments.world_size,
+        "threads": torch.get_num_threads(),
+        "bf16": bool(training_arguments.bf16),
     }
     writes = training_arguments.process_index == 0
     predictions = None
@@ -320,6 +328,10 @@ def summary(record: dict[str, Any]) -> str:
             f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
         ]
     )
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
 
 
 def _first_line(error: BaseException) -> str:
