@@ -16,6 +16,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import torch
 from transformers import (
     AutoConfig,
     AutoTokenizer,

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from test_aihub import download
 
 from emo_hf.modeling import EmotionModel
 
@@ -254,3 +255,18 @@ def test_mistakes_of_a_comparison_are_said_before_anything_runs(
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error:") and message in lines[0]
     assert not list(tmp_path.glob("study/*/record.json"))
+
+
+def test_ai_hub_s_files_as_downloaded(train, encoders, tmp_path, capsys):
+    """The folder goes in as it came: training part, validation part as test set, both JSON and zip."""
+    folder = download(tmp_path / "감성대화")
+    words = ["--data", str(folder), "--encoder", encoders["bert"], "--output_dir", str(tmp_path / "run")]
+    assert (
+        train(
+            [*words, *["--num_train_epochs", "1", "--max_length", "32", "--bf16", "false", "--disable_tqdm", "true"]]
+        )
+        == 0
+    )
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["data"]["report"]["kind"] and sum(record["data"]["counts"]["test"].values()) == 12
+    assert list(record["test"]["per_class"]) == LABELS
