@@ -31,7 +31,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, load_emotion_data, tokenize_splits
-from emo_hf.encoders import encoder_path
+from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError
 from emo_hf.metrics import ClassificationScores, trainer_metrics
 from emo_hf.modeling import EmotionModel
@@ -135,6 +135,8 @@ def run(
     """
     name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
+    if training_arguments.learning_rate is None:
+        training_arguments.learning_rate = 6e-4 if model_arguments.encoder in BUNDLED else 3e-5
     run_dir = Path(training_arguments.output_dir)
     started = time.monotonic()
     record: dict[str, Any] = {
