@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import PrinterCallback, Trainer
 
 from emo_hf.accumulation import CachedStep, cache_step
 from emo_hf.arguments import MetricTrainingArguments
@@ -57,6 +57,8 @@ class MetricTrainer(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if self.args.disable_tqdm:
+            self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
         self.loss_is_scaled_for_ga = False
         config = self.model.config
