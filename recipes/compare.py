@@ -120,6 +120,7 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
         finally:
             stop.set()
             watch.join()
+            bar.update(shown, completed=len(ended), description="training", left="")
     return failed
 
 
