@@ -27,9 +27,10 @@ def gather_rows(values: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return values.detach()
-    joint = values.new_empty(world_size() * len(values), *values.shape[1:])
-    dist.all_gather_into_tensor(joint, values.detach().contiguous())
-    return joint
+    own = values.detach().contiguous()
+    parts = [torch.empty_like(own) for _ in range(world_size())]
+    dist.all_gather(parts, own)
+    return torch.cat(parts)
 
 
 def gather_embeddings(embeddings: Tensor) -> Tensor:

@@ -291,13 +291,9 @@ def test_every_arm_sees_the_same_batches_and_every_epoch_others(make):
 def seeds_of(trainer: MetricTrainer) -> list[int]:
     """The seed of the draws of every batch."""
     seeds: list[int] = []
-    loss = trainer.aux_loss
-
-    def recording(embeddings, labels, rows, generator):
-        seeds.append(generator.initial_seed())
-        return loss(embeddings, labels, rows=rows, generator=generator)
-
-    trainer.aux_loss = recording
+    trainer.aux_loss.register_forward_pre_hook(
+        lambda _, __, given: seeds.append(given["generator"].initial_seed()), with_kwargs=True
+    )
     return seeds
 
 
