@@ -81,6 +81,7 @@ for name, (aux, options) in json.loads(sys.argv[1]).items():
     result[name] = {"moved": float((one - start).abs().max()), "apart": float(apart)}
 if rank == 0:
     open(sys.argv[2], "w").write(json.dumps(result))
+dist.barrier()  # no process leaves while another still talks to it
 dist.destroy_process_group()
 """
 
