@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
+from emo_hf.distributed import leave
 from emo_hf.errors import UserError
 from emo_hf.hub import check_access, push
 from emo_hf.training import run, run_name, summary
@@ -50,4 +51,4 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    sys.exit(main())
+    leave(main())

@@ -29,7 +29,7 @@ SCRIPT = """
 import json, sys
 import torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from emo_hf.distributed import gather_embeddings, gather_rows, world_size
+from emo_hf.distributed import gather_embeddings, gather_rows, leave, world_size
 from emo_hf.losses import build_loss
 
 dist.init_process_group("gloo")
@@ -81,8 +81,7 @@ for name, (aux, options) in json.loads(sys.argv[1]).items():
     result[name] = {"moved": float((one - start).abs().max()), "apart": float(apart)}
 if rank == 0:
     open(sys.argv[2], "w").write(json.dumps(result))
-dist.barrier()  # no process leaves while another still talks to it
-dist.destroy_process_group()
+leave(0)
 """
 
 
