@@ -75,6 +75,7 @@ class MetricTrainer(Trainer):
                 self._train_batch_size,
             )
         self._batches: list[dict[str, Any]] = []  # of the optimizer step in work, while they wait to be cached
+        self._draws = 0  # of the optimizer step in work
         self._cached: CachedStep | None = None
         self._memory = EmbeddingMemory(self.args.aux_memory) if self.args.aux_memory else None
         self._watch = Watch()
@@ -122,7 +123,7 @@ class MetricTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
         """The micro-batches of the next optimizer step; kept for `--aux_pool accumulated`."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self._cached = None
+        self._cached, self._draws = None, 0
         for parameter in self._proxies:
             parameter.grad = None  # Trainer clears the gradients of the model alone
         if self.aux_loss is not None and self.args.aux_pool == "accumulated" and len(batches) > 1:
@@ -201,9 +202,10 @@ class MetricTrainer(Trainer):
         return self.args.aux_weight * min(1.0, (self.state.global_step + 1) / steps if steps else 1.0)
 
     def _generator(self, device: torch.device) -> torch.Generator:
-        """Draws for sampled mining, by seed and step: as a resumed run and the other processes draw them."""
+        """Draws for sampled mining, by seed, step and micro-batch: as a resumed run and the other processes draw."""
         generator = torch.Generator(device=device)
-        seeds = [self.args.seed, self.state.global_step]
+        seeds = [self.args.seed, self.state.global_step, self._draws]
+        self._draws += 1
         return generator.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
 
     @torch.no_grad()

@@ -318,6 +318,15 @@ def test_sampled_mining_is_reproducible_and_follows_the_seed(make):
     assert losses["first"] != losses["other"]
 
 
+def test_micro_batches_of_a_step_draw_on_their_own(make):
+    trainer = make(
+        16, aux="triplet", mining="sampled", max_steps=2, per_device_train_batch_size=4, gradient_accumulation_steps=2
+    )
+    drawn = seeds_of(trainer)
+    trainer.train()
+    assert len(set(drawn)) == len(drawn) == 4
+
+
 class Stop(TrainerCallback):
     """Ctrl-C at a step."""
 
