@@ -55,8 +55,11 @@ class MetricTrainer(Trainer):
 
     args: MetricTrainingArguments
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, model: nn.Module, args: MetricTrainingArguments, **kwargs: Any):
+        if args.torch_compile and (reason := _cannot_compile(args)):
+            logger.warning("training goes on without torch.compile, which fails here: %s", reason)
+            args.torch_compile, args.torch_compile_backend, args.torch_compile_mode = False, None, None
+        super().__init__(model, args, **kwargs)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
@@ -231,3 +234,16 @@ class MetricTrainer(Trainer):
         self._sums.clear()
         self._counts.clear()
         return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
+
+
+def _cannot_compile(args: MetricTrainingArguments) -> str | None:
+    """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
+    try:
+        compiled = torch.compile(
+            lambda x: (x @ x).relu() + 1, backend=args.torch_compile_backend, mode=args.torch_compile_mode
+        )
+        compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
+    except Exception as error:  # backends raise errors of their own of every kind
+        said = str(error).partition("Set TORCHDYNAMO_VERBOSE")[0]
+        return " ".join(said.split())[:200]
+    return None

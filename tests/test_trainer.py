@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.utils import counters
 from torch.nn import functional as F
 from transformers import AutoTokenizer, DataCollatorWithPadding, TrainerCallback
 
@@ -316,6 +317,24 @@ def test_sampled_mining_is_reproducible_and_follows_the_seed(make):
         assert len(set(drawn[name])) == len(drawn[name]) == trainer.state.global_step  # each step draws anew
     assert losses["first"] == losses["again"]
     assert losses["first"] != losses["other"]
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "nonsense"])
+def test_compiled_training_equals_eager_or_falls_back_in_one_line(make, caplog, backend):
+    settings = {"aux": "triplet", "aux_weight": 1.0, "max_steps": 3}
+    eager = make(**settings)
+    eager.train()
+    torch.compiler.reset()
+    counters.clear()
+    compiled = make(**settings, torch_compile=True, torch_compile_backend=backend)
+    compiled.train()
+    assert (counters["stats"]["calls_captured"] > 100) == (backend == "aot_eager")
+    assert caplog.text.count("without torch.compile") == (backend == "nonsense")
+    for step, expected in zip(compiled.steps, eager.steps, strict=True):
+        assert step["loss"] == pytest.approx(expected["loss"], abs=1e-5)
+        for name, gradient in expected["gradients"].items():
+            own = step["gradients"][name.removeprefix("_orig_mod.")]
+            torch.testing.assert_close(own, gradient, atol=1e-5, rtol=1e-3)
 
 
 def test_micro_batches_of_a_step_draw_on_their_own(make):
