@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -35,12 +37,7 @@ def pairwise_distance(x: Tensor, y: Tensor | None = None, kind: str = "euclidean
         shapes = " and ".join(str(tuple(rows.shape)) for rows in (x, y) if rows is not None)
         raise ValueError(f"embeddings must be (B, D) and (R, D) of one D, got {shapes}")
     with _without_autocast(x):
-        x, y = as_float(x), None if y is None else as_float(y)
-        if kind == "cosine":
-            x = _unit(x)
-            y = x if y is None else _unit(y)
-            return torch.addmm(x.new_ones(1), x, y.T, alpha=-1).clamp(min=0)
-        return _Euclidean.apply(x, y, kind == "euclidean")
+        return _Pairwise.apply(as_float(x), None if y is None else as_float(y), kind)
 
 
 def paired_distance(x: Tensor, y: Tensor, kind: str = "euclidean") -> Tensor:
@@ -53,7 +50,7 @@ def paired_distance(x: Tensor, y: Tensor, kind: str = "euclidean") -> Tensor:
     with _without_autocast(x):
         x, y = as_float(x), as_float(y)
         if kind == "cosine":
-            return (1 - (_unit(x) * _unit(y)).sum(-1)).clamp(min=0)
+            return (1 - (_unit(x)[0] * _unit(y)[0]).sum(-1)).clamp(min=0)
         if kind == "squared_euclidean":
             return (x - y).square().sum(-1)
         return torch.linalg.vector_norm(x - y, dim=-1)
@@ -70,45 +67,141 @@ def as_float(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
-class _Euclidean(torch.autograd.Function):
-    """(Squared) Euclidean distances (B, R) whose backward needs one (B, R) buffer and, without `y`, one product."""
+@dataclass(frozen=True)
+class Measured:
+    """Distances without graph, for losses whose gradient in them is known in closed form.
+
+    `values` are the distances, (B, R) or (B, K). `loss(value, gradient)` is the scalar `value` as a loss of the
+    embeddings, given its gradient in the distances, of their shape; nothing but that gradient and the distances is
+    kept for the backward pass. `values` may be read but not overwritten.
+    """
+
+    values: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor]
+
+
+def measure(x: Tensor, y: Tensor | None, kind: str) -> Measured:
+    """`pairwise_distance`, in one step of autograd with the loss that comes of it; float32 or float64 rows."""
+    with torch.no_grad(), _without_autocast(x):
+        kept = _forward(x.detach(), None if y is None else y.detach(), kind)
+    return Measured(kept[0], lambda value, gradient: _Loss.apply(x, y, value, gradient, kind, *kept))
+
+
+def measure_pairs(x: Tensor, y: Tensor, kind: str) -> Measured:
+    """`paired_distance`, for a loss of known gradient."""
+    distances = paired_distance(x, y, kind)
+    return Measured(distances.detach(), lambda value, gradient: _KnownGradient.apply(distances, value, gradient))
+
+
+_Kept = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
+
+
+def _forward(x: Tensor, y: Tensor | None, kind: str) -> _Kept:
+    """Distances (B, R), the rows they were computed from, and for `cosine` one over the lengths of the given rows.
+
+    Without `y` its place is None, for the rows are those of `x`.
+    """
+    if kind == "cosine":
+        near, inverse = _unit(x)
+        far, inverse_far = (None, None) if y is None else _unit(y)
+        products = torch.addmm(x.new_ones(1), near, (near if y is None else far).T, alpha=-1)
+        return products.clamp_(min=0), near, far, inverse, inverse_far
+    centre = x.mean(0) if y is None or not len(y) else y.mean(0)
+    near = x - centre
+    far = None if y is None else y - centre
+    wide = _exact_product(near)
+    norms = torch.linalg.vecdot(wide, wide)
+    wide_far = wide if y is None else _exact_product(far)
+    norms_far = norms if y is None else torch.linalg.vecdot(wide_far, wide_far)
+    squared = torch.addmm(norms_far, wide, wide_far.T, alpha=-2).add_(norms[:, None])
+    noise = norms[:, None] * (_ROUNDING_UNITS * torch.finfo(wide.dtype).eps)
+    squared.masked_fill_(squared <= noise, 0)
+    return (squared.sqrt_() if kind == "euclidean" else squared).to(x.dtype), near, far, None, None
+
+
+def _backward(
+    gradient: Tensor, kept: _Kept, kind: str, needs: tuple[bool, ...], scale: Tensor | None = None
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients in the rows, from that in the distances (B, R) times `scale`: one buffer of that size."""
+    distances, near, far, inverse, inverse_far = kept
+    if kind == "euclidean":
+        # d|x - y| = (x - y) / |x - y|, d|x - y|^2 = 2 (x - y); equal points pull nowhere.
+        weights = (gradient / distances).masked_fill_(distances == 0, 0)
+    elif kind == "squared_euclidean":
+        weights = gradient * 2
+    else:
+        weights = -gradient
+    if scale is not None:
+        weights.mul_(scale)
+    pull = _pull if kind != "cosine" else _turn
+    if far is None:
+        return pull(weights + weights.T, near, near, inverse), None
+    to_near = pull(weights, near, far, inverse) if needs[0] else None
+    return to_near, pull(weights.T, far, near, inverse_far) if needs[1] else None
+
+
+class _Pairwise(torch.autograd.Function):
+    """Distances (B, R) as a step of a graph."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor | None, root: bool) -> Tensor:
-        ctx.root, ctx.alone = root, y is None
-        centre = x.mean(0) if y is None or not len(y) else y.mean(0)
-        x = x - centre
-        y = x if y is None else y - centre
-        wide, wide_y = _exact_product(x), _exact_product(y)
-        norms = wide.square().sum(1)
-        norms_y = norms if ctx.alone else wide_y.square().sum(1)
-        squared = torch.addmm(norms_y, wide, wide_y.T, alpha=-2).add_(norms[:, None])
-        noise = _ROUNDING_UNITS * torch.finfo(wide.dtype).eps * norms[:, None]
-        squared.masked_fill_(squared <= noise, 0)
-        distances = (squared.sqrt_() if root else squared).to(x.dtype)
-        ctx.save_for_backward(x, y, distances)
-        return distances
+    def forward(ctx: Any, x: Tensor, y: Tensor | None, kind: str) -> Tensor:
+        kept = _forward(x, y, kind)
+        ctx.kind = kind
+        ctx.save_for_backward(*kept)
+        return kept[0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, y, distances = ctx.saved_tensors
-        with _without_autocast(x):
-            # d|x - y| = (x - y) / |x - y|, d|x - y|^2 = 2 (x - y); equal points pull nowhere.
-            weights = gradient / distances if ctx.root else gradient * 2
-            weights.masked_fill_(distances == 0, 0)
-            if ctx.alone:
-                weights = weights + weights.T
-                return _pull(weights, x, x), None, None
-            to_x = _pull(weights, x, y) if ctx.needs_input_grad[0] else None
-            to_y = _pull(weights.T, y, x) if ctx.needs_input_grad[1] else None
-        return to_x, to_y, None
+        with _without_autocast(gradient):
+            return (*_backward(gradient, ctx.saved_tensors, ctx.kind, ctx.needs_input_grad), None)
 
 
-def _pull(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:
+class _Loss(torch.autograd.Function):
+    """A scalar of known gradient in the distances (B, R) of rows, as a function of the rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor | None, value: Tensor, gradient: Tensor, kind: str, *kept: Tensor | None
+    ) -> Tensor:
+        ctx.kind = kind
+        ctx.save_for_backward(gradient, *kept)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+        gradient, *kept = ctx.saved_tensors
+        with _without_autocast(gradient):
+            found = _backward(gradient, tuple(kept), ctx.kind, ctx.needs_input_grad, scale)
+        return (*found, *[None] * (3 + len(kept)))
+
+
+class _KnownGradient(torch.autograd.Function):
+    """`apply(variable, value, gradient)`: the scalar `value`, whose gradient in `variable` is `gradient`."""
+
+    @staticmethod
+    def forward(ctx: Any, variable: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * scale, None, None
+
+
+def _pull(weights: Tensor, x: Tensor, y: Tensor, _: None) -> Tensor:
     """The sum over j of weights_ij (x_i - y_j), as (B, D)."""
     wide = _exact_product(weights)
     return torch.addmm(wide.sum(1, keepdim=True) * x, wide, y.to(wide.dtype), alpha=-1).to(x.dtype)
+
+
+def _turn(weights: Tensor, x: Tensor, y: Tensor, inverse: Tensor) -> Tensor:
+    """The sum over j of weights_ij y_j for unit rows y, without what would change the length of the row x_i."""
+    pulled = weights @ y
+    return pulled.addcmul_((pulled * x).sum(1, keepdim=True), x, value=-1).mul_(inverse)
 
 
 def _exact_product(x: Tensor) -> Tensor:
@@ -126,7 +219,8 @@ def _without_autocast(x: Tensor) -> AbstractContextManager[None]:
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
-def _unit(x: Tensor) -> Tensor:
-    """The rows of `x` (..., D) at length 1; a row of zeros stays zero, with gradient 0."""
+def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of `x` (..., D) at length 1, and one over their lengths; a row of zeros stays zero, with 0."""
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x / length.masked_fill(length == 0, torch.inf)
+    inverse = length.masked_fill(length == 0, torch.inf).reciprocal()
+    return x * inverse, inverse

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emo_hf.distances import check_distance
-from emo_hf.losses.pairs import KnownGradient, LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
+from emo_hf.distances import Measured, check_distance
+from emo_hf.losses.pairs import LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
 
 
 class ContrastiveLoss(nn.Module):
@@ -58,28 +58,28 @@ class ContrastiveLoss(nn.Module):
             return self._loss(pairs.distances_to(index, self.distance), positive, found & ~positive)
         distances = pairs.distances(self.distance)
         if self.mining == "hard":
-            return self._loss(distances, *_hard(distances.detach(), pairs.positive, pairs.negative))
+            return self._loss(distances, *_hard(distances.values, pairs.positive, pairs.negative))
         return self._loss(distances, pairs.positive, pairs.negative)
 
-    def _loss(self, distances: Tensor, positive: Tensor, negative: Tensor) -> LossOutput:
+    def _loss(self, measured: Measured, positive: Tensor, negative: Tensor) -> LossOutput:
         """The loss over the chosen pairs, from the distances and two masks of one shape."""
-        with torch.no_grad():
-            of_positives, of_negatives = positive.to(distances.dtype), negative.to(distances.dtype)
-            positives, negatives = of_positives.sum(), of_negatives.sum()
-            pairs = (positives + negatives).clamp(min=1)
-            # The loss is a sum of squares of residuals, which are therefore half its gradient.
-            residuals = (distances - self.margin).clamp_(max=0).mul_(of_negatives).addcmul_(distances, of_positives)
-            active = residuals.count_nonzero() / pairs
-            if self.balanced:
-                weights = of_positives * (0.5 / positives.clamp(min=1)) + of_negatives * (0.5 / negatives.clamp(min=1))
-                gradient = weights.mul_(residuals)
-                value = torch.dot(gradient.flatten(), residuals.flatten())
-                gradient.mul_(2)
-            else:
-                value = torch.dot(residuals.flatten(), residuals.flatten()) / pairs
-                gradient = residuals.mul_(2 / pairs)
+        distances = measured.values
+        of_positives, of_negatives = positive.to(distances.dtype), negative.to(distances.dtype)
+        positives, negatives = of_positives.sum(), of_negatives.sum()
+        pairs = (positives + negatives).clamp(min=1)
+        # The loss is a sum of squares of residuals, which are therefore half its gradient.
+        residuals = (distances - self.margin).clamp_(max=0).mul_(of_negatives).addcmul_(distances, of_positives)
+        active = residuals.count_nonzero() / pairs
+        if self.balanced:
+            weights = of_positives * (0.5 / positives.clamp(min=1)) + of_negatives * (0.5 / negatives.clamp(min=1))
+            gradient = weights.mul_(residuals)
+            value = torch.dot(gradient.flatten(), residuals.flatten())
+            gradient.mul_(2)
+        else:
+            value = torch.dot(residuals.flatten(), residuals.flatten()) / pairs
+            gradient = residuals.mul_(2 / pairs)
         return LossOutput(
-            KnownGradient.apply(distances, value, gradient),
+            measured.loss(value, gradient),
             active,
             weighted_mean(distances, of_positives, positives),
             weighted_mean(distances, of_negatives, negatives),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from emo_hf.distances import as_float, paired_distance, pairwise_distance
+from emo_hf.distances import Measured, as_float, measure, measure_pairs
 from emo_hf.errors import UserError
 
 
@@ -78,38 +76,20 @@ class Pairs:
         """Whether there is no anchor or no candidate at all."""
         return not self.positive.numel()
 
-    def distances(self, kind: str) -> Tensor:
+    def distances(self, kind: str) -> Measured:
         """All distances (B, R)."""
-        return pairwise_distance(self.anchors, None if self.candidates is self.anchors else self.candidates, kind)
+        return measure(self.anchors, None if self.candidates is self.anchors else self.candidates, kind)
 
-    def distances_to(self, index: Tensor, kind: str) -> Tensor:
+    def distances_to(self, index: Tensor, kind: str) -> Measured:
         """The distances of every anchor to the K candidates that its row of `index` (B, K) names, as (B, K)."""
         chosen = self.candidates.index_select(0, index.flatten()).view(*index.shape, -1)
-        return paired_distance(self.anchors[:, None], chosen, kind)
+        return measure_pairs(self.anchors[:, None], chosen, kind)
 
     def nothing(self) -> LossOutput:
         """The output where there is nothing to compare: zero, with the graph."""
         zero = self.anchors.sum() * 0 + self.candidates.sum() * 0
         nan = torch.full_like(zero.detach(), torch.nan)
         return LossOutput(zero, torch.zeros_like(nan), nan, nan)
-
-
-class KnownGradient(torch.autograd.Function):
-    """`apply(variable, value, gradient)`: the scalar `value`, whose gradient with respect to `variable` is `gradient`.
-
-    A loss whose gradient has a closed form needs no graph over its own steps: nothing but `gradient` is kept.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, variable: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
-        return value.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * scale, None, None
 
 
 def draw(mask: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -128,8 +108,8 @@ def draw(mask: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor
 
 
 def weighted_mean(values: Tensor, weights: Tensor, total: Tensor) -> Tensor:
-    """The mean of `values` under `weights` of their shape, dtype and sum `total`, without gradient; NaN for none."""
-    return torch.dot(values.detach().flatten(), weights.flatten()) / total
+    """The mean of `values` under `weights` of their shape, dtype and sum `total`; NaN for none."""
+    return torch.dot(values.flatten(), weights.flatten()) / total
 
 
 def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from emo_hf.errors import UserError
-from emo_hf.losses.pairs import KnownGradient, LossOutput, Pairs, weighted_mean
+from emo_hf.losses.pairs import LossOutput, Pairs, weighted_mean
 
 
 class SupConLoss(nn.Module):
@@ -42,24 +42,24 @@ class SupConLoss(nn.Module):
         pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows)
         if pairs.empty:
             return pairs.nothing()
-        distances = pairs.distances("cosine")
-        with torch.no_grad():
-            of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
-            positives, negatives = of_positives.sum(1, keepdim=True), of_negatives.sum(1, keepdim=True)
-            counted = torch.minimum(positives, negatives).clamp_(max=1)  # 1 for an anchor with both, else 0
-            anchors = counted.sum()
-            weights = counted / anchors.clamp(min=1)
-            # s = (1 - distance) / temperature; the 1 cancels between the two terms.
-            scores = torch.where(pairs.positive | pairs.negative, distances / -self.temperature, -torch.inf)
-            spread = scores.logsumexp(1, keepdim=True)
-            target = of_positives / positives.clamp(min=1)
-            pulled = (target * distances).sum(1, keepdim=True) / -self.temperature
-            # The gradient in the scores is softmax - target; a row without candidates has no softmax at all.
-            gradient = scores.sub_(spread).exp_().sub_(target).mul_(weights / -self.temperature)
-            gradient.masked_fill_(counted == 0, 0)
-            value = torch.dot((spread - pulled).masked_fill_(counted == 0, 0).flatten(), weights.flatten())
+        measured = pairs.distances("cosine")
+        distances = measured.values
+        of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
+        positives, negatives = of_positives.sum(1, keepdim=True), of_negatives.sum(1, keepdim=True)
+        counted = torch.minimum(positives, negatives).clamp_(max=1)  # 1 for an anchor with both, else 0
+        anchors = counted.sum()
+        weights = counted / anchors.clamp(min=1)
+        # s = (1 - distance) / temperature; the 1 cancels between the two terms.
+        scores = torch.where(pairs.positive | pairs.negative, distances / -self.temperature, -torch.inf)
+        spread = scores.logsumexp(1, keepdim=True)
+        target = of_positives / positives.clamp(min=1)
+        pulled = (target * distances).sum(1, keepdim=True) / -self.temperature
+        # The gradient in the scores is softmax - target; a row without candidates has no softmax at all.
+        gradient = scores.sub_(spread).exp_().sub_(target).mul_(weights / -self.temperature)
+        gradient.masked_fill_(counted == 0, 0)
+        value = torch.dot((spread - pulled).masked_fill_(counted == 0, 0).flatten(), weights.flatten())
         return LossOutput(
-            KnownGradient.apply(distances, value, gradient),
+            measured.loss(value, gradient),
             anchors / len(counted),
             weighted_mean(distances, of_positives, positives.sum()),
             weighted_mean(distances, of_negatives, negatives.sum()),

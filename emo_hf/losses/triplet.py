@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emo_hf.distances import check_distance
+from emo_hf.distances import Measured, check_distance
 from emo_hf.errors import UserError
 from emo_hf.losses.counts import hinge_counts, semi_hard_negatives
-from emo_hf.losses.pairs import KnownGradient, LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
+from emo_hf.losses.pairs import LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
 
 
 class TripletLoss(nn.Module):
@@ -76,27 +76,31 @@ class TripletLoss(nn.Module):
             return self._all(pairs)
         if self.mining == "sampled":
             return self._sampled(pairs, generator)
-        distances = pairs.distances(self.distance)
+        measured = pairs.distances(self.distance)
+        distances, positive, negative = measured.values, pairs.positive, pairs.negative
         if self.mining == "hard":
-            return self._mined(distances, *_hardest(distances, pairs.positive, pairs.negative))
-        negative = semi_hard_negatives(distances, pairs.positive, pairs.negative)
-        return self._mined(distances, None, negative, pairs.positive & pairs.negative.any(1, keepdim=True))
+            farthest = torch.where(positive, distances, -1).max(1, keepdim=True)
+            closest = torch.where(negative, distances, torch.inf).min(1, keepdim=True)
+            valid = (farthest.values >= 0) & (closest.values < torch.inf)
+            return self._mined(measured, farthest.indices, closest.indices, valid)
+        semi_hard = semi_hard_negatives(distances, positive, negative)
+        return self._mined(measured, None, semi_hard, positive & negative.any(1, keepdim=True))
 
     def _all(self, pairs: Pairs) -> LossOutput:
-        distances = pairs.distances(self.distance)
-        with torch.no_grad():
-            of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
-            counts = hinge_counts(distances, pairs.positive, pairs.negative, self.margin)
-            # Each active triplet adds one to the count of its positive. Only `sum` adds pairwise: a norm or a dot
-            # product loses up to a percent of 10**9 triplets in float32.
-            active = counts.clamp(min=0).sum()
-            positives, negatives = of_positives.sum(1), of_negatives.sum(1)
-            valid = torch.dot(positives, negatives)
-            divisor = (active if self.reduction == "active" else valid).clamp(min=1)
-            counts /= divisor
-            value = torch.dot(counts.flatten(), distances.flatten()) + self.margin * (active / divisor)
+        measured = pairs.distances(self.distance)
+        distances = measured.values
+        of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
+        counts = hinge_counts(distances, pairs.positive, pairs.negative, self.margin)
+        # Each active triplet adds one to the count of its positive. Only `sum` adds pairwise: a norm or a dot product
+        # loses up to a percent of 10**9 triplets in float32.
+        active = counts.clamp(min=0).sum()
+        positives, negatives = of_positives.sum(1), of_negatives.sum(1)
+        valid = torch.dot(positives, negatives)
+        divisor = (active if self.reduction == "active" else valid).clamp(min=1)
+        counts /= divisor
+        value = torch.dot(counts.flatten(), distances.flatten()) + self.margin * (active / divisor)
         return LossOutput(
-            KnownGradient.apply(distances, value, counts),
+            measured.loss(value, counts),
             active / valid.clamp(min=1),
             weighted_mean(distances, of_positives, positives.sum()),
             weighted_mean(distances, of_negatives, negatives.sum()),
@@ -105,39 +109,33 @@ class TripletLoss(nn.Module):
     def _sampled(self, pairs: Pairs, generator: torch.Generator | None) -> LossOutput:
         positive, has_positive = draw(pairs.positive, generator)
         negative, has_negative = draw(pairs.negative, generator)
-        distances = pairs.distances_to(torch.stack((positive, negative), 1), self.distance)
+        measured = pairs.distances_to(torch.stack((positive, negative), 1), self.distance)
         column = torch.zeros_like(positive)[:, None]
-        return self._mined(distances, column, column + 1, (has_positive & has_negative)[:, None])
+        return self._mined(measured, column, column + 1, (has_positive & has_negative)[:, None])
 
-    def _mined(self, distances: Tensor, positive: Tensor | None, negative: Tensor, valid: Tensor) -> LossOutput:
+    def _mined(self, measured: Measured, positive: Tensor | None, negative: Tensor, valid: Tensor) -> LossOutput:
         """The loss over K triplets an anchor, those that are `valid` (B, K).
 
-        `positive` and `negative` (B, K) are columns of `distances`; without `positive` every column is one, in order.
+        `positive` and `negative` (B, K) are columns of the distances; without `positive` each column is one, in order.
         """
-        with torch.no_grad():
-            to_positive = distances if positive is None else distances.gather(1, positive)
-            to_negative = distances.gather(1, negative)
-            weights = valid.to(distances.dtype)
-            count = weights.sum()
-            gap = to_positive.add(0.0 if self.soft else self.margin).sub_(to_negative)
-            terms = (F.softplus(gap, threshold=40) if self.soft else gap.clamp(min=0)).mul_(weights)
-            active = terms.count_nonzero()
-            divisor = (active if self.reduction == "active" else count).clamp(min=1)
-            slopes = (gap.sigmoid().mul_(weights) if self.soft else terms.sign()).div_(divisor)
-            back = -slopes
-            gradient = slopes if positive is None else torch.zeros_like(distances).scatter_(1, positive, slopes)
-            gradient.scatter_add_(1, negative, back)
+        distances = measured.values
+        to_positive = distances if positive is None else distances.gather(1, positive)
+        to_negative = distances.gather(1, negative)
+        weights = valid.to(distances.dtype)
+        count = weights.sum()
+        gap = torch.sub(to_positive, to_negative)
+        if not self.soft:
+            gap.add_(self.margin)
+        terms = (F.softplus(gap, threshold=40) if self.soft else gap.clamp(min=0)).mul_(weights)
+        active = terms.count_nonzero()
+        divisor = (active if self.reduction == "active" else count).clamp(min=1)
+        slopes = (gap.sigmoid_().mul_(weights) if self.soft else terms.sign()).div_(divisor)
+        back = -slopes
+        gradient = slopes if positive is None else torch.zeros_like(distances).scatter_(1, positive, slopes)
+        gradient.scatter_add_(1, negative, back)
         return LossOutput(
-            KnownGradient.apply(distances, terms.sum() / divisor, gradient),
+            measured.loss(terms.sum() / divisor, gradient),
             active / count.clamp(min=1),
             weighted_mean(to_positive, weights, count),
             weighted_mean(to_negative, weights, count),
         )
-
-
-@torch.no_grad()
-def _hardest(distances: Tensor, positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The columns of the farthest positive and the closest negative, and whether there are both: all (B, 1)."""
-    farthest = torch.where(positive, distances, -1).max(1, keepdim=True)
-    closest = torch.where(negative, distances, torch.inf).min(1, keepdim=True)
-    return farthest.indices, closest.indices, (farthest.values >= 0) & (closest.values < torch.inf)
