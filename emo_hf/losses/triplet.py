@@ -79,7 +79,7 @@ class TripletLoss(nn.Module):
         measured = pairs.distances(self.distance)
         distances, positive, negative = measured.values, pairs.positive, pairs.negative
         if self.mining == "hard":
-            farthest = torch.where(positive, distances, -1).max(1, keepdim=True)
+            farthest = torch.where(positive, distances, -1.0).max(1, keepdim=True)
             closest = torch.where(negative, distances, torch.inf).min(1, keepdim=True)
             valid = (farthest.values >= 0) & (closest.values < torch.inf)
             return self._mined(measured, farthest.indices, closest.indices, valid)
