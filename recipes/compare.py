@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
         return 130
     console.print()
-    console.print((study.folder / "table.md").read_text(encoding="utf-8"))
+    for file in ("table.md", "findings.md"):
+        console.print((study.folder / file).read_text(encoding="utf-8"), markup=False)
     for task, error in failed:
         print(f"failed: {task.run_id}: {error}", file=sys.stderr)
     return 1 if failed else 0

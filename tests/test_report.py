@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from emo_hf.files import file_stem, write_whole
 from emo_hf.record import read_records
 from emo_hf.report import fonts, write_report
 from emo_hf.report.embeddings import draw_embeddings
+from emo_hf.report.findings import find, findings_markdown, predictions
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.history import curves, draw_history
 from emo_hf.report.projection import project
@@ -214,7 +216,7 @@ def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path
 def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
     study, paths = reported
     names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion")]
-    assert sorted(path.name for path in paths) == sorted(["table.md", "table.csv", *names])
+    assert sorted(path.name for path in paths) == sorted(["table.md", "table.csv", "findings.md", *names])
     for name in names:
         with Image.open(study / name) as picture:
             width, height = picture.size
@@ -398,6 +400,48 @@ def test_korean_report_is_korean(tmp_path: Path) -> None:
         warnings.filterwarnings("error", message=".*[Gg]lyph.*")
         write_report(tmp_path, lang="ko")
     assert "| 모델 | 인코더 |" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
+    for encoder, pooling in itertools.product(["tiny-bert", "tiny-roberta"], ["cls", "mean"]):
+        for aux, seed in itertools.product(["none", "triplet"], (1, 2, 3)):
+            correct = 0.9 if aux == "triplet" else 0.6
+            write_run(tmp_path, encoder=encoder, pooling=pooling, aux=aux, seed=seed, correct=correct, rows=300)
+    models, _ = group_runs(read_records(tmp_path))
+    [loss, pooling, encoder] = [finding for finding in find(models) if not finding.contrast.under]
+    scores = {
+        aux: np.mean([run["test"]["macro_f1"] for model in models if model.aux == aux for run in model.runs])
+        for aux in ("none", "triplet")
+    }
+    assert loss.effect.estimate == pytest.approx(scores["triplet"] - scores["none"])
+    assert loss.effect.low > 0.2 and loss.effect.high < 0.4 and loss.p < 0.001
+    assert pooling.p > 0.05 and encoder.p > 0.05
+    text = findings_markdown(models)
+    assert f"triplet over none: {100 * loss.effect.estimate:+.1f} points of macro-F1 [" in text
+    assert "p < 0.001: a difference\n" in text and text.count("no difference shown") >= 2
+    korean = findings_markdown(models, lang="ko")
+    assert "none 대비 triplet: 매크로 F1" in korean and korean.count("\n- ") == text.count("\n- ")
+
+
+def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:
+    write_run(tmp_path, aux="none", correct=0.5, rows=200)
+    write_run(tmp_path, aux="triplet", correct=0.9, rows=200)
+    text = findings_markdown(group_runs(read_records(tmp_path))[0])
+    assert "tiny-bert, cls: triplet over none: +" in text and "McNemar p < 0.001" in text
+    assert "give two seeds or more" in text and "[" not in text
+
+
+def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_study(tmp_path, seeds=(1, 2))
+    (tmp_path / "tiny-bert_cls_none_seed1" / "predictions.npz").write_bytes(b"PK damaged")
+    models, _ = group_runs(read_records(tmp_path))
+    runs, _ = predictions(models)
+    assert runs["tiny-bert", "cls", "none"].shape == (1, 45) and runs["tiny-bert", "cls", "triplet"].shape == (2, 45)
+    assert "tiny-bert_cls_none_seed1 is left out" in caplog.text
+    write_run(tmp_path, seed=3, rows=30)
+    models, _ = group_runs(read_records(tmp_path))
+    assert find(models) == [] and "different rows" in caplog.text
+    assert findings_markdown(models)  # says that nothing is compared
 
 
 def test_umap_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,17 @@ WORDS: dict[str, dict[str, str]] = {
         "note": "{rows}Accuracy and F1 in percent, loss is cross-entropy; mean ± standard deviation (n − 1) over "
         "seeds, bold where the mean is the best of the models. The rows below the models are yardsticks.",
         "rows": "Test set of {n} texts. ",
+        "over": "{level} over {baseline}",
+        "under": "{question}, more under {upper} than under {lower}",
+        "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
+        "shown": "a difference",
+        "not_shown": "no difference shown",
+        "single": "{encoder}, {pooling}: {question}: {estimate} points of accuracy, McNemar {p}",
+        "findings_note": "Mean differences over all pairs of models that differ in nothing else; 95 % intervals and "
+        "p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022), p-values corrected by Holm's "
+        "method, for the effects and for their interactions.",
+        "one_seed_note": "One run a model says nothing of how runs vary: give two seeds or more for intervals.",
+        "no_findings": "No models that can be compared.",
     },
     "ko": {
         "model": "모델",
@@ -64,5 +75,15 @@ WORDS: dict[str, dict[str, str]] = {
         "note": "{rows}정확도와 F1은 퍼센트, 손실은 교차 엔트로피이며, 시드별 결과의 평균 ± 표준편차(n − 1)이다. "
         "굵은 글씨는 모델 가운데 가장 좋은 평균이다. 모델 아래의 행은 비교 기준이다.",
         "rows": "테스트 문장 {n}개. ",
+        "over": "{baseline} 대비 {level}",
+        "under": "{question}, {lower}보다 {upper}에서 더",
+        "finding": "{question}: 매크로 F1 {estimate}점 [{low}, {high}], {p}: {verdict}",
+        "shown": "차이 있음",
+        "not_shown": "차이가 확인되지 않음",
+        "single": "{encoder}, {pooling}: {question}: 정확도 {estimate}점, McNemar {p}",
+        "findings_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이. 95 % 구간과 p값은 테스트 문장과 시드에 대한 "
+        "다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 주효과와 상호작용 각각에 대해 Holm 방법으로 보정했다.",
+        "one_seed_note": "모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. 구간을 구하려면 시드를 둘 이상 준다.",
+        "no_findings": "비교할 수 있는 모델이 없다.",
     },
 }

@@ -1,0 +1,151 @@
+"""Is the difference real? Intervals and tests for models that were trained over several seeds and share a test set.
+
+Pure functions of predictions, without torch. Two things make a score uncertain: another seed would have given another
+model, and other texts another score. The multi-bootstrap (Sellam et al. 2022) resamples both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from emo_hf.errors import UserError
+
+METRICS = ("macro_f1", "accuracy")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimate with what is known of its uncertainty, in the unit of the metric (a fraction).
+
+    Attributes:
+        estimate: the value found.
+        low, high: the confidence interval; NaN where a model has one seed only.
+        p: two-sided p-value of "the true value is 0"; NaN likewise.
+        standard_error, degrees: the standard error and its degrees of freedom.
+        seed_share: the share of the variance that comes from the seeds, the rest comes from the test texts.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    standard_error: float
+    degrees: float
+    seed_share: float
+
+
+def confusion_counts(predictions: np.ndarray, labels: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
+    """Confusion matrices (B, C, C), true class first, of predictions (N,) under row weights (B, N)."""
+    cells = labels.astype(np.int64) * classes + predictions
+    one_hot = np.zeros((len(cells), classes * classes), dtype=weights.dtype)
+    one_hot[np.arange(len(cells)), cells] = 1
+    return (weights @ one_hot).reshape(-1, classes, classes)
+
+
+def score(confusion: np.ndarray, metric: str = "macro_f1") -> np.ndarray:
+    """Macro-F1 or accuracy (…,) of confusion matrices (…, C, C); a class that never occurs has F1 0, as usual."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    if metric == "accuracy":
+        return hits.sum(-1) / confusion.sum((-2, -1))
+    if metric == "macro_f1":
+        total = confusion.sum(-1) + confusion.sum(-2)
+        return np.divide(2 * hits, total, out=np.zeros_like(hits, dtype=float), where=total > 0).mean(-1)
+    raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
+
+
+class MultiBootstrap:
+    """The multi-bootstrap of several models over the same test rows (Sellam et al. 2022, "The MultiBERTs").
+
+    The variance of a score has three parts: the seeds (another run would be another model), the test rows (other
+    texts), and what each run gets right or wrong by chance on each row. Rows are resampled, the same ones for all
+    models and runs, which keeps every comparison paired. The seeds' part is the sample variance over the runs: to
+    resample three seeds would miss a third of it. Both hold the third part, which is therefore taken off once, as
+    estimated by how differently the runs of one model move from resample to resample; counted twice, as the plain
+    multi-bootstrap does, it makes tests of 3 seeds find next to nothing. Seeds count as independent from model to
+    model: runs of one seed share little but the order of their batches, and what they share only makes differences
+    smaller than they are taken for. Intervals and p-values come from Student's t with Satterthwaite's degrees of
+    freedom, because a variance estimated from a few seeds is not known as the normal distribution supposes.
+
+    Args:
+        predictions: for each model the predicted classes of its runs (S, N); S may differ between models.
+        labels: true classes (N,), from 0.
+        metric: `macro_f1` or `accuracy`.
+        resamples: of the test rows; 1,000 give the standard error to about 2 %.
+        seed: of the draws.
+
+    Raises:
+        UserError: for an unknown metric, no model, or predictions that do not fit the labels.
+    """
+
+    def __init__(
+        self,
+        predictions: Mapping[Hashable, np.ndarray],
+        labels: np.ndarray,
+        *,
+        metric: str = "macro_f1",
+        resamples: int = 1000,
+        seed: int = 0,
+    ):
+        labels = np.asarray(labels)
+        if not predictions:
+            raise UserError("there are no predictions to compare; at least one model is needed")
+        for name, runs in predictions.items():
+            if runs.ndim != 2 or runs.shape[1] != len(labels):
+                raise UserError(f"the predictions of {name} are {runs.shape}, but there are {len(labels)} test rows")
+        classes = 1 + max(int(labels.max()), *(int(runs.max()) for runs in predictions.values()))
+        self.rows = len(labels)
+        drawn = np.random.default_rng(seed).multinomial(self.rows, np.full(self.rows, 1 / self.rows), size=resamples)
+        weights = np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32)
+        self.scores: dict[Hashable, np.ndarray] = {}  # (S,) as measured
+        self._resampled: dict[Hashable, np.ndarray] = {}  # (resamples,) mean over the runs
+        self._by_chance: dict[Hashable, float] = {}  # the third part
+        for name, runs in predictions.items():
+            found = np.stack([score(confusion_counts(run, labels, classes, weights), metric) for run in runs])
+            self.scores[name], resampled = found[:, 0], found[:, 1:]
+            self._resampled[name] = resampled.mean(0)
+            apart = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum()
+            self._by_chance[name] = apart / (len(runs) * max(len(runs) - 1, 1))
+
+    def effect(self, weights: Mapping[Hashable, float], confidence: float = 0.95) -> Effect:
+        """The weighted sum of the models' mean scores, as {"triplet": 1, "none": -1} for a difference."""
+        estimate = float(sum(weight * self.scores[name].mean() for name, weight in weights.items()))
+        if any(len(self.scores[name]) < 2 for name in weights):
+            return Effect(estimate, *[math.nan] * 6)
+        of_rows = float(np.var(sum(weight * self._resampled[name] for name, weight in weights.items()), ddof=1))
+        runs = {name: (weight**2, self.scores[name]) for name, weight in weights.items()}
+        parts = {name: square * scores.var(ddof=1) / len(scores) for name, (square, scores) in runs.items()}
+        twice = sum(square * self._by_chance[name] for name, (square, _) in runs.items())
+        of_seeds = max(0.0, float(sum(parts.values())) - twice)
+        variance = of_seeds + of_rows
+        spread = sum(parts[name] ** 2 / (len(scores) - 1) for name, (_, scores) in runs.items())
+        spread += of_rows**2 / (self.rows - 1)
+        error = math.sqrt(variance)
+        degrees = float(variance**2 / spread) if spread > 0 else math.inf
+        reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
+        p = float(2 * stats.t.sf(abs(estimate) / error, degrees)) if error > 0 else float(estimate == 0)
+        share = of_seeds / variance if variance > 0 else 0.0
+        return Effect(estimate, estimate - reach, estimate + reach, p, error, degrees, share)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values corrected for being a family (Holm 1979), in the given order; NaN stays NaN and does not count."""
+    values = np.asarray(p, dtype=float)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    corrected = values.copy()
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(values[order] * factors))
+    return corrected.tolist()
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> float:
+    """Exact two-sided p-value that two single runs, predictions (N,), err equally often (McNemar 1947)."""
+    right, other = first == labels, second == labels
+    only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
+    discordant = only_first + only_second
+    return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
