@@ -126,3 +126,27 @@ def load_predictions(record: dict[str, Any]) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} can not be read ({error}); delete its folder and run the study again") from error
+
+
+def summary(record: dict[str, Any]) -> str:
+    """A few readable lines about a completed run."""
+    model, test = record["model"], record["test"]
+    loss = "cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']}"
+    width = max(len(label) for label in test["per_class"])
+    classes = [
+        f"  {label:<{width}}  precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"
+        f"  ({score['support']} rows)"
+        for label, score in test["per_class"].items()
+    ]
+    best = record["best"]
+    epoch = f"epoch {best['epoch']:g}" if best else "last step"
+    scored = "validation_macro_f1" in best
+    chosen = f"{epoch}, validation macro-F1 {best['validation_macro_f1']:.3f}" if scored else epoch
+    return "\n".join(
+        [
+            f"{model['name']}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
+            f"test: accuracy {test['accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}, loss {test['loss']:.3f}",
+            *classes,
+            f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
+        ]
+    )

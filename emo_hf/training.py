@@ -33,7 +33,7 @@ from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, load_emotion_data, tokenize_splits
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError
-from emo_hf.metrics import ClassificationScores, trainer_metrics
+from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
 from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
 from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, now, write_record
@@ -240,7 +240,11 @@ def _train_and_test(
         "data": data.summary(),
         "history": history,
         "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if key in best},
-        "test": {"loss": float(predicted.metrics["test_loss"]), **test},
+        "test": {
+            "loss": float(predicted.metrics["test_loss"]),
+            **test,
+            "embeddings": EmbeddingScores().compute(predictions=embeddings, references=labels),
+        },
         "files": {"predictions": PREDICTIONS_FILE},
     }
     predictions = {
@@ -307,30 +311,6 @@ def _checkpoint(arguments: MetricTrainingArguments, run_dir: Path) -> str | None
     if found is None:
         raise UserError(f"--resume_from_checkpoint {asked}: {run_dir} holds no checkpoint-*; leave the argument out")
     return found
-
-
-def summary(record: dict[str, Any]) -> str:
-    """A few readable lines about a completed run."""
-    model, test = record["model"], record["test"]
-    loss = "cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']}"
-    width = max(len(label) for label in test["per_class"])
-    classes = [
-        f"  {label:<{width}}  precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"
-        f"  ({score['support']} rows)"
-        for label, score in test["per_class"].items()
-    ]
-    best = record["best"]
-    epoch = f"epoch {best['epoch']:g}" if best else "last step"
-    scored = "validation_macro_f1" in best
-    chosen = f"{epoch}, validation macro-F1 {best['validation_macro_f1']:.3f}" if scored else epoch
-    return "\n".join(
-        [
-            f"{model['name']}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
-            f"test: accuracy {test['accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}, loss {test['loss']:.3f}",
-            *classes,
-            f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
-        ]
-    )
 
 
 def _device_name(device: torch.device) -> str:

@@ -18,7 +18,8 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
 from emo_hf.hub import check_access, push
-from emo_hf.training import run, run_name, summary
+from emo_hf.record import summary
+from emo_hf.training import run, run_name
 
 
 def main(argv: list[str] | None = None) -> int:

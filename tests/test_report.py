@@ -22,6 +22,7 @@ from emo_hf.errors import UserError
 from emo_hf.files import file_stem, write_whole
 from emo_hf.record import read_records
 from emo_hf.report import fonts, write_report
+from emo_hf.report.clusters import write_clusters
 from emo_hf.report.embeddings import draw_embeddings
 from emo_hf.report.findings import find, findings_markdown, predictions
 from emo_hf.report.grouping import by_encoder, group_runs
@@ -216,7 +217,9 @@ def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path
 def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
     study, paths = reported
     names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion")]
-    assert sorted(path.name for path in paths) == sorted(["table.md", "table.csv", "findings.md", *names])
+    assert sorted(path.name for path in paths) == sorted(
+        ["table.md", "table.csv", "findings.md", "clusters.md", "clusters.csv", *names]
+    )
     for name in names:
         with Image.open(study / name) as picture:
             width, height = picture.size
@@ -421,6 +424,23 @@ def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
     assert "p < 0.001: a difference\n" in text and text.count("no difference shown") >= 2
     korean = findings_markdown(models, lang="ko")
     assert "none 대비 triplet: 매크로 F1" in korean and korean.count("\n- ") == text.count("\n- ")
+
+
+def test_cluster_scores_are_summarised_over_seeds(tmp_path: Path) -> None:
+    for seed, value in ((1, 0.2), (2, 0.4)):
+        record = write_run(tmp_path, seed=seed)
+        record["test"]["embeddings"] = {"silhouette": value, "knn_accuracy": value, "alignment": None}
+        folder = tmp_path / record["run_id"]
+        (folder / "record.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    write_run(tmp_path, aux="triplet")  # a record from before there were such scores
+    models, _ = group_runs(read_records(tmp_path))
+    write_clusters(models, tmp_path)
+    rows = [line.strip("|").split(" | ") for line in (tmp_path / "clusters.md").read_text().splitlines()]
+    scores = dict(zip([cell.strip() for cell in rows[0]], [cell.strip() for cell in rows[2]], strict=True))
+    assert scores["Silhouette ↑"] == "0.300 ± 0.141" and scores["5-NN accuracy ↑"] == "30.0 ± 14.1"
+    assert scores["Alignment ↓"] == "–" and rows[3][4:] == ["–"] * 7 + ["– "]
+    [first, _] = csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines())
+    assert float(first["silhouette_mean"]) == pytest.approx(0.3) and first["alignment_mean"] == ""
 
 
 def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emo_hf.errors import UserError
 from emo_hf.record import read_records
+from emo_hf.report.clusters import write_clusters
 from emo_hf.report.confusion import draw_confusion
 from emo_hf.report.embeddings import draw_embeddings
 from emo_hf.report.findings import write_findings
@@ -23,8 +24,9 @@ logger = logging.getLogger(__name__)
 def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
-    Files: table.md, table.csv, findings.md, and for each encoder history_, embeddings_ and confusion_<encoder>.png,
-    with `umap=True` also umap_<encoder>.png. The same records give the same table, byte for byte.
+    Files: table.md, table.csv, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_ and
+    confusion_<encoder>.png, with `umap=True` also umap_<encoder>.png. The same records give the same table, byte for
+    byte.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
     """
@@ -37,6 +39,7 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
     models, yardsticks = group_runs(records)
     paths, _ = write_table(models, yardsticks, study_dir, lang=lang)
     paths.append(write_findings(models, study_dir, lang=lang))
+    paths += write_clusters(models, study_dir, lang=lang)
     for stem, encoder_models in by_encoder(models).items():
         paths.append(draw_history(encoder_models, study_dir / f"history_{stem}.png", lang=lang))
         paths.append(draw_embeddings(encoder_models, study_dir / f"embeddings_{stem}.png", lang=lang, method="t-SNE"))

@@ -65,7 +65,7 @@ def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang
     words = WORDS[lang]
     labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
-    header += [f"{words['f1']} {_markdown(label)}" for label in labels]
+    header += [f"{words['f1']} {markdown_name(label)}" for label in labels]
     header += [words[key] for key in ("test_loss", "seeds")]
     # The four columns that name the model read from the left, numbers from the right.
     lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4)]
@@ -73,7 +73,7 @@ def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang
     for model in models + yardsticks:
         is_model = model.number is not None
         cells = [
-            _markdown(str(value)) if value is not None else MISSING
+            markdown_name(str(value)) if value is not None else MISSING
             for value in (model.number, model.encoder, model.pooling, model.aux)
         ]
         for column, score in scores(model).items():
@@ -96,7 +96,7 @@ def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
         + ["seeds"]
     )
     for model in models + yardsticks:
-        row = [str(model.number or ""), *(_cell(name) for name in (model.encoder, model.pooling, model.aux))]
+        row = [str(model.number or ""), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
         for score in scores(model).values():
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
         writer.writerow([*row, str(len(model.runs))])
@@ -135,7 +135,7 @@ def _rows(models: list[ModelRuns], words: str) -> str:
     return words.format(n=f"{sizes.pop():,}") if len(sizes) == 1 else ""
 
 
-def _markdown(name: str) -> str:
+def markdown_name(name: str) -> str:
     """A name that can not break the table or turn into markup."""
     name = " ".join(name.split()).replace("&", "&amp;").replace("<", "&lt;")
     for sign in "\\|*`[]~":
@@ -143,7 +143,7 @@ def _markdown(name: str) -> str:
     return name
 
 
-def _cell(name: str | None) -> str:
+def csv_name(name: str | None) -> str:
     """A name that a spreadsheet takes as text, never as a formula."""
     name = name or ""
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

@@ -34,6 +34,17 @@ WORDS: dict[str, dict[str, str]] = {
         "note": "{rows}Accuracy and F1 in percent, loss is cross-entropy; mean ± standard deviation (n − 1) over "
         "seeds, bold where the mean is the best of the models. The rows below the models are yardsticks.",
         "rows": "Test set of {n} texts. ",
+        "silhouette": "Silhouette ↑",
+        "davies_bouldin": "Davies–Bouldin ↓",
+        "knn_accuracy": "5-NN accuracy ↑",
+        "probe_accuracy": "Linear probe ↑",
+        "nmi": "NMI ↑",
+        "ari": "ARI ↑",
+        "alignment": "Alignment ↓",
+        "uniformity": "Uniformity ↓",
+        "clusters_note": "The test embeddings of each model, mean ± standard deviation (n − 1) over seeds: "
+        "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a cross-validated linear "
+        "probe in percent, agreement of k-means with the classes, alignment and uniformity (Wang & Isola 2020).",
         "over": "{level} over {baseline}",
         "under": "{question}, more under {upper} than under {lower}",
         "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
@@ -75,6 +86,17 @@ WORDS: dict[str, dict[str, str]] = {
         "note": "{rows}정확도와 F1은 퍼센트, 손실은 교차 엔트로피이며, 시드별 결과의 평균 ± 표준편차(n − 1)이다. "
         "굵은 글씨는 모델 가운데 가장 좋은 평균이다. 모델 아래의 행은 비교 기준이다.",
         "rows": "테스트 문장 {n}개. ",
+        "silhouette": "실루엣 ↑",
+        "davies_bouldin": "데이비스–볼딘 ↓",
+        "knn_accuracy": "5-NN 정확도 ↑",
+        "probe_accuracy": "선형 프로브 ↑",
+        "nmi": "NMI ↑",
+        "ari": "ARI ↑",
+        "alignment": "정렬도 ↓",
+        "uniformity": "균일도 ↓",
+        "clusters_note": "모델별 테스트 임베딩, 시드별 결과의 평균 ± 표준편차(n − 1). 실제 클래스의 실루엣과 "
+        "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), k-평균 군집과 클래스의 일치도, 정렬도와 "
+        "균일도(Wang & Isola 2020).",
         "over": "{baseline} 대비 {level}",
         "under": "{question}, {lower}보다 {upper}에서 더",
         "finding": "{question}: 매크로 F1 {estimate}점 [{low}, {high}], {p}: {verdict}",
