@@ -43,8 +43,8 @@ WORDS: dict[str, dict[str, str]] = {
         "alignment": "Alignment ↓",
         "uniformity": "Uniformity ↓",
         "clusters_note": "The test embeddings of each model, mean ± standard deviation (n − 1) over seeds: "
-        "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a cross-validated linear "
-        "probe in percent, agreement of k-means with the classes, alignment and uniformity (Wang & Isola 2020).",
+        "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a "
+        "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity (Wang & Isola 2020).",
         "over": "{level} over {baseline}",
         "under": "{question}, more under {upper} than under {lower}",
         "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
@@ -95,8 +95,8 @@ WORDS: dict[str, dict[str, str]] = {
         "alignment": "정렬도 ↓",
         "uniformity": "균일도 ↓",
         "clusters_note": "모델별 테스트 임베딩, 시드별 결과의 평균 ± 표준편차(n − 1). 실제 클래스의 실루엣과 "
-        "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), k-평균 군집과 클래스의 일치도, 정렬도와 "
-        "균일도(Wang & Isola 2020).",
+        "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), "
+        "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020).",
         "over": "{baseline} 대비 {level}",
         "under": "{question}, {lower}보다 {upper}에서 더",
         "finding": "{question}: 매크로 F1 {estimate}점 [{low}, {high}], {p}: {verdict}",
