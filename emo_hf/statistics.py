@@ -149,3 +149,35 @@ def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> float:
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
     discordant = only_first + only_second
     return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predictions in bins of equal width by confidence, the highest probability of a row.
+
+    Attributes:
+        confidence, accuracy: means of each bin (bins,), NaN where it is empty.
+        counts: rows of each bin (bins,).
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (Naeini et al. 2015; Guo et al. 2017): |accuracy - confidence| over all rows."""
+        gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
+        return float((gaps * self.counts).sum() / self.counts.sum())
+
+
+def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
+    """How far the probabilities of logits (N, C) can be believed, given the true classes (N,)."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    confidence = shifted.max(1) / shifted.sum(1)
+    right = logits.argmax(1) == labels
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        means = [np.bincount(place, values, minlength=bins) / counts for values in (confidence, right)]
+    return Reliability(*means, counts)

@@ -37,6 +37,7 @@ from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metric
 from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
 from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, now, write_record
+from emo_hf.statistics import reliability
 from emo_hf.trainer import MetricTrainer, auxiliary_loss
 
 logger = logging.getLogger(__name__)
@@ -243,6 +244,7 @@ def _train_and_test(
         "test": {
             "loss": float(predicted.metrics["test_loss"]),
             **test,
+            "ece": reliability(logits, labels).error,
             "embeddings": EmbeddingScores().compute(predictions=embeddings, references=labels),
         },
         "files": {"predictions": PREDICTIONS_FILE},

@@ -12,6 +12,7 @@ import numpy as np
 from emo_hf.data import EmotionData
 from emo_hf.metrics import ClassificationScores
 from emo_hf.record import SCHEMA, environment, is_done, now, write_record
+from emo_hf.statistics import reliability
 
 TFIDF = "TF-IDF + logistic regression"
 MAJORITY = "majority class"
@@ -88,7 +89,7 @@ def _write(
         **environment(),
         "history": [],
         "best": {},
-        "test": {"loss": loss, **scores},
+        "test": {"loss": loss, **scores, "ece": reliability(logits, references).error},
     }
     write_record(
         study_dir / record["run_id"],

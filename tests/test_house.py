@@ -37,11 +37,11 @@ MAY_IMPORT = {
     "trainer": {"accumulation", "arguments", "distributed", "losses", "memory", "sampling", "watch"},
     "record": {"files"},
     "progress": {"files"},
-    "yardsticks": {"data", "metrics", "record"},
+    "yardsticks": {"data", "metrics", "record", "statistics"},
     # The entry point that trains one run.
     "training": {
         "arguments", "configuration", "data", "encoders", "losses", "metrics", "modeling", "pooling", "record",
-        "trainer",
+        "statistics", "trainer",
     },
     "study": {"arguments", "files", "progress", "record", "training"},
     "statistics": set(),

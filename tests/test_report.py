@@ -216,7 +216,7 @@ def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path
 
 def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
     study, paths = reported
-    names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion")]
+    names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion", "calibration")]
     assert sorted(path.name for path in paths) == sorted(
         ["table.md", "table.csv", "findings.md", "clusters.md", "clusters.csv", *names]
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emo_hf.errors import UserError
 from emo_hf.record import read_records
+from emo_hf.report.calibration import draw_calibration
 from emo_hf.report.clusters import write_clusters
 from emo_hf.report.confusion import draw_confusion
 from emo_hf.report.embeddings import draw_embeddings
@@ -24,9 +25,9 @@ logger = logging.getLogger(__name__)
 def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
-    Files: table.md, table.csv, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_ and
-    confusion_<encoder>.png, with `umap=True` also umap_<encoder>.png. The same records give the same table, byte for
-    byte.
+    Files: table.md, table.csv, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_,
+    confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. The same records give the
+    same table, byte for byte.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
     """
@@ -46,5 +47,6 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
         if umap:
             paths.append(draw_embeddings(encoder_models, study_dir / f"umap_{stem}.png", lang=lang, method="UMAP"))
         paths.append(draw_confusion(encoder_models, study_dir / f"confusion_{stem}.png", lang=lang))
+        paths.append(draw_calibration(encoder_models, study_dir / f"calibration_{stem}.png", lang=lang))
     logger.info("wrote %d files of the report to %s", len(paths), study_dir)
     return paths

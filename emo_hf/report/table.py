@@ -16,6 +16,7 @@ from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS
 
 MISSING = "–"
+LOWER_IS_BETTER = ("test_loss", "ece")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Score:
 
 
 def scores(model: ModelRuns) -> dict[str, Score]:
-    """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss."""
+    """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss, ece."""
 
     def over(read: Callable[[dict[str, Any]], float | None]) -> Score:
         return Score.over([read(run["test"]) for run in model.runs])
@@ -44,6 +45,7 @@ def scores(model: ModelRuns) -> dict[str, Score]:
         "macro_f1": over(lambda test: test["macro_f1"]),
         **{f"f1_{label}": over(lambda test, label=label: test["per_class"][label]["f1"]) for label in model.labels},
         "test_loss": over(lambda test: test["loss"]),
+        "ece": over(lambda test: test.get("ece")),
     }
 
 
@@ -66,7 +68,7 @@ def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang
     labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
     header += [f"{words['f1']} {markdown_name(label)}" for label in labels]
-    header += [words[key] for key in ("test_loss", "seeds")]
+    header += [words[key] for key in ("test_loss", "ece", "seeds")]
     # The four columns that name the model read from the left, numbers from the right.
     lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4)]
     best = _best(models)
@@ -123,7 +125,7 @@ def _best(models: list[ModelRuns]) -> dict[str, str]:
         for column, score in scores(model).items():
             if score.mean is None:
                 continue
-            sign = -1 if column == "test_loss" else 1
+            sign = -1 if column in LOWER_IS_BETTER else 1
             if column not in best or sign * score.mean > sign * best[column].mean:
                 best[column] = score
     return {column: _mean(column, score) for column, score in best.items()}

@@ -14,6 +14,7 @@ WORDS: dict[str, dict[str, str]] = {
         "macro_f1": "Macro-F1",
         "f1": "F1",
         "test_loss": "Test loss",
+        "ece": "ECE",
         "seeds": "Seeds",
         "cross_entropy": "cross-entropy",
         "epoch": "epoch",
@@ -26,13 +27,18 @@ WORDS: dict[str, dict[str, str]] = {
         "embeddings": "{method} of {n} test embeddings, seed of median macro-F1",
         "sampled": "{method} of {n} of {total} test embeddings, seed of median macro-F1",
         "confusion": "test confusion, {}: % of the true class",
+        "calibration": "calibration on the test set, {}",
+        "confidence": "confidence (%)",
+        "ideal": "accuracy = confidence",
+        "share": "share of the texts",
         "with_counts": " (count)",
         "no_embeddings": "no embeddings to show",
         "one_seed": "seed {}",
         "many_seeds_mean": "mean ± sd of {} seeds",
         "many_seeds_sum": "sum of {} seeds",
-        "note": "{rows}Accuracy and F1 in percent, loss is cross-entropy; mean ± standard deviation (n − 1) over "
-        "seeds, bold where the mean is the best of the models. The rows below the models are yardsticks.",
+        "note": "{rows}Accuracy, F1 and ECE (expected calibration error) in percent, loss is cross-entropy; mean ± "
+        "standard deviation (n − 1) over seeds, bold where the mean is the best of the models. The rows below the "
+        "models are yardsticks.",
         "rows": "Test set of {n} texts. ",
         "silhouette": "Silhouette ↑",
         "davies_bouldin": "Davies–Bouldin ↓",
@@ -44,7 +50,8 @@ WORDS: dict[str, dict[str, str]] = {
         "uniformity": "Uniformity ↓",
         "clusters_note": "The test embeddings of each model, mean ± standard deviation (n − 1) over seeds: "
         "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a "
-        "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity (Wang & Isola 2020).",
+        "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity "
+        "(Wang & Isola 2020).",
         "over": "{level} over {baseline}",
         "under": "{question}, more under {upper} than under {lower}",
         "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
@@ -66,6 +73,7 @@ WORDS: dict[str, dict[str, str]] = {
         "macro_f1": "매크로 F1",
         "f1": "F1",
         "test_loss": "테스트 손실",
+        "ece": "ECE",
         "seeds": "시드 수",
         "cross_entropy": "교차 엔트로피",
         "epoch": "에폭",
@@ -78,13 +86,17 @@ WORDS: dict[str, dict[str, str]] = {
         "embeddings": "테스트 임베딩 {n}개의 {method}, 매크로 F1이 중앙값인 시드",
         "sampled": "테스트 임베딩 {total}개 중 {n}개의 {method}, 매크로 F1이 중앙값인 시드",
         "confusion": "테스트 혼동 행렬, {}: 실제 클래스 기준 %",
+        "calibration": "테스트 보정도, {}",
+        "confidence": "확신도 (%)",
+        "ideal": "정확도 = 확신도",
+        "share": "문장 비율",
         "with_counts": "(개수)",
         "no_embeddings": "표시할 임베딩 없음",
         "one_seed": "시드 {}",
         "many_seeds_mean": "시드 {}개의 평균 ± 표준편차",
         "many_seeds_sum": "시드 {}개의 합",
-        "note": "{rows}정확도와 F1은 퍼센트, 손실은 교차 엔트로피이며, 시드별 결과의 평균 ± 표준편차(n − 1)이다. "
-        "굵은 글씨는 모델 가운데 가장 좋은 평균이다. 모델 아래의 행은 비교 기준이다.",
+        "note": "{rows}정확도, F1, ECE(기대 보정 오차)는 퍼센트, 손실은 교차 엔트로피이며, 시드별 결과의 평균 ± "
+        "표준편차(n − 1)이다. 굵은 글씨는 모델 가운데 가장 좋은 평균이다. 모델 아래의 행은 비교 기준이다.",
         "rows": "테스트 문장 {n}개. ",
         "silhouette": "실루엣 ↑",
         "davies_bouldin": "데이비스–볼딘 ↓",
