@@ -28,7 +28,7 @@ from emo_hf.report.findings import find, findings_markdown, predictions
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.history import curves, draw_history
 from emo_hf.report.projection import project
-from emo_hf.report.table import csv_table, markdown_table
+from emo_hf.report.table import csv_table, latex_table, markdown_table
 
 LABELS = ["불안", "슬픔", "기쁨"]
 ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]
@@ -192,6 +192,19 @@ def test_best_model_of_each_column_is_bold_and_yardsticks_never(tmp_path: Path) 
     assert not any("**" in cell for row in rows[6:] for cell in row)
 
 
+def test_latex_has_the_cells_of_the_markdown_and_reads_no_command(tmp_path: Path) -> None:
+    write_study(tmp_path, encoders=("a_50%\\b", "tiny-bert"))
+    header, *rows = table_rows(tmp_path)
+    lines = latex_table(*group_runs(read_records(tmp_path))).splitlines()
+    body = [line.removesuffix(r" \\").split(" & ") for line in lines if " & " in line]
+    assert body[0] == header and len(body) == 1 + 14 and lines.count(r"\midrule") == 3
+    assert body[1][1] == r"b" or body[1][1] == r"a\_50\%\textbackslash{}b"
+    for row, plain in zip(body[1:], rows, strict=True):
+        numbers = [cell.replace(r"\textbf{", "**").replace("}", "**").replace(r" $\pm$ ", " ± ") for cell in row[4:]]
+        assert numbers == [cell.replace("–", "--") for cell in plain[4:]]
+    assert sum(r"\textbf{" in line for line in lines) >= 1
+
+
 def test_equal_models_are_both_bold(tmp_path: Path) -> None:
     first = write_run(tmp_path, aux="none")
     write_run(tmp_path, aux="triplet", test=first["test"])
@@ -218,7 +231,7 @@ def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> N
     study, paths = reported
     names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion", "calibration")]
     assert sorted(path.name for path in paths) == sorted(
-        ["table.md", "table.csv", "findings.md", "clusters.md", "clusters.csv", *names]
+        ["table.md", "table.csv", "table.tex", "findings.md", "clusters.md", "clusters.csv", *names]
     )
     for name in names:
         with Image.open(study / name) as picture:

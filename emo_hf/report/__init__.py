@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
-    Files: table.md, table.csv, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_,
+    Files: table.md, .csv and .tex, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_,
     confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. The same records give the
     same table, byte for byte.
 

@@ -1,4 +1,4 @@
-"""The table of a study: one row a model, mean ± sd over seeds, as markdown and CSV."""
+"""The table of a study: one row a model, mean ± sd over seeds, as markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -52,39 +52,70 @@ def scores(model: ModelRuns) -> dict[str, Score]:
 def write_table(
     models: list[ModelRuns], yardsticks: list[ModelRuns], study_dir: Path, *, lang: str = "en"
 ) -> tuple[list[Path], str]:
-    """Write table.md and table.csv into `study_dir`; return their paths and the markdown."""
+    """Write table.md, table.csv and table.tex into `study_dir`; return their paths and the markdown."""
     markdown = markdown_table(models, yardsticks, lang=lang)
     paths = [
         write_whole(study_dir / "table.md", markdown.encode("utf-8")),
         # The byte order mark makes Excel read Hangul.
         write_whole(study_dir / "table.csv", csv_table(models, yardsticks).encode("utf-8-sig")),
+        write_whole(study_dir / "table.tex", latex_table(models, yardsticks, lang=lang).encode("utf-8")),
     ]
     return paths, markdown
 
 
 def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
     """The table as markdown: percent with one digit, loss with three, best mean of the models in bold."""
+    header, *rows = _cells(models, yardsticks, lang, markdown_name, "**{}**")
+    # The four columns that name the model read from the left, numbers from the right.
+    lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4), *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{_note(models + yardsticks, lang)}\n"
+
+
+def latex_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
+    """The same table for LaTeX with booktabs, a rule between encoders and above the yardsticks."""
+    header, *rows = _cells(models, yardsticks, lang, latex_name, r"\textbf{{{}}}")
+    encoders = [model.encoder if model.number is not None else None for model in models + yardsticks]
+    lines = [
+        r"% \usepackage{booktabs}, and \usepackage{kotex} for Hangul",
+        rf"\begin{{tabular}}{{llll{'r' * (len(header) - 4)}}}",
+    ]
+    lines += [r"\toprule", " & ".join(header) + r" \\", r"\midrule"]
+    for place, row in enumerate(rows):
+        if place and encoders[place] != encoders[place - 1]:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(cell.replace(" ± ", r" $\pm$ ").replace(MISSING, "--") for cell in row) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(models + yardsticks, lang)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(
+    models: list[ModelRuns], yardsticks: list[ModelRuns], lang: str, name: Callable[[str], str], bold: str
+) -> list[list[str]]:
+    """Header and rows: percent with one digit, loss with three, the best mean of the models bold."""
     words = WORDS[lang]
     labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
-    header += [f"{words['f1']} {markdown_name(label)}" for label in labels]
+    header += [f"{words['f1']} {name(label)}" for label in labels]
     header += [words[key] for key in ("test_loss", "ece", "seeds")]
-    # The four columns that name the model read from the left, numbers from the right.
-    lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4)]
     best = _best(models)
+    rows = []
     for model in models + yardsticks:
         is_model = model.number is not None
         cells = [
-            markdown_name(str(value)) if value is not None else MISSING
+            name(str(value)) if value is not None else MISSING
             for value in (model.number, model.encoder, model.pooling, model.aux)
         ]
         for column, score in scores(model).items():
             text = _score(column, score)
-            cells.append(f"**{text}**" if is_model and _mean(column, score) == best.get(column) else text)
-        cells.append(str(len(model.runs)))
-        lines.append(cells)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{words['note'].format(rows=_rows(models + yardsticks, words['rows']))}\n"
+            cells.append(bold.format(text) if is_model and _mean(column, score) == best.get(column) else text)
+        rows.append([*cells, str(len(model.runs))])
+    return [header, *rows]
+
+
+def _note(models: list[ModelRuns], lang: str) -> str:
+    words = WORDS[lang]
+    return words["note"].format(rows=_rows(models, words["rows"]))
 
 
 def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
@@ -143,6 +174,13 @@ def markdown_name(name: str) -> str:
     for sign in "\\|*`[]~":
         name = name.replace(sign, f"\\{sign}")
     return name
+
+
+def latex_name(name: str) -> str:
+    """A name in which LaTeX reads no command."""
+    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    signs |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    return "".join(signs.get(letter, letter) for letter in " ".join(name.split()))
 
 
 def csv_name(name: str | None) -> str:
