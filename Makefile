@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help compare train predict report test test-slow lint format bench clean
+.PHONY: help compare sweep train predict report test test-slow lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ $(READY): pyproject.toml .ci/constraints.txt
 
 compare: $(READY) ## train the twelve models over three seeds; table and pictures in runs/compare
 	$(BIN)/python recipes/compare.py $(ARGS)
+
+sweep: $(READY) ## vary the weight of the metric loss; figure and table in runs/sweep
+	$(BIN)/python recipes/compare.py --config recipes/sweep.yaml $(ARGS)
 
 train: $(READY) ## train one model: make train ARGS='--pooling mean --aux triplet'
 	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no recipes/train.py $(ARGS)

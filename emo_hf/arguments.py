@@ -56,6 +56,9 @@ class DataArguments:
     test_size: float = field(default=0.1, metadata={"help": "share carved out where no test split is given"})
     split_seed: int = field(default=42, metadata={"help": "seed of the carving; the same for all runs of a study"})
     data_cache_dir: str | None = field(default=None, metadata={"help": "folder of the token cache"})
+    train_fraction: float = field(
+        default=1.0, metadata={"help": "share of the training rows of each label to train on, for learning curves"}
+    )
 
 
 @dataclass

@@ -18,6 +18,7 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.record import is_done
+from emo_hf.settings import Settings, combinations, parse_over, split
 from emo_hf.training import check_arguments, run, run_name
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,10 @@ class GridArguments:
         default_factory=lambda: ["none", "contrastive", "triplet"], metadata={"help": "auxiliary losses"}
     )
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3], metadata={"help": "one run of each model a seed"})
+    over: list[str] = field(
+        default_factory=list,
+        metadata={"help": "further arguments and their values: learning_rate=1e-4,3e-4 margin=0.5,1"},
+    )
     study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
     jobs: int | None = field(
         default=None, metadata={"help": "runs side by side; default one a CPU core, or one in all on a GPU"}
@@ -48,17 +53,18 @@ class GridArguments:
 
 @dataclass(frozen=True)
 class Task:
-    """One cell of the grid with one seed."""
+    """One cell of the grid with one seed, and its values of what a sweep varies."""
 
     encoder: str
     pooling: str
     aux: str
     seed: int
+    settings: Settings = ()
 
     @property
     def run_id(self) -> str:
         """The name of the run's folder in the study."""
-        return run_name(self.encoder, self.pooling, self.aux, self.seed)
+        return run_name(self.encoder, self.pooling, self.aux, self.seed, self.settings)
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,15 @@ class Study:
 
     def tasks(self) -> list[Task]:
         """Every run of the grid, seed by seed, so that a stopped study is balanced."""
-        grid = self.grid
+        grid, over = self.grid, parse_over(self.grid.over)
+        arms = [arm for aux in grid.aux for arm in combinations(over, aux)]
+        if over:  # a weight of 0 under two losses is one run
+            arms = list(dict.fromkeys(arms))
         found = [
-            Task(encoder, pooling, aux, seed)
-            for seed, encoder, pooling, aux in itertools.product(grid.seeds, grid.encoders, grid.poolings, grid.aux)
+            Task(encoder, pooling, aux, seed, settings)
+            for seed, encoder, pooling, (aux, settings) in itertools.product(
+                grid.seeds, grid.encoders, grid.poolings, arms
+            )
         ]
         names = [task.run_id for task in found]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -93,10 +104,18 @@ class Study:
         for task in (
             *(replace(first, encoder=encoder) for encoder in grid.encoders),
             *(replace(first, pooling=pooling) for pooling in grid.poolings),
-            *(replace(first, aux=aux) for aux in grid.aux),
+            *{(task.aux, task.settings): task for task in self.tasks()}.values(),
         ):
-            training = MetricTrainingArguments(**{**self.training, "aux": task.aux})
-            check_arguments(replace(self.model, encoder=task.encoder, pooling=task.pooling), self.data, training)
+            check_arguments(*self.arguments(task))
+
+    def arguments(self, task: Task, **own: Any) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
+        """What a task runs with; `own` are further arguments of its training."""
+        model, data, training = split(task.settings)
+        return (
+            replace(self.model, encoder=task.encoder, pooling=task.pooling, **model),
+            replace(self.data, **data),
+            MetricTrainingArguments(**{**self.training, "aux": task.aux, "seed": task.seed, **training, **own}),
+        )
 
     def due(self) -> list[Task]:
         """The runs without a completed record."""
@@ -149,13 +168,11 @@ def run_task(study: Study, task: Task, threads: int) -> tuple[Task, str | None]:
     torch.set_num_threads(threads)
     run_dir = study.folder / task.run_id
     shutil.rmtree(run_dir, ignore_errors=True)  # what a stopped run left
-    own = {"aux": task.aux, "seed": task.seed, "output_dir": str(run_dir), "disable_tqdm": True}
     try:
         run(
-            replace(study.model, encoder=task.encoder, pooling=task.pooling),
-            study.data,
-            MetricTrainingArguments(**{**study.training, **own}),
+            *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True),
             callbacks=[ProgressFile(run_dir / PROGRESS_FILE)],
+            settings=task.settings,
         )
     except Exception as error:
         logger.warning("%s failed", task.run_id, exc_info=not isinstance(error, UserError))

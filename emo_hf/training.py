@@ -48,9 +48,10 @@ def encoder_name(encoder: str) -> str:
     return encoder.rstrip("/\\").replace("\\", "/").split("/")[-1]
 
 
-def run_name(encoder: str, pooling: str, aux: str, seed: int) -> str:
+def run_name(encoder: str, pooling: str, aux: str, seed: int, settings: Sequence[tuple[str, Any]] = ()) -> str:
     """The id of a run, safe as a folder name."""
-    return re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}_seed{seed}")
+    varied = "".join(f"_{name}={value}" for name, value in settings)
+    return re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
 
 
 def load_data(arguments: DataArguments) -> EmotionData:
@@ -58,12 +59,13 @@ def load_data(arguments: DataArguments) -> EmotionData:
     return _load_data(*(tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values()))
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a sweep may vary the data
 def _load_data(*values: Any) -> EmotionData:
     given = DataArguments(*values)
     labels = given.labels[0] if len(given.labels) == 1 else given.labels
     return load_emotion_data(
         given.data,
+        train_fraction=given.train_fraction,
         labels=labels,
         text_column=given.text_column,
         label_column=given.label_column,
@@ -125,6 +127,7 @@ def run(
     data_arguments: DataArguments,
     training_arguments: MetricTrainingArguments,
     callbacks: Sequence[TrainerCallback] = (),
+    settings: Sequence[tuple[str, Any]] = (),
 ) -> dict[str, Any]:
     """Train, choose the best checkpoint by validation, test once, save the model and its record; return the record.
 
@@ -154,6 +157,7 @@ def run(
             "name": encoder_name(model_arguments.encoder),
             "pooling": model_arguments.pooling,
             "aux": training_arguments.aux,
+            **({"settings": dict(settings)} if settings else {}),
         },
         "arguments": {
             "model": asdict(model_arguments),

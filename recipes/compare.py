@@ -3,6 +3,8 @@
     python recipes/compare.py
     python recipes/compare.py --config recipes/klue.yaml --data AIHUB_FOLDER
     python recipes/compare.py --encoders klue/bert-base --poolings cls mean --aux none triplet --seeds 1 2 3
+    python recipes/compare.py --config recipes/sweep.yaml
+    python recipes/compare.py --over train_fraction=0.1,0.25,0.5,1 --study_dir runs/learning_curve
 
 Every argument of train.py holds for all runs. What is done is skipped; a stopped study goes on where it was.
 """
@@ -58,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         )
         study = Study(grid, model, data, given(training))
         failed = [] if report.report_only else train(study, console)
-        for path in write_report(study.folder, lang=report.lang, umap=report.umap):
+        written = write_report(study.folder, lang=report.lang, umap=report.umap)
+        for path in written:
             console.print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -67,8 +70,9 @@ def main(argv: list[str] | None = None) -> int:
         print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
         return 130
     console.print()
-    for file in ("table.md", "findings.md"):
-        console.print((study.folder / file).read_text(encoding="utf-8"), markup=False)
+    for path in written:
+        if path.name in ("table.md", "findings.md", "sweep.md"):
+            console.print(path.read_text(encoding="utf-8"), markup=False)
     for task, error in failed:
         print(f"failed: {task.run_id}: {error}", file=sys.stderr)
     return 1 if failed else 0

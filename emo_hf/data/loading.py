@@ -19,7 +19,15 @@ from emo_hf.data.aihub import is_release, read_release
 from emo_hf.data.checks import check_classes, check_filled, check_several, name_labels
 from emo_hf.data.columns import OTHER_COLUMNS, rows_of
 from emo_hf.data.readers import READERS, Table, frame_from_arrow, read_file, suffix_of
-from emo_hf.data.splits import SPLIT_NAMES, SPLITS, given_splits, make_splits, shared_dialogues, text_keys
+from emo_hf.data.splits import (
+    SPLIT_NAMES,
+    SPLITS,
+    given_splits,
+    keep_fraction,
+    make_splits,
+    shared_dialogues,
+    text_keys,
+)
 from emo_hf.data.taxonomy import DEFAULT_LABELS, resolve_labels
 from emo_hf.errors import UserError
 
@@ -71,6 +79,7 @@ def load_emotion_data(
     turns: str = "first",
     validation_size: float = 0.1,
     test_size: float = 0.1,
+    train_fraction: float = 1.0,
     seed: int = 42,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
@@ -88,6 +97,8 @@ def load_emotion_data(
         turns: of the dialogues that stand one in a row, the "first" human turn or "all" of them.
         validation_size: the share of training that becomes validation, where that split is missing.
         test_size: the share of training that becomes test, where that split is missing.
+        train_fraction: the share of the training rows of each label that is kept, once all else is done; a smaller
+            share is part of a larger one.
         seed: seed of the carving.
         revision: branch, tag or commit of a Hub data set.
         cache_dir: where a Hub data set is stored, instead of its usual place.
@@ -117,6 +128,7 @@ def load_emotion_data(
     rows, left_out = name_labels(rows, wanted)
     check_several(rows, wanted)
     rows, origins, dropped = make_splits(rows, given, validation_size=validation_size, test_size=test_size, seed=seed)
+    rows = keep_fraction(rows, train_fraction, seed)
     check_classes(rows, wanted, dropped)
 
     splits = {split: rows[rows["split"] == split] for split in SPLITS}
@@ -135,6 +147,7 @@ def load_emotion_data(
         "duplicates_kept": {split: int(text_keys(part["text"]).duplicated().sum()) for split, part in splits.items()},
         "dialogues_shared": shared_dialogues(rows),
         "splits": origins,
+        "train_fraction": train_fraction,
     }
     if left_out:
         logger.info("rows left out, as their labels were not asked for: %s", left_out)

@@ -76,6 +76,25 @@ def make_splits(
     return rows, origins, dropped
 
 
+def keep_fraction(rows: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
+    """Keep a share of the training rows of each label, at least one; a smaller share is part of a larger one.
+
+    Raises:
+        UserError: a share that is not above 0 and at most 1.
+    """
+    if not 0 < fraction <= 1:
+        raise UserError(f"train_fraction is {fraction}; allowed is a share above 0, up to 1.")
+    if fraction == 1:
+        return rows
+    train = rows["split"] == "train"
+    order = np.random.default_rng(seed).permutation(len(rows))
+    rank = pd.Series(order, rows.index)[train].groupby(rows.loc[train, "label"]).rank()
+    most = rows.loc[train, "label"].map((rows.loc[train, "label"].value_counts() * fraction).round().clip(lower=1))
+    kept = ~train
+    kept[train] = rank <= most
+    return rows[kept].reset_index(drop=True)
+
+
 def shared_dialogues(rows: pd.DataFrame) -> int:
     """Count the dialogues that stand in more than one split; only given splits can share one."""
     if "dialogue" not in rows:

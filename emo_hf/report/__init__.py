@@ -14,6 +14,7 @@ from emo_hf.report.embeddings import draw_embeddings
 from emo_hf.report.findings import write_findings
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.history import draw_history
+from emo_hf.report.sweep import write_sweep
 from emo_hf.report.table import write_table
 from emo_hf.report.wording import LANGUAGES
 
@@ -27,7 +28,7 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
 
     Files: table.md, .csv and .tex, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_,
     confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. The same records give the
-    same table, byte for byte.
+    same table, byte for byte. A sweep has sweep.md and sweep_<argument>.png instead of all but the table.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
     """
@@ -39,6 +40,8 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
         raise UserError(f"{study_dir} holds no completed run (<run>/record.json); run the study first")
     models, yardsticks = group_runs(records)
     paths, _ = write_table(models, yardsticks, study_dir, lang=lang)
+    if any(model.settings for model in models):
+        return [*paths, *write_sweep(models, study_dir, lang=lang)]
     paths.append(write_findings(models, study_dir, lang=lang))
     paths += write_clusters(models, study_dir, lang=lang)
     for stem, encoder_models in by_encoder(models).items():

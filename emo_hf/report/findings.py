@@ -14,7 +14,7 @@ from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.record import load_predictions
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.wording import WORDS
+from emo_hf.report.wording import WORDS, p_value
 from emo_hf.statistics import Effect, MultiBootstrap, holm, mcnemar
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def find(models: list[ModelRuns], *, metric: str = "macro_f1") -> list[Finding]:
 
 
 def predictions(models: list[ModelRuns]) -> tuple[dict[Cell, np.ndarray], np.ndarray | None]:
-    """Predicted classes (S, N) of each model by encoder, pooling and loss, and true classes (N,) or None."""
+    """Predicted classes (S, N) of each model by its `cell`, and true classes (N,) or None."""
     runs, labels = {}, None
     for model in models:
         classes = []
@@ -109,7 +109,7 @@ def predictions(models: list[ModelRuns]) -> tuple[dict[Cell, np.ndarray], np.nda
             labels = own
             classes.append(predicted)
         if classes:
-            runs[(model.encoder, model.pooling, model.aux)] = np.stack(classes)
+            runs[model.cell] = np.stack(classes)
     return runs, labels
 
 
@@ -138,11 +138,6 @@ def sentence(finding: Finding, *, lang: str = "en") -> str:
     values = {name: f"{100 * getattr(effect, name):+.1f}" for name in ("estimate", "low", "high")}
     verdict = words["shown"] if finding.p < ALPHA else words["not_shown"]
     return words["finding"].format(question=question, p=p_value(finding.p), verdict=verdict, **values)
-
-
-def p_value(p: float) -> str:
-    """ "p = 0.031", "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:

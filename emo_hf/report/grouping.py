@@ -28,6 +28,20 @@ class ModelRuns:
     encoder: str
     pooling: str | None = None
     aux: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()  # what a sweep varies
+
+    @property
+    def cell(self) -> tuple[Any, ...]:
+        """What tells this model from the others of a study."""
+        return (self.encoder, self.pooling, self.aux, *self.settings)
+
+    def setting_text(self, without: str | None = None) -> str:
+        """ "aux_weight=0.3, margin=1"."""
+        return ", ".join(
+            f"{name}={f'{value:g}' if isinstance(value, float) else value}"
+            for name, value in self.settings
+            if name != without
+        )
 
     @property
     def labels(self) -> list[str]:
@@ -56,16 +70,21 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in records:
         model = record["model"]
-        key = (names[model["encoder"]], model["pooling"], model["aux"]) if _is_model(record) else (model["name"],)
+        settings = tuple((model.get("settings") or {}).items())
+        key = (
+            (names[model["encoder"]], model["pooling"], model["aux"], settings)
+            if _is_model(record)
+            else (model["name"],)
+        )
         groups[_is_model(record), *key].append(record)
     models, yardsticks = [], []
     for (is_model, *key), runs in groups.items():
         runs = _one_run_a_seed(runs)
         if is_model:
-            models.append(ModelRuns(runs, numbers[tuple(key[1:])], *key))
+            models.append(ModelRuns(runs, numbers[tuple(key[1:3])], *key))
         else:
             yardsticks.append(ModelRuns(runs, None, *key))
-    models.sort(key=lambda model: (model.encoder, model.number))
+    models.sort(key=lambda model: (model.encoder, model.number, [_rank(value) for _, value in model.settings]))
     yardsticks.sort(key=lambda yardstick: yardstick.encoder)
     return models, yardsticks
 
@@ -83,6 +102,12 @@ def by_encoder(models: list[ModelRuns]) -> dict[str, list[ModelRuns]]:
             stems[model.encoder] = stem
         sheets.setdefault(stems[model.encoder], []).append(model)
     return sheets
+
+
+def _rank(value: Any) -> tuple[bool, float, str]:
+    """Numbers by size, and before words."""
+    numeric = isinstance(value, int | float)
+    return (not numeric, float(value) if numeric else 0.0, str(value))
 
 
 def _is_model(record: Record) -> bool:
@@ -112,7 +137,9 @@ def _check_comparable(records: list[Record]) -> None:
                 f"({', '.join(first['data']['labels'])} and {', '.join(record['data']['labels'])}); "
                 "one table needs one label set: give each its own study folder"
             )
-    if len({record["data"]["fingerprint"] for record in records}) > 1:
+    # A sweep may vary the training data; with the same settings they have to be the same.
+    kinds = {(str(record["model"].get("settings")), record["data"]["fingerprint"]) for record in records}
+    if len(kinds) > len({kind for kind, _ in kinds}):
         logger.warning("the runs of this study were made from different data; their rows may not be comparable")
 
 

@@ -97,6 +97,9 @@ def _cells(
     labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
     header += [f"{words['f1']} {name(label)}" for label in labels]
+    swept = any(model.settings for model in models)
+    if swept:
+        header.insert(4, words["settings"])
     header += [words[key] for key in ("test_loss", "ece", "seeds")]
     best = _best(models)
     rows = []
@@ -106,6 +109,8 @@ def _cells(
             name(str(value)) if value is not None else MISSING
             for value in (model.number, model.encoder, model.pooling, model.aux)
         ]
+        if swept:
+            cells.append(name(model.setting_text()) or MISSING)
         for column, score in scores(model).items():
             text = _score(column, score)
             cells.append(bold.format(text) if is_model and _mean(column, score) == best.get(column) else text)
@@ -121,15 +126,18 @@ def _note(models: list[ModelRuns], lang: str) -> str:
 def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
     """The table as CSV with plain numbers: scores as fractions in columns <score>_mean and <score>_sd."""
     columns = list(scores((models or yardsticks)[0]))
+    swept = any(model.settings for model in models)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
-        ["model", "encoder", "pooling", "loss"]
+        ["model", "encoder", "pooling", "loss", *(["settings"] if swept else [])]
         + [f"{column}_{part}" for column in columns for part in ("mean", "sd")]
         + ["seeds"]
     )
     for model in models + yardsticks:
         row = [str(model.number or ""), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
+        if swept:
+            row.append(csv_name(model.setting_text()))
         for score in scores(model).values():
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
         writer.writerow([*row, str(len(model.runs))])

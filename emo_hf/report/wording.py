@@ -52,6 +52,15 @@ WORDS: dict[str, dict[str, str]] = {
         "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a "
         "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity "
         "(Wang & Isola 2020).",
+        "settings": "Settings",
+        "interval": "95 % interval",
+        "difference": "Difference",
+        "sweep": "macro-F1 over {name}, {seeds} with 95 % intervals",
+        "many_seeds_mean_only": "mean of {} seeds",
+        "sweep_note": "Macro-F1 in percent, mean ± standard deviation (n − 1) over seeds. Differences are to the same "
+        "encoder and pooling without auxiliary loss or, where the setting is not the loss's own, to its first value. "
+        "Intervals and p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022), p-values "
+        "corrected by Holm's method.",
         "over": "{level} over {baseline}",
         "under": "{question}, more under {upper} than under {lower}",
         "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
@@ -109,6 +118,14 @@ WORDS: dict[str, dict[str, str]] = {
         "clusters_note": "모델별 테스트 임베딩, 시드별 결과의 평균 ± 표준편차(n − 1). 실제 클래스의 실루엣과 "
         "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), "
         "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020).",
+        "settings": "설정",
+        "interval": "95 % 구간",
+        "difference": "차이",
+        "sweep": "{name}에 따른 매크로 F1, {seeds}과 95 % 구간",
+        "many_seeds_mean_only": "시드 {}개의 평균",
+        "sweep_note": "매크로 F1(%), 시드별 결과의 평균 ± 표준편차(n − 1). 차이는 같은 인코더와 풀링에 보조 손실이 "
+        "없는 모델과의 차이이며, 손실의 설정이 아닌 경우에는 첫 번째 값과의 차이이다. 구간과 p값은 테스트 "
+        "문장과 시드에 대한 다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 Holm 방법으로 보정했다.",
         "over": "{baseline} 대비 {level}",
         "under": "{question}, {lower}보다 {upper}에서 더",
         "finding": "{question}: 매크로 F1 {estimate}점 [{low}, {high}], {p}: {verdict}",
@@ -121,3 +138,8 @@ WORDS: dict[str, dict[str, str]] = {
         "no_findings": "비교할 수 있는 모델이 없다.",
     },
 }
+
+
+def p_value(p: float) -> str:
+    """ "p = 0.031", "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

@@ -1,0 +1,182 @@
+"""What if it had been higher? A figure and a table of a study that varies an argument over several values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from emo_hf.files import file_stem, write_whole
+from emo_hf.report.findings import predictions
+from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.table import MISSING, Score, markdown_name
+from emo_hf.report.wording import WORDS, p_value
+from emo_hf.statistics import Effect, MultiBootstrap, holm
+
+LINEAR = ("train_fraction",)  # settings whose values lie on an axis; others are drawn at equal steps
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model of a sweep: its macro-F1, and the difference to its baseline with p corrected by Holm's method."""
+
+    model: ModelRuns
+    score: Effect
+    difference: Effect | None
+    p: float
+
+
+def sweep_points(models: list[ModelRuns]) -> list[Point]:
+    """Every model against its baseline; empty where nothing can be compared.
+
+    The baseline has the same encoder and pooling: without auxiliary loss where the sweep is of the loss's own
+    arguments, else with the same loss and the first value of each setting.
+    """
+    runs, labels = predictions(models)
+    if labels is None:
+        return []
+    bootstrap = MultiBootstrap(runs, labels)
+    models = [model for model in models if model.cell in runs]
+    scores = [bootstrap.effect({model.cell: 1.0}) for model in models]
+    differences = []
+    for model in models:
+        base = baseline(model, models)
+        weights = None if base is None else {model.cell: 1.0, base.cell: -1.0}
+        differences.append(bootstrap.effect(weights) if weights else None)
+    corrected = holm([math.nan if d is None else d.p for d in differences])
+    return [Point(*point) for point in zip(models, scores, differences, corrected, strict=True)]
+
+
+def baseline(model: ModelRuns, models: list[ModelRuns]) -> ModelRuns | None:
+    """What a model of a sweep is compared with; None for a baseline itself."""
+    alike = [other for other in models if (other.encoder, other.pooling) == (model.encoder, model.pooling)]
+    without = [other for other in alike if other.aux == "none"]
+    same = [other for other in alike if other.aux == model.aux]
+    if model.aux != "none" and len(without) == 1 and set(dict(model.settings)) - set(dict(without[0].settings)):
+        found = without[0]
+    else:
+        found = same[0]
+    return None if found is model else found
+
+
+def write_sweep(models: list[ModelRuns], study_dir: Path, *, lang: str = "en") -> list[Path]:
+    """Write sweep.md and a figure for every setting that has several values; return their paths."""
+    points = sweep_points(models)
+    paths = [write_whole(study_dir / "sweep.md", sweep_markdown(points, lang=lang).encode("utf-8"))]
+    for name in varied(models):
+        paths.append(draw_sweep(points, name, study_dir / f"sweep_{file_stem(name)}.png", lang=lang))
+    return paths
+
+
+def varied(models: list[ModelRuns]) -> list[str]:
+    """The settings with several values, in their order."""
+    values: dict[str, list[Any]] = {}
+    for model in models:
+        for name, value in model.settings:
+            values.setdefault(name, []).append(value)
+    return [name for name, found in values.items() if len(set(map(str, found))) > 1]
+
+
+def sweep_markdown(points: list[Point], *, lang: str = "en") -> str:
+    """One row a model: macro-F1 with its interval, and the difference to the baseline with interval and p."""
+    words = WORDS[lang]
+    if not points:
+        return f"{words['no_findings']}\n"
+    header = [words[key] for key in ("encoder", "pooling", "aux", "settings", "macro_f1", "interval", "difference")]
+    header += [words["interval"], "p", words["seeds"]]
+    lines = [header, ["---"] * 4 + ["---:"] * 6]
+    for point in points:
+        model = point.model
+        score = Score.over([run["test"]["macro_f1"] for run in model.runs])
+        mean = f"{100 * score.mean:.1f}" + (f" ± {100 * score.sd:.1f}" if score.sd is not None else "")
+        names = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
+        names = [markdown_name(str(name)) for name in names]
+        difference = MISSING if point.difference is None else f"{100 * point.difference.estimate:+.1f}"
+        p = MISSING if math.isnan(point.p) else p_value(point.p).removeprefix("p ").removeprefix("= ")
+        seeds = str(len(model.runs))
+        lines.append(
+            [*names, mean, _interval(point.score, ""), difference, _interval(point.difference, "+"), p, seeds]
+        )
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{words['sweep_note']}\n"
+
+
+def draw_sweep(points: list[Point], name: str, path: Path, *, lang: str = "en") -> Path:
+    """Draw macro-F1 with 95 % intervals over the values of a setting, a panel each encoder and pooling."""
+    words = picture_words(lang)
+    places = list(dict.fromkeys((point.model.encoder, point.model.pooling) for point in points))
+    with drawing():
+        figure, axes = panels(max(len(places), 1), width=3.4, height=2.8)
+        values = sorted({dict(p.model.settings)[name] for p in points if name in dict(p.model.settings)}, key=_order)
+        lines: dict[str, None] = {}
+        for (encoder, pooling), (ax,) in zip(places, axes, strict=True):
+            inside = [p for p in points if (p.model.encoder, p.model.pooling) == (encoder, pooling)]
+            _draw_panel(ax, inside, name, values, lines)
+            ax.set_title(f"{encoder} · {pooling}")
+            ax.set_xlabel(name)
+            if ax.get_subplotspec().is_first_col():
+                ax.set_ylabel(f"{words['macro_f1']} (%)")
+        shown = [ax for (ax,) in axes if ax.has_data()]
+        low, high = (f(ax.get_ylim()[side] for ax in shown) for side, f in ((0, min), (1, max)))
+        for ax in shown:
+            ax.set_ylim(low, high)
+        found = {label: handle for ax in shown for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 4))
+        seeds = seed_phrase([point.model for point in points], words, "many_seeds_mean_only")
+        title = words["sweep"].format(name=name, seeds=seeds)
+        set_heading(figure, ", ".join(dict.fromkeys(encoder for encoder, _ in places)), title)
+        return save(figure, path)
+
+
+def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lines: dict[str, None]) -> None:
+    ticks = values if name in LINEAR else list(range(len(values)))
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        rest = ", ".join(text for text in (point.model.aux, point.model.setting_text(without=name)) if text)
+        groups.setdefault(rest, []).append(point)
+    for label, members in groups.items():
+        lines.setdefault(label)
+        place = list(lines).index(label)
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        at = [
+            (ticks[values.index(dict(p.model.settings)[name])], p.score)
+            for p in members
+            if name in dict(p.model.settings)
+        ]
+        if not at:  # a model that the setting does not touch: a line to measure the others by
+            score = members[0].score
+            ax.axhline(100 * score.estimate, color="#777777", linestyle="--", linewidth=1.2, label=label)
+            if not math.isnan(score.low):
+                ax.axhspan(100 * score.low, 100 * score.high, color="#777777", alpha=0.12, linewidth=0)
+            continue
+        at.sort(key=lambda pair: pair[0])
+        x, y = np.array([a for a, _ in at], dtype=float), np.array([100 * s.estimate for _, s in at])
+        reach = np.nan_to_num([[100 * (s.estimate - s.low), 100 * (s.high - s.estimate)] for _, s in at]).T
+        # Intervals of several lines side by side, not one above the other.
+        shift = 0.0 if name in LINEAR else 0.08 * (place - 1)
+        ax.errorbar(
+            x + shift, y, reach, color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.9, label=label
+        )
+    if name in LINEAR:
+        ax.set_xlim(0, max(values) * 1.04)
+    else:
+        ax.set_xticks(
+            ticks, [f"{v:g}" if isinstance(v, int | float) and not isinstance(v, bool) else str(v) for v in values]
+        )
+    ax.grid(axis="y", color="#e4e4e4", linewidth=0.6)
+
+
+def _interval(effect: Effect | None, sign: str) -> str:
+    if effect is None or math.isnan(effect.low):
+        return MISSING
+    return f"[{100 * effect.low:{sign}.1f}, {100 * effect.high:{sign}.1f}]"
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    numeric = isinstance(value, int | float)
+    return (not numeric, value if numeric else str(value))

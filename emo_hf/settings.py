@@ -1,0 +1,85 @@
+"""What a sweep varies: any argument of a run, by name, over several values."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
+from emo_hf.errors import UserError
+
+Settings = tuple[tuple[str, Any], ...]
+
+# What only an auxiliary loss has: without one, all its values are one and the same run.
+AUX_SETTINGS = frozenset(
+    ("aux_weight", "aux_warmup", "aux_kwargs", "aux_pool", "aux_memory", "margin", "distance", "mining")
+)
+_CLASSES = (ModelArguments, DataArguments, MetricTrainingArguments)
+_OWN_AXES = {"encoder": "encoders", "pooling": "poolings", "aux": "aux", "seed": "seeds", "output_dir": "study_dir"}
+
+
+def parse_over(words: Sequence[str]) -> dict[str, list[Any]]:
+    """`["learning_rate=1e-4,3e-4", "margin=0.5,1"]` to values of the right types, by name.
+
+    Raises:
+        UserError: a word without `=`, an unknown or doubled name, one that the grid varies itself, a wrong value.
+    """
+    over: dict[str, list[Any]] = {}
+    for word in words:
+        name, mark, values = word.partition("=")
+        if not mark or not values:
+            raise UserError(f"--over {word}: give a name and values, as in --over aux_weight=0.1,0.3,1")
+        owner = next((cls for cls in _CLASSES if name in {f.name for f in dataclasses.fields(cls) if f.init}), None)
+        if name in _OWN_AXES:
+            raise UserError(f"--over {name}: the grid varies it; use --{_OWN_AXES[name]}")
+        if owner is None:
+            names = [f.name for cls in _CLASSES for f in dataclasses.fields(cls)]
+            near = difflib.get_close_matches(name, names, n=1)
+            raise UserError(f"--over {name}: no such argument" + (f"; did you mean {near[0]}?" if near else ""))
+        if name in over:
+            raise UserError(f"--over {name} is given twice; give all its values in one word, with commas")
+        found = [getattr(*_parsed(owner, name, value)) for value in values.split(",")]
+        over[name] = list(dict.fromkeys(found))
+    return over
+
+
+def combinations(over: Mapping[str, Sequence[Any]], aux: str) -> list[tuple[str, Settings]]:
+    """Every combination of values under one auxiliary loss, as (loss, settings) of what is really different.
+
+    A weight of 0 is no auxiliary loss; and without one, its own arguments change nothing.
+    """
+    found = []
+    for values in itertools.product(*over.values()):
+        settings = dict(zip(over, values, strict=True))
+        real = "none" if settings.get("aux_weight") == 0 else aux
+        kept = {k: v for k, v in settings.items() if real != "none" or k not in AUX_SETTINGS}
+        found.append((real, tuple(kept.items())))
+    return list(dict.fromkeys(found))
+
+
+def split(settings: Settings) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Settings of the model, of the data, and of the training."""
+    parts = []
+    for cls in _CLASSES:
+        names = {f.name for f in dataclasses.fields(cls)}
+        parts.append({name: value for name, value in settings if name in names})
+    return parts[0], parts[1], parts[2]
+
+
+def describe(settings: Settings) -> str:
+    """`aux_weight=0.3, margin=1`."""
+    return ", ".join(f"{name}={_text(value)}" for name, value in settings)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _parsed(owner: type, name: str, value: str) -> tuple[Any, str]:
+    try:
+        return parse_arguments([owner], [f"--{name}={value}"])[0], name
+    except UserError as error:
+        raise UserError(f"--over {name}: {str(error).removesuffix('; see --help')}") from None

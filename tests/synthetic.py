@@ -1,0 +1,102 @@
+"""Records of studies that nobody ran, for what is built from records alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emo_hf.files import file_stem
+
+LABELS = ["불안", "슬픔", "기쁨"]
+ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]
+
+
+def write_run(
+    study: Path,
+    *,
+    encoder: str = "tiny-bert",
+    pooling: str = "cls",
+    aux: str = "none",
+    seed: int = 42,
+    correct: float = 0.7,
+    rows: int = 45,
+    labels: list[str] = LABELS,
+    yardstick: str | None = None,
+    epochs: int = 3,
+    **changes: Any,
+) -> dict[str, Any]:
+    """One run on disk, as training would leave it: about `correct` of its test rows are predicted right."""
+    run_id = f"{yardstick or f'{file_stem(encoder)}_{pooling}_{aux}'}_seed{seed}".replace(" ", "-")
+    generator = np.random.default_rng([seed, sum(map(ord, run_id))])
+    count = len(labels)
+    true = np.arange(rows) % count
+    wrong = generator.random(rows) > correct
+    predicted = np.where(wrong, (true + generator.integers(1, count, rows)) % count, true)
+    confusion = np.zeros((count, count), dtype=int)
+    np.add.at(confusion, (true, predicted), 1)
+    per_class = {}
+    for index, label in enumerate(labels):
+        hits, found, support = confusion[index, index], confusion[:, index].sum(), confusion[index].sum()
+        per_class[label] = {
+            "precision": float(hits / max(found, 1)),
+            "recall": float(hits / max(support, 1)),
+            "f1": float(2 * hits / max(found + support, 1)),
+            "support": int(support),
+        }
+    history = [
+        {
+            "epoch": float(epoch),
+            "train_loss": 1 / epoch + 0.1 * generator.random(),
+            "train_accuracy": 1 - 0.4 / epoch,
+            "validation_loss": 0.5 + 0.5 / epoch + 0.1 * generator.random(),
+            "validation_accuracy": 0.8 - 0.3 / epoch,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+    record = {
+        "schema": 1,
+        "run_id": run_id,
+        "kind": "yardstick" if yardstick else "model",
+        "status": "completed",
+        "wall_seconds": 30.0 + generator.random(),
+        "model": {
+            "encoder": None if yardstick else encoder,
+            "name": yardstick or encoder,
+            "pooling": None if yardstick else pooling,
+            "aux": None if yardstick else aux,
+        },
+        "seed": seed,
+        "data": {"source": "sample", "fingerprint": "f", "labels": labels},
+        "history": [] if yardstick else history,
+        "test": {
+            "loss": None if yardstick == "majority class" else float(0.5 + generator.random()),
+            "accuracy": float(np.mean(true == predicted)),
+            "macro_f1": float(np.mean([scores["f1"] for scores in per_class.values()])),
+            "per_class": per_class,
+            "confusion_matrix": confusion.tolist(),
+        },
+        "files": {"predictions": "predictions.npz"},
+    } | changes
+    folder = study / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    arrays = {"logits": np.eye(count, dtype=np.float32)[predicted], "labels": true}
+    if not yardstick:
+        centres = 3 * generator.normal(size=(count, 8))
+        arrays["embeddings"] = (centres[true] + generator.normal(size=(rows, 8))).astype(np.float16)
+    np.savez(folder / "predictions.npz", **arrays)
+    return record
+
+
+def write_study(
+    study: Path, *, encoders: tuple[str, ...] = ("tiny-bert",), seeds: tuple[int, ...] = (1, 2, 3)
+) -> None:
+    for encoder in encoders:
+        for pooling, aux in ORIGINAL:
+            for seed in seeds:
+                write_run(study, encoder=encoder, pooling=pooling, aux=aux, seed=seed)
+    write_run(study, yardstick="TF-IDF + logistic regression", correct=0.6)
+    write_run(study, yardstick="majority class", correct=0.3)
