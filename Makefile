@@ -30,7 +30,7 @@ train: $(READY) ## train one model: make train ARGS='--pooling mean --aux triple
 predict: $(READY) ## emotions of sentences: make predict ARGS='MODEL "오늘 정말 행복했어"'
 	$(BIN)/python recipes/predict.py $(ARGS)
 
-report: $(READY) ## table and pictures again, from the records alone
+report: $(READY) ## report.html, tables and pictures again, from the records alone
 	$(BIN)/python recipes/compare.py --report_only true $(ARGS)
 
 test: $(READY) ## fast tests

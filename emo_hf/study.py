@@ -15,6 +15,7 @@ import joblib
 import torch
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.record import is_done
@@ -24,6 +25,7 @@ from emo_hf.training import check_arguments, run, run_name
 logger = logging.getLogger(__name__)
 
 STUDY_FILE = "study.json"
+TEST_FILE = "test.json"
 PROGRESS_FILE = "progress.json"
 
 
@@ -143,6 +145,12 @@ class Study:
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps(settings, ensure_ascii=False, indent=2) + "\n").encode())
+
+    def note_test_rows(self, data: EmotionData) -> None:
+        """Write the test rows into the study's folder, in the order of all predictions, for the report to show."""
+        test = data.splits["test"]
+        content = {"fingerprint": data.fingerprint, **{name: test[name][:] for name in test.column_names}}
+        write_whole(self.folder / TEST_FILE, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
     def execute(self, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, str | None]]:
         """Run the tasks, `jobs` at a time; give each as it ends, with the line of its error if it failed.

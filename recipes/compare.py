@@ -85,6 +85,7 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     for encoder in study.grid.encoders:
         load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
     study.claim_folder(data.fingerprint)
+    study.note_test_rows(data)
     run_yardsticks(data, study.folder)
     tasks, due = study.tasks(), study.due()
     console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")

@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "statistics", "trainer",
     },
     "settings": {"arguments"},
-    "study": {"arguments", "files", "progress", "record", "settings", "training"},
+    "study": {"arguments", "data", "files", "progress", "record", "settings", "training"},
     "statistics": set(),
     "report": {"files", "record", "statistics"},
     "hub": {"encoders", "files", "modeling", "record"},

@@ -140,7 +140,7 @@ def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> N
     study, paths = reported
     names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion", "calibration")]
     assert sorted(path.name for path in paths) == sorted(
-        ["table.md", "table.csv", "table.tex", "findings.md", "clusters.md", "clusters.csv", *names]
+        ["table.md", "table.csv", "table.tex", "findings.md", "clusters.md", "clusters.csv", "report.html", *names]
     )
     for name in names:
         with Image.open(study / name) as picture:

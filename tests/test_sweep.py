@@ -119,7 +119,7 @@ def test_each_value_is_compared_with_no_auxiliary_loss(sweep: Path) -> None:
 
 def test_table_and_figure_of_a_sweep(sweep: Path) -> None:
     paths = {path.name for path in write_report(sweep)}
-    assert paths == {"table.md", "table.csv", "table.tex", "sweep.md", "sweep_aux_weight.png"}
+    assert paths == {"table.md", "table.csv", "table.tex", "sweep.md", "sweep_aux_weight.png", "report.html"}
     lines = (sweep / "sweep.md").read_text(encoding="utf-8").splitlines()
     [row] = [line for line in lines if "| mean | triplet | aux_weight=1 |" in line]
     assert float(row.split(" | ")[-2]) < 0.05 and "[+" in row

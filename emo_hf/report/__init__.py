@@ -14,6 +14,7 @@ from emo_hf.report.embeddings import draw_embeddings
 from emo_hf.report.findings import write_findings
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.history import draw_history
+from emo_hf.report.page import write_page
 from emo_hf.report.sweep import write_sweep
 from emo_hf.report.table import write_table
 from emo_hf.report.wording import LANGUAGES
@@ -26,9 +27,9 @@ logger = logging.getLogger(__name__)
 def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
-    Files: table.md, .csv and .tex, findings.md, clusters.md, clusters.csv, and for each encoder history_, embeddings_,
-    confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. The same records give the
-    same table, byte for byte. A sweep has sweep.md and sweep_<argument>.png instead of all but the table.
+    Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
+    embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has sweep.md
+    and sweep_<argument>.png instead of all but table and page. The same records give the same files, byte for byte.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
     """
@@ -41,7 +42,8 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
     models, yardsticks = group_runs(records)
     paths, _ = write_table(models, yardsticks, study_dir, lang=lang)
     if any(model.settings for model in models):
-        return [*paths, *write_sweep(models, study_dir, lang=lang)]
+        paths += write_sweep(models, study_dir, lang=lang)
+        return [*paths, write_page(models, yardsticks, study_dir, lang=lang)]
     paths.append(write_findings(models, study_dir, lang=lang))
     paths += write_clusters(models, study_dir, lang=lang)
     for stem, encoder_models in by_encoder(models).items():
@@ -51,5 +53,6 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
             paths.append(draw_embeddings(encoder_models, study_dir / f"umap_{stem}.png", lang=lang, method="UMAP"))
         paths.append(draw_confusion(encoder_models, study_dir / f"confusion_{stem}.png", lang=lang))
         paths.append(draw_calibration(encoder_models, study_dir / f"calibration_{stem}.png", lang=lang))
+    paths.append(write_page(models, yardsticks, study_dir, lang=lang))
     logger.info("wrote %d files of the report to %s", len(paths), study_dir)
     return paths

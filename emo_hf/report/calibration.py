@@ -18,6 +18,7 @@ from emo_hf.statistics import Reliability, reliability
 
 logger = logging.getLogger(__name__)
 
+FEWEST = 10
 BINS = 10  # the picture's; the error itself is that of the record, with 15
 
 
@@ -69,7 +70,7 @@ def _draw(ax: Axes, found: Reliability) -> None:
     centres = 100 * (np.arange(BINS) + 0.5) / BINS
     ax.bar(centres, 100 * found.counts / found.counts.sum(), 100 / BINS, color="#dddddd", edgecolor="white")
     ax.plot([0, 100], [0, 100], color="#777777", linestyle=":", linewidth=1)
-    kept = found.counts > 0
+    kept = found.counts >= FEWEST  # the accuracy of a handful of texts is no accuracy
     ax.plot(
         100 * found.confidence[kept],
         100 * found.accuracy[kept],

@@ -19,7 +19,7 @@ from emo_hf.record import load_predictions
 from emo_hf.report import projection, sheet
 from emo_hf.report.fonts import drawable_labels, hangul_font
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.projection import SEED, project
+from emo_hf.report.projection import SEED, cached
 from emo_hf.report.sheet import (
     COLOURS,
     COLUMNS,
@@ -58,7 +58,7 @@ def draw_embeddings(models: list[ModelRuns], path: Path, *, lang: str = "en", me
     digest = _digest(clouds, [method, lang, models[0].encoder, *titles, *labels])
     if _drawn_from(path) == digest:
         return path
-    points = iter(project([cloud[0] for cloud in clouds if cloud], method))
+    points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
     with drawing():
         columns = _legend_columns(labels, min(len(models), COLUMNS) * WIDTH)
         legend_height = 0.21 * math.ceil(len(labels) / columns)
@@ -75,6 +75,18 @@ def draw_embeddings(models: list[ModelRuns], path: Path, *, lang: str = "en", me
         phrase = words["sampled" if n < total else "embeddings"].format(method=method, n=f"{n:,}", total=f"{total:,}")
         set_heading(figure, models[0].encoder, phrase)
         return save(figure, path, **{DIGEST: digest})
+
+
+def map_of(models: list[ModelRuns], path: Path, method: str = "t-SNE") -> list[np.ndarray | None]:
+    """The points (N, 2) of each model's map in the picture `path`; None for a model without embeddings."""
+    clouds = [cloud and _thinned(cloud) for cloud in map(_cloud, models)]
+    points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
+    return [next(points) if cloud else None for cloud in clouds]
+
+
+def maps_file(path: Path) -> Path:
+    """Where the points of a picture of maps are kept: beside it, under its name."""
+    return path.with_suffix(".npz")
 
 
 def _title(model: ModelRuns, words: dict[str, str]) -> str:
@@ -98,9 +110,13 @@ def _cloud(model: ModelRuns) -> Cloud | None:
 
 
 def _thinned(cloud: Cloud) -> Cloud:
-    """At most MOST_ROWS rows; for equal test sets the same rows."""
-    chosen = np.sort(np.random.default_rng(SEED).permutation(len(cloud[1]))[:MOST_ROWS])
+    chosen = thinned_rows(len(cloud[1]))
     return cloud[0][chosen], cloud[1][chosen]
+
+
+def thinned_rows(count: int) -> np.ndarray:
+    """At most MOST_ROWS of `count` rows, in order; for equal test sets the same ones."""
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:MOST_ROWS])
 
 
 def _rows(clouds: list[Cloud | None]) -> int:

@@ -131,13 +131,20 @@ def findings_markdown(models: list[ModelRuns], *, lang: str = "en") -> str:
 
 def sentence(finding: Finding, *, lang: str = "en") -> str:
     """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5], p = 0.031: a difference"."""
-    words, contrast, effect = WORDS[lang], finding.contrast, finding.effect
-    question = words["over"].format(level=contrast.level, baseline=contrast.baseline)
-    if contrast.under:
-        question = words["under"].format(question=question, upper=contrast.under[0], lower=contrast.under[1])
+    words, effect = WORDS[lang], finding.effect
     values = {name: f"{100 * getattr(effect, name):+.1f}" for name in ("estimate", "low", "high")}
     verdict = words["shown"] if finding.p < ALPHA else words["not_shown"]
-    return words["finding"].format(question=question, p=p_value(finding.p), verdict=verdict, **values)
+    asked = question(finding.contrast, lang=lang)
+    return words["finding"].format(question=asked, p=p_value(finding.p), verdict=verdict, **values)
+
+
+def question(contrast: Contrast, *, lang: str = "en") -> str:
+    """ "triplet over none, more under mean than under cls"."""
+    words = WORDS[lang]
+    asked = words["over"].format(level=contrast.level, baseline=contrast.baseline)
+    if contrast.under:
+        asked = words["under"].format(question=asked, upper=contrast.under[0], lower=contrast.under[1])
+    return asked
 
 
 def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
 import numpy as np
 
 from emo_hf.errors import UserError
+from emo_hf.files import write_whole
 
 METHODS = ("t-SNE", "UMAP")
 SEED = 42
@@ -27,6 +33,25 @@ def project(clouds: list[np.ndarray], method: str) -> list[np.ndarray]:
     # t-SNE works in compiled code that lets go of the interpreter lock: threads save the start of processes.
     jobs = max(1, min(len(clouds), cpu_count()))
     return Parallel(n_jobs=jobs, prefer="threads")(delayed(_project)(cloud, method) for cloud in clouds)
+
+
+def cached(clouds: list[np.ndarray], method: str, path: Path) -> list[np.ndarray]:
+    """`project`, or what stands in `path` (.npz) from the same clouds."""
+    digest = hashlib.sha256(f"{method} {Path(__file__).read_bytes()!r}".encode())
+    for cloud in clouds:
+        digest.update(repr((cloud.shape, cloud.dtype)).encode() + np.ascontiguousarray(cloud).tobytes())
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["digest"]) == digest.hexdigest():
+                return [stored[f"map_{place}"] for place in range(len(clouds))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass
+    maps = project(clouds, method)
+    buffer = io.BytesIO()
+    named = {f"map_{place}": points for place, points in enumerate(maps)}
+    np.savez(buffer, digest=np.array(digest.hexdigest()), **named)
+    write_whole(path, buffer.getvalue())
+    return maps
 
 
 def _project(cloud: np.ndarray, method: str) -> np.ndarray:
