@@ -28,8 +28,9 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
     """Write the table and the pictures of a study into its folder and return their paths.
 
     Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
-    embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has sweep.md
-    and sweep_<argument>.png instead of all but table and page. The same records give the same files, byte for byte.
+    embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has
+    sweep.md and sweep_<argument>.png instead of all but table and page. The same records give the same files, byte for
+    byte.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
     """

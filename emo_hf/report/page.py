@@ -81,7 +81,7 @@ def context(
         "clusters": _clusters(models, lang),
         "pictures": _pictures(models, study_dir),
         "settings": _settings(models, yardsticks),
-        "maps": _maps(models, runs, study_dir, lang),
+        "maps": _maps(models, study_dir, lang) if _is_grid(models) else [],
         "rows": None,
     }
     if rows is not None and runs is not None and runs.probabilities.shape[1] == len(rows.text):
@@ -263,7 +263,7 @@ def _pictures(models: list[ModelRuns], study_dir: Path) -> list[dict[str, str]]:
     return found
 
 
-def _maps(models: list[ModelRuns], runs: Runs | None, study_dir: Path, lang: str) -> list[dict[str, Any]]:
+def _maps(models: list[ModelRuns], study_dir: Path, lang: str) -> list[dict[str, Any]]:
     """Points of each model's map with the predictions of its median run, rounded to what a screen shows."""
     maps = []
     for stem, members in by_encoder(models).items():
