@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import joblib
 import torch
+from filelock import FileLock, Timeout
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import EmotionData
@@ -49,7 +51,7 @@ class GridArguments:
     )
     study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
     jobs: int | None = field(
-        default=None, metadata={"help": "runs side by side; default one a CPU core, or one in all on a GPU"}
+        default=None, metadata={"help": "runs side by side; default one a CPU core, or one a GPU"}
     )
 
 
@@ -155,8 +157,9 @@ class Study:
     def execute(self, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, str | None]]:
         """Run the tasks, `jobs` at a time; give each as it ends, with the line of its error if it failed.
 
-        With one job everything runs in this process; with several, in as many warm processes. Each run has its share
-        of the cores, the last one left too: the number of threads moves the last digits of a result.
+        With one job everything runs in this process; with several, in as many warm processes, which share out the
+        GPUs that are visible. Each run has its share of the cores, the last one left too: the number of threads moves
+        the last digits of a result.
         """
         threads = max(1, joblib.cpu_count() // jobs)
         if jobs == 1:
@@ -164,15 +167,17 @@ class Study:
                 yield run_task(self, task, threads)
             return
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            calls = (joblib.delayed(run_task)(self, task, threads) for task in tasks)
+            calls = (joblib.delayed(run_task)(self, task, threads, jobs) for task in tasks)
             yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
 
 
-def run_task(study: Study, task: Task, threads: int) -> tuple[Task, str | None]:
+def run_task(study: Study, task: Task, threads: int, workers: int = 1) -> tuple[Task, str | None]:
     """Run one task of a study in this process; the line of the error comes back, so that the others go on."""
     from emo_hf.progress import ProgressFile, quiet_libraries
 
     quiet_libraries()
+    if workers > 1 and (devices := torch.cuda.device_count()) > 1:
+        claim_device(study.folder, workers, devices)
     torch.set_num_threads(threads)
     run_dir = study.folder / task.run_id
     shutil.rmtree(run_dir, ignore_errors=True)  # what a stopped run left
@@ -186,6 +191,28 @@ def run_task(study: Study, task: Task, threads: int) -> tuple[Task, str | None]:
         logger.warning("%s failed", task.run_id, exc_info=not isinstance(error, UserError))
         return task, f"{type(error).__name__}: {error}".splitlines()[0]
     return task, None
+
+
+_claimed: list[FileLock] = []  # held for as long as this process lives
+
+
+def claim_device(folder: Path, workers: int, devices: int) -> None:
+    """Let this process, one of `workers` that share a study, see one of `devices` GPUs only; the first call decides.
+
+    It has to come before CUDA starts in the process. A process that ends, however it ends, gives its place back.
+    """
+    if _claimed:
+        return
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(devices)))).split(",")
+    for place in range(workers):
+        lock = FileLock(folder / f".worker-{place}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _claimed.append(lock)
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[place % devices]
+        return
 
 
 def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -92,7 +92,7 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     if not due:
         return []
     cores = joblib.cpu_count(only_physical_cores=True)
-    jobs = study.grid.jobs or (1 if torch.accelerator.is_available() else cores)
+    jobs = study.grid.jobs or (torch.accelerator.device_count() or cores)
     failed, started = [], time.monotonic()
     bar = Progress(
         TextColumn("{task.description}"),

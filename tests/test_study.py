@@ -141,6 +141,41 @@ def test_mistakes_are_found_before_the_first_run(make, encoders):
         replace(study, data=replace(study.data, max_length=65)).check()
 
 
+CLAIM = """
+import os, sys, time
+from pathlib import Path
+from emo_hf.study import claim_device
+claim_device(Path(sys.argv[1]), 3, 2)
+claim_device(Path(sys.argv[1]), 3, 2)
+print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_workers_share_out_the_gpus(tmp_path):
+    """Three processes on two GPUs, of the four there are; the place of one that was killed is taken again."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "1,3"}
+
+    def start() -> subprocess.Popen:
+        command = [sys.executable, "-c", CLAIM, str(tmp_path)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=environment, **pipes)
+
+    workers = [start() for _ in range(3)]
+    try:
+        seen = {worker: worker.stdout.readline().strip() for worker in workers}
+        assert sorted(seen.values()) == ["1", "1", "3"]
+        killed = next(worker for worker in workers if seen[worker] == "3")
+        killed.kill()
+        killed.wait()
+        workers.append(start())
+        assert workers[-1].stdout.readline().strip() == "3"
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
 def test_what_a_stopped_run_left_is_replaced(make):
     study = make(aux=["none"])
     (task,) = study.tasks()
