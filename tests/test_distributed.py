@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+
+ROOT = Path(__file__).parents[1]
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 CASES = {
     "contrastive, all": ["contrastive", {}],
@@ -106,8 +110,7 @@ leave(0)
 
 def launch(script: Path, processes: int, *arguments: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(script), *arguments], env=environment, capture_output=True, text=True)
+    done = subprocess.run([*command, str(script), *arguments], env=ALONE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -125,16 +128,29 @@ def test_processes_train_as_one_with_the_joint_batch(processes: int, tmp_path: P
         assert found["apart, 3"] < 1e-12, (name, found)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes" / "accelerate").glob("*.yaml")), ids=lambda path: path.stem)
+def test_accelerate_reads_every_configuration_and_its_command_names_it(path: Path) -> None:
+    found = load_config_from_file(str(path))
+    assert found.num_processes >= 1 and found.use_cpu == (path.stem == "cpu")
+    assert f"accelerate launch --config_file recipes/accelerate/{path.name} " in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
-def test_the_recipe_trains_on_two_processes(csv_file: str, encoders: dict[str, str], tmp_path: Path) -> None:
-    """One record, from two processes whose joint batch is that of one; both learn the same."""
-    recipe = Path(__file__).parents[1] / "recipes" / "train.py"
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_recipe_trains_on_processes(processes, csv_file, encoders, tmp_path) -> None:
+    """By accelerate with recipes/accelerate/cpu.yaml, and on two processes by torchrun; either way one record."""
+    accelerate = ["accelerate.commands.launch", "--config_file", str(ROOT / "recipes" / "accelerate" / "cpu.yaml")]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = (
         f"--data {csv_file} --encoder {encoders['bert']} --pooling mean --aux triplet --embedding_dropout 0"
         " --max_length 32 --num_train_epochs 3 --bf16 false --learning_rate 1e-3 --disable_tqdm true"
+        f" --per_device_train_batch_size {16 // processes} --output_dir {tmp_path / 'run'}"
     ).split()
-    launch(recipe, 2, *words, "--per_device_train_batch_size", "8", "--output_dir", str(tmp_path / "two"))
-    record = json.loads((tmp_path / "two" / "record.json").read_text(encoding="utf-8"))
-    assert record["status"] == "completed"
+    launcher = [sys.executable, "-m", *(accelerate if processes == 1 else torchrun)]
+    command = [*launcher, str(ROOT / "recipes" / "train.py"), *words]
+    done = subprocess.run(command, env=ALONE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["status"] == "completed" and record["hardware"]["processes"] == processes
     assert sum(map(sum, record["test"]["confusion_matrix"])) == 60  # rows that fill up the last batch are not counted
     assert record["history"][-1]["train_loss"] < record["history"][0]["train_loss"]
