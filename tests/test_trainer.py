@@ -50,6 +50,7 @@ def make(encoders, tokens, tmp_path):
             "max_grad_norm": 0.0,
             "disable_tqdm": True,
             "learning_rate": 1e-3,
+            "label_smoothing_factor": 0.0,
         }
         tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
         trainer = MetricTrainer(
