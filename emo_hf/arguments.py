@@ -67,10 +67,10 @@ class MetricTrainingArguments(TrainingArguments):
 
     Defaults that differ from `TrainingArguments`: `output_dir` (named after the run), `num_train_epochs` 5,
     `per_device_train_batch_size` 16, `per_device_eval_batch_size` 128, `learning_rate` by encoder (4e-4 for a bundled
-    one, else 3e-5), `label_smoothing_factor` 0.1, `warmup_steps` 0.1 (a share), `weight_decay` 0.01, `eval_strategy`, `save_strategy` and
-    `logging_strategy` epoch, `save_total_limit` 1, `load_best_model_at_end` with `metric_for_best_model` macro_f1,
-    `bf16` where the processor computes it natively (`--bf16 false` for fp32), `use_cpu` where there is no accelerator,
-    `dataloader_pin_memory` only with one.
+    one, else 3e-5), `label_smoothing_factor` 0.1, `warmup_steps` 0.1 (a share), `weight_decay` 0.01, `eval_strategy`,
+    `save_strategy` and `logging_strategy` epoch, `save_total_limit` 1, `load_best_model_at_end` with
+    `metric_for_best_model` macro_f1, `bf16` where the processor computes it natively (`--bf16 false` for fp32),
+    `use_cpu` where there is no accelerator, `dataloader_pin_memory` only with one.
     """
 
     output_dir: str = field(
