@@ -140,7 +140,7 @@ def run(
     name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
     if training_arguments.learning_rate is None:
-        training_arguments.learning_rate = 4e-4 if model_arguments.encoder in BUNDLED else 3e-5
+        training_arguments.learning_rate = 5e-4 if model_arguments.encoder in BUNDLED else 3e-5
     run_dir = Path(training_arguments.output_dir)
     started = time.monotonic()
     record: dict[str, Any] = {
