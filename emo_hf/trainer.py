@@ -45,7 +45,8 @@ class MetricTrainer(Trainer):
     The loss takes the embeddings of the wrapped model's output, so data-parallel wrappers see every forward pass. Its
     pairs come from the joint batch of all processes: W processes with batches of B train as one with W × B.
     Evaluation is cross-entropy alone: a metric loss would depend on how evaluation batches happen to fall.
-    Each log of the training loss also holds, as means since the last log: `ce_loss`, `aux_loss` (unweighted),
+    Each log of the training loss also holds, as means since the last log: `ce_loss`, `plain_ce_loss` (without the
+    smoothing of labels, where they are smoothed: what validation measures too), `aux_loss` (unweighted),
     `accuracy` (of the training batches, dropout on), `active_share`, `positive_distance`, `negative_distance`,
     `embedding_norm` and `embedding_spread` (root mean squared distance of the embeddings from the batch's mean).
 
@@ -215,6 +216,8 @@ class MetricTrainer(Trainer):
     def _note(self, parts: dict[str, torch.Tensor], outputs: Any, labels: torch.Tensor) -> None:
         """Add to the running sums on the device; nothing waits for it here."""
         embeddings = outputs.embeddings.detach().float()
+        if self.label_smoother is not None:
+            parts = {**parts, "plain_ce_loss": outputs.loss}
         parts = {
             **parts,
             "accuracy": (outputs.logits.argmax(-1) == labels).float().mean(),

@@ -255,13 +255,16 @@ def test_evaluation_is_cross_entropy_alone_and_gathers_logits_alone(make, tokens
 
 
 def test_label_smoothing_is_honoured(make):
-    trainer = make(16, label_smoothing_factor=0.2, per_device_train_batch_size=16, max_steps=1)
+    one_step = {"max_steps": 1, "logging_strategy": "steps", "logging_steps": 1}
+    trainer = make(16, label_smoothing_factor=0.2, per_device_train_batch_size=16, **one_step)
     trainer.train()
     (step,) = trainer.steps
     smoothed = F.cross_entropy(step["logits"], step["inputs"]["labels"], label_smoothing=0.2).item()
     plain = F.cross_entropy(step["logits"], step["inputs"]["labels"]).item()
     assert step["loss"] == pytest.approx(smoothed, rel=1e-5)
     assert abs(smoothed - plain) > 1e-5
+    assert logged(trainer)[0]["ce_loss"] == pytest.approx(smoothed, rel=1e-5)
+    assert logged(trainer)[0]["plain_ce_loss"] == pytest.approx(plain, rel=1e-5)
 
 
 def rows_of(step: dict[str, Any]) -> tuple[tuple[int, ...], ...]:

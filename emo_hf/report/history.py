@@ -13,8 +13,8 @@ from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 
 STYLES = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
-# The training loss without its metric term, so that models and splits can be compared.
-LOSSES = {"train": ("ce_loss", "train_loss"), "validation": ("validation_loss",)}
+# The training loss without its metric term and the smoothing of labels, so that models and splits can be compared.
+LOSSES = {"train": ("plain_ce_loss", "ce_loss", "train_loss"), "validation": ("validation_loss",)}
 
 
 def draw_history(models: list[ModelRuns], path: Path, *, lang: str = "en") -> Path:
