@@ -90,6 +90,7 @@ class EmbeddingScores(evaluate.Metric):
         from sklearn.neighbors import NearestNeighbors
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
+        from threadpoolctl import threadpool_limits
 
         rows, labels = np.asarray(predictions, dtype=np.float64), np.asarray(references)
         if len(rows) > _MOST_ROWS:
@@ -101,27 +102,29 @@ class EmbeddingScores(evaluate.Metric):
         )
         if not np.isfinite(rows).all() or len(classes) < 2 or sizes.min() < 2:
             return found
-        with warnings.catch_warnings():
+        # One thread: the order of the sums of several would move the last digits.
+        with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # equal rows, or a probe that is still improving
             clusters = KMeans(len(classes), n_init=10, random_state=0).fit_predict(rows)
             folds = StratifiedKFold(min(5, int(sizes.min())), shuffle=True, random_state=0)
             probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
             probed = cross_val_predict(probe, rows, labels, cv=folds)
-        neighbours = NearestNeighbors(n_neighbors=min(5, len(rows) - 1)).fit(rows).kneighbors(return_distance=False)
-        votes = (labels[neighbours][:, :, None] == classes).sum(1)
-        unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        squared = np.clip(2 - 2 * unit @ unit.T, 0, None)[np.triu_indices(len(unit), 1)]
-        same = (labels[:, None] == labels)[np.triu_indices(len(unit), 1)]
-        values = {
-            "silhouette": metrics.silhouette_score(rows, labels),
-            "davies_bouldin": metrics.davies_bouldin_score(rows, labels),
-            "knn_accuracy": (classes[votes.argmax(1)] == labels).mean(),
-            "probe_accuracy": (probed == labels).mean(),
-            "nmi": metrics.normalized_mutual_info_score(labels, clusters),
-            "ari": metrics.adjusted_rand_score(labels, clusters),
-            "alignment": squared[same].mean(),
-            "uniformity": np.log(np.exp(-2 * squared).mean()),
-        }
+            search = NearestNeighbors(n_neighbors=min(5, len(rows) - 1)).fit(rows)
+            neighbours = search.kneighbors(return_distance=False)
+            votes = (labels[neighbours][:, :, None] == classes).sum(1)
+            unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            squared = np.clip(2 - 2 * unit @ unit.T, 0, None)[np.triu_indices(len(unit), 1)]
+            same = (labels[:, None] == labels)[np.triu_indices(len(unit), 1)]
+            values = {
+                "silhouette": metrics.silhouette_score(rows, labels),
+                "davies_bouldin": metrics.davies_bouldin_score(rows, labels),
+                "knn_accuracy": (classes[votes.argmax(1)] == labels).mean(),
+                "probe_accuracy": (probed == labels).mean(),
+                "nmi": metrics.normalized_mutual_info_score(labels, clusters),
+                "ari": metrics.adjusted_rand_score(labels, clusters),
+                "alignment": squared[same].mean(),
+                "uniformity": np.log(np.exp(-2 * squared).mean()),
+            }
         return {name: float(value) for name, value in values.items()}
 
 

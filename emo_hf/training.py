@@ -249,7 +249,8 @@ def _train_and_test(
             "loss": float(predicted.metrics["test_loss"]),
             **test,
             "ece": reliability(logits, labels).error,
-            "embeddings": EmbeddingScores().compute(predictions=embeddings, references=labels),
+            # Of what is stored, in half precision, so that anyone can compute them again.
+            "embeddings": EmbeddingScores().compute(predictions=embeddings.astype(np.float16), references=labels),
         },
         "files": {"predictions": PREDICTIONS_FILE},
     }
