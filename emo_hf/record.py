@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SCHEMA = 1
 RECORD_FILE = "record.json"
 PREDICTIONS_FILE = "predictions.npz"
+TEST_FILE = "test.json"  # of a study: its test rows, in the order of all predictions
 _PACKAGES = ("emo-hf", "torch", "transformers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy")
 
 
@@ -113,6 +114,17 @@ def read_records(study_dir: Path) -> list[dict[str, Any]]:
         if completed:
             records.append(record | {"directory": path.parent})
     return sorted(records, key=lambda record: record["run_id"])
+
+
+def readable_predictions(record: dict[str, Any], purpose: str) -> dict[str, np.ndarray] | None:
+    """`load_predictions`, or None and one warning that the run is left out of `purpose`."""
+    try:
+        arrays = load_predictions(record)
+        arrays["logits"], arrays["labels"]
+    except (UserError, KeyError) as error:
+        logger.warning("%s is left out of the %s: %s", record["run_id"], purpose, error)
+        return None
+    return arrays
 
 
 def load_predictions(record: dict[str, Any]) -> dict[str, np.ndarray]:

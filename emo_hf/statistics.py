@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from emo_hf.errors import UserError
 
@@ -171,10 +171,14 @@ class Reliability:
         return float((gaps * self.counts).sum() / self.counts.sum())
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (N, C), in float64, of logits (N, C)."""
+    return special.softmax(logits.astype(np.float64), axis=1)
+
+
 def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
     """How far the probabilities of logits (N, C) can be believed, given the true classes (N,)."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    confidence = shifted.max(1) / shifted.sum(1)
+    confidence = softmax(logits).max(1)
     right = logits.argmax(1) == labels
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from emo_hf.errors import UserError
-from emo_hf.record import load_predictions
+from emo_hf.record import readable_predictions
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 from emo_hf.statistics import Reliability, reliability
-
-logger = logging.getLogger(__name__)
 
 FEWEST = 10
 BINS = 10  # the picture's; the error itself is that of the record, with 15
@@ -57,12 +53,9 @@ def pooled(model: ModelRuns) -> Reliability | None:
     """The reliability over all runs of a model, or None where no run has predictions that can be read."""
     logits, labels = [], []
     for run in model.runs:
-        try:
-            arrays = load_predictions(run)
+        if (arrays := readable_predictions(run, "reliability plot")) is not None:
             logits.append(arrays["logits"])
             labels.append(arrays["labels"])
-        except (UserError, KeyError) as error:
-            logger.warning("%s is missing in the reliability plot: %s", run["run_id"], error)
     return reliability(np.concatenate(logits), np.concatenate(labels), BINS) if logits else None
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emo_hf.errors import UserError
 from emo_hf.files import write_whole
-from emo_hf.record import load_predictions
+from emo_hf.record import readable_predictions
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.statistics import Effect, MultiBootstrap, holm, mcnemar
@@ -97,17 +96,13 @@ def predictions(models: list[ModelRuns]) -> tuple[dict[Cell, np.ndarray], np.nda
     for model in models:
         classes = []
         for run in model.runs:
-            try:
-                arrays = load_predictions(run)
-                own, predicted = arrays["labels"], arrays["logits"].argmax(-1)
-            except (UserError, KeyError) as error:
-                logger.warning("%s is left out of the comparisons: %s", run["run_id"], error)
+            if (arrays := readable_predictions(run, "comparisons")) is None:
                 continue
-            if labels is not None and not np.array_equal(own, labels):
+            if labels is not None and not np.array_equal(arrays["labels"], labels):
                 logger.warning("the runs of this study were tested on different rows; nothing is compared")
                 return {}, None
-            labels = own
-            classes.append(predicted)
+            labels = arrays["labels"]
+            classes.append(arrays["logits"].argmax(-1))
         if classes:
             runs[model.cell] = np.stack(classes)
     return runs, labels

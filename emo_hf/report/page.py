@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from emo_hf.errors import UserError
 from emo_hf.files import write_whole
-from emo_hf.record import load_predictions
+from emo_hf.record import TEST_FILE, load_predictions, readable_predictions
 from emo_hf.report import findings as questions
 from emo_hf.report.clusters import COLUMNS as CLUSTER_COLUMNS
 from emo_hf.report.clusters import cluster_scores
@@ -23,13 +22,13 @@ from emo_hf.report.embeddings import map_of, thinned_rows
 from emo_hf.report.grouping import ModelRuns, by_encoder
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.sheet import COLOURS
-from emo_hf.report.table import LOWER_IS_BETTER, scores
+from emo_hf.report.table import best_means, printed_mean, scores
 from emo_hf.report.wording import WORDS, p_value
+from emo_hf.statistics import softmax
 
 logger = logging.getLogger(__name__)
 
 PAGE_FILE = "report.html"
-TEST_FILE = "test.json"
 MOST_SENTENCES = 50
 GROUPS = ("situation", "sub_emotion", "age_group", "gender")
 PICTURES = ("history", "confusion", "calibration", "sweep")
@@ -109,14 +108,9 @@ def read_runs(models: list[ModelRuns]) -> Runs | None:
     probabilities, owners = [], []
     for place, model in enumerate(models):
         for run in model.runs:
-            try:
-                logits = load_predictions(run)["logits"].astype(np.float64)
-            except (UserError, KeyError) as error:
-                logger.warning("%s is left out of the report's sentences: %s", run["run_id"], error)
-                continue
-            shifted = np.exp(logits - logits.max(1, keepdims=True))
-            probabilities.append(shifted / shifted.sum(1, keepdims=True))
-            owners.append(place)
+            if (arrays := readable_predictions(run, "sentences of the report")) is not None:
+                probabilities.append(softmax(arrays["logits"]))
+                owners.append(place)
     if not probabilities or len({p.shape for p in probabilities}) > 1:
         return None
     return Runs(np.stack(probabilities), np.array(owners))
@@ -207,11 +201,7 @@ def _table(models: list[ModelRuns], yardsticks: list[ModelRuns], lang: str) -> d
     header = [words[key] for key in ("model", "encoder", "pooling", "aux")] + ([words["settings"]] if swept else [])
     names = {"accuracy": words["accuracy"], "macro_f1": words["macro_f1"], "test_loss": words["test_loss"]}
     header += [names.get(c) or (words["ece"] if c == "ece" else f"F1 {c.removeprefix('f1_')}") for c in columns]
-    found = {model.cell: scores(model) for model in models}
-    best = {}
-    for column in columns:
-        means = [s[column].mean for s in found.values() if s[column].mean is not None]
-        best[column] = (min if column in LOWER_IS_BETTER else max)(means) if means else None
+    best = best_means(models)
     rows = []
     for model in models + yardsticks:
         is_model = model.number is not None
@@ -228,7 +218,7 @@ def _table(models: list[ModelRuns], yardsticks: list[ModelRuns], lang: str) -> d
                     "spread": spread,
                     "sort": score.mean,
                     "number": True,
-                    "best": is_model and score.mean is not None and score.mean == best[column],
+                    "best": is_model and score.mean is not None and printed_mean(column, score) == best[column],
                 }
             )
         rows.append({"cells": cells, "yardstick": not is_model})

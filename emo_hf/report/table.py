@@ -101,7 +101,7 @@ def _cells(
     if swept:
         header.insert(4, words["settings"])
     header += [words[key] for key in ("test_loss", "ece", "seeds")]
-    best = _best(models)
+    best = best_means(models)
     rows = []
     for model in models + yardsticks:
         is_model = model.number is not None
@@ -113,7 +113,7 @@ def _cells(
             cells.append(name(model.setting_text()) or MISSING)
         for column, score in scores(model).items():
             text = _score(column, score)
-            cells.append(bold.format(text) if is_model and _mean(column, score) == best.get(column) else text)
+            cells.append(bold.format(text) if is_model and printed_mean(column, score) == best.get(column) else text)
         rows.append([*cells, str(len(model.runs))])
     return [header, *rows]
 
@@ -144,20 +144,21 @@ def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
     return buffer.getvalue()
 
 
-def _mean(column: str, score: Score) -> str | None:
+def printed_mean(column: str, score: Score) -> str | None:
+    """The mean as every table shows it, or None."""
     if score.mean is None:
         return None
     return f"{score.mean:.3f}" if column == "test_loss" else f"{100 * score.mean:.1f}"
 
 
 def _score(column: str, score: Score) -> str:
-    mean = _mean(column, score)
+    mean = printed_mean(column, score)
     if mean is None or score.sd is None:
         return mean or MISSING
     return f"{mean} ± {score.sd:.3f}" if column == "test_loss" else f"{mean} ± {100 * score.sd:.1f}"
 
 
-def _best(models: list[ModelRuns]) -> dict[str, str]:
+def best_means(models: list[ModelRuns]) -> dict[str, str]:
     """The best mean of each column as it is printed, so that two rows that read the same are both bold."""
     best: dict[str, Score] = {}
     for model in models:
@@ -167,7 +168,7 @@ def _best(models: list[ModelRuns]) -> dict[str, str]:
             sign = -1 if column in LOWER_IS_BETTER else 1
             if column not in best or sign * score.mean > sign * best[column].mean:
                 best[column] = score
-    return {column: _mean(column, score) for column, score in best.items()}
+    return {column: printed_mean(column, score) for column, score in best.items()}
 
 
 def _rows(models: list[ModelRuns], words: str) -> str:
