@@ -22,7 +22,7 @@ from emo_hf.report.embeddings import map_of, thinned_rows
 from emo_hf.report.grouping import ModelRuns, by_encoder
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.sheet import COLOURS
-from emo_hf.report.table import best_means, printed_mean, scores
+from emo_hf.report.table import MISSING, Score, best_means, printed_mean, scores
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.statistics import softmax
 
@@ -206,21 +206,10 @@ def _table(models: list[ModelRuns], yardsticks: list[ModelRuns], lang: str) -> d
     for model in models + yardsticks:
         is_model = model.number is not None
         texts = [model.number, model.encoder, model.pooling, model.aux, *([model.setting_text()] if swept else [])]
-        cells = [{"text": "–" if text in (None, "") else str(text), "sort": text or ""} for text in texts]
+        cells = [{"text": MISSING if text in (None, "") else str(text), "sort": text or ""} for text in texts]
         for column, score in scores(model).items():
-            percent = column != "test_loss"
-            scale, digits = (100, 1) if percent else (1, 3)
-            text = "–" if score.mean is None else f"{scale * score.mean:.{digits}f}"
-            spread = "" if score.sd is None else f" ± {scale * score.sd:.{digits}f}"
-            cells.append(
-                {
-                    "text": text,
-                    "spread": spread,
-                    "sort": score.mean,
-                    "number": True,
-                    "best": is_model and score.mean is not None and printed_mean(column, score) == best[column],
-                }
-            )
+            is_best = is_model and score.mean is not None and printed_mean(column, score) == best[column]
+            cells.append(_number(score, *((3, 1) if column == "test_loss" else (1, 100))) | {"best": is_best})
         rows.append({"cells": cells, "yardstick": not is_model})
     return {"header": header, "texts": 5 if swept else 4, "rows": rows}
 
@@ -232,15 +221,19 @@ def _clusters(models: list[ModelRuns], lang: str) -> dict[str, Any] | None:
         cells = [{"text": str(name), "sort": name} for name in (model.number, model.encoder, model.pooling, model.aux)]
         for column, score in cluster_scores(model).items():
             decimals, percent = CLUSTER_COLUMNS[column]
-            scale = 100 if percent else 1
-            text = "–" if score.mean is None else f"{scale * score.mean:.{decimals}f}"
-            spread = "" if score.sd is None else f" ± {scale * score.sd:.{decimals}f}"
-            cells.append({"text": text, "spread": spread, "sort": score.mean, "number": True})
+            cells.append(_number(score, decimals, 100 if percent else 1))
         rows.append({"cells": cells})
     if not any(cell["sort"] is not None for row in rows for cell in row["cells"][4:]):
         return None
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", *CLUSTER_COLUMNS)]
     return {"header": header, "texts": 4, "rows": rows}
+
+
+def _number(score: Score, decimals: int, scale: int) -> dict[str, Any]:
+    """A cell with a mean and, smaller beside it, its spread."""
+    text = MISSING if score.mean is None else f"{scale * score.mean:.{decimals}f}"
+    spread = "" if score.sd is None else f" ± {scale * score.sd:.{decimals}f}"
+    return {"text": text, "spread": spread, "sort": score.mean, "number": True}
 
 
 def _pictures(models: list[ModelRuns], study_dir: Path) -> list[dict[str, str]]:
