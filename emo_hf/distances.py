@@ -84,7 +84,7 @@ def measure(x: Tensor, y: Tensor | None, kind: str) -> Measured:
     """`pairwise_distance`, in one step of autograd with the loss that comes of it; float32 or float64 rows."""
     with torch.no_grad(), _without_autocast(x):
         kept = _forward(x.detach(), None if y is None else y.detach(), kind)
-    return Measured(kept[0], lambda value, gradient: _Loss.apply(x, y, value, gradient, kind, *kept))
+    return Measured(kept[0], lambda value, gradient: _Loss.apply(x, y, (value, gradient, kind, kept)))
 
 
 def measure_pairs(x: Tensor, y: Tensor, kind: str) -> Measured:
@@ -162,19 +162,19 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor | None, value: Tensor, gradient: Tensor, kind: str, *kept: Tensor | None
+        ctx: Any, x: Tensor, y: Tensor | None, known: tuple[Tensor, Tensor, str, tuple[Tensor | None, ...]]
     ) -> Tensor:
-        ctx.kind = kind
+        # In a tuple, none of them is an input to autograd, so the value needs no copy to be an output.
+        value, gradient, ctx.kind, kept = known
         ctx.save_for_backward(gradient, *kept)
-        return value.clone()
+        return value
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         gradient, *kept = ctx.saved_tensors
         with _without_autocast(gradient):
-            found = _backward(gradient, tuple(kept), ctx.kind, ctx.needs_input_grad, scale)
-        return (*found, *[None] * (3 + len(kept)))
+            return (*_backward(gradient, tuple(kept), ctx.kind, ctx.needs_input_grad, scale), None)
 
 
 class _KnownGradient(torch.autograd.Function):

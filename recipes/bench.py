@@ -4,8 +4,8 @@
     python recipes/bench.py --sizes 32 64 512 --repeats 7
 
 Peers are measured if they are installed (`pip install -e '.[bench]'`): sentence-transformers and
-pytorch-metric-learning. All arms of a size run in turn, interleaved, and the median is kept; peak memory is what a
-process of its own adds to its resident size. Writes runs/bench/losses.md and losses.json.
+pytorch-metric-learning. All arms of a size run in turn, interleaved, and the median is kept; peak memory is what one
+call adds to a process of its own. Writes runs/bench/losses.md and losses.json.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import metadata
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -33,6 +34,10 @@ OURS = "emo_hf"
 PEERS = ("sentence-transformers", "pytorch-metric-learning")
 # A peer that would take longer than this for one call at a size, going by its last size, is left out there.
 PATIENCE = 60.0
+# A library that has taken this many seconds at a size is called no more there.
+ENOUGH = 10.0
+# What a process that measures memory starts with, so that it need not import it.
+PRELOADED = ["torch", "emo_hf.losses", "sentence_transformers.sentence_transformer.losses", "pytorch_metric_learning"]
 
 
 def _value(module: torch.nn.Module) -> Loss:
@@ -98,28 +103,42 @@ def call(loss: Loss, embeddings: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def measure_times(losses: dict[str, Loss], size: int, dimension: int, repeats: int) -> dict[str, float]:
-    """Median seconds of each library; small sizes repeat more."""
+    """Median seconds of each library, called in turn; small sizes repeat more, a slow library less."""
     embeddings, labels = batch(size, dimension)
     seconds: dict[str, list[float]] = {name: [] for name in losses}
-    slow = {name: call(loss, embeddings, labels) > 1.0 for name, loss in losses.items()}
-    for repeat in range(repeats if size > 256 else 10 * repeats):
+    spent = {name: call(loss, embeddings, labels) for name, loss in losses.items()}
+    for _ in range(repeats if size > 256 else 30 * repeats):
         for name, loss in losses.items():
-            if not slow[name] or repeat < 3:
+            if not seconds[name] or spent[name] < ENOUGH:
                 seconds[name].append(call(loss, embeddings, labels))
+                spent[name] += seconds[name][-1]
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _probe(kind: str, library: str, size: int, dimension: int, threads: int, pipe) -> None:
+def measure_memory(kind: str, library: str, size: int, dimension: int, threads: int) -> float:
+    """MiB that one call adds to the memory of a fresh process, all that it holds at its peak."""
+    fresh = multiprocessing.get_context("forkserver")
+    fresh.set_forkserver_preload(PRELOADED)
+    ours, theirs = fresh.Pipe()
+    process = fresh.Process(target=_probe, args=(kind, library, size, dimension, threads, theirs))
+    process.start()
+    theirs.close()
+    mebibytes = ours.recv()
+    process.join()
+    return mebibytes
+
+
+def _probe(kind: str, library: str, size: int, dimension: int, threads: int, pipe: Connection) -> None:
     torch.set_num_threads(threads)
     loss = arms()[kind][library]
     call(loss, *batch(8, dimension))
     embeddings, labels = batch(size, dimension)
-    before = _resident()
+    before = _anonymous()
     peak, stop = [before], threading.Event()
 
     def watch() -> None:
-        while not stop.wait(0.0005):
-            peak.append(max(peak.pop(), _resident()))
+        while not stop.wait(0.0003):
+            peak.append(max(peak.pop(), _anonymous()))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -129,29 +148,20 @@ def _probe(kind: str, library: str, size: int, dimension: int, threads: int, pip
     pipe.send((peak[0] - before) / 2**20)
 
 
-def _resident() -> int:
+def _anonymous() -> int:
+    """Bytes of memory that are no file's, so that code read from disk on first use does not count."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("RssAnon:")[2].split(maxsplit=1)[0]) * 1024
+    except (OSError, IndexError):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def measure_memory(kind: str, library: str, size: int, dimension: int, threads: int) -> float:
-    """MiB that one call adds to the resident size of a fresh process."""
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=_probe, args=(kind, library, size, dimension, threads, theirs)
-    )
-    process.start()
-    mebibytes = ours.recv()
-    process.join()
-    return mebibytes
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256, 512, 1024, 2048, 4096])
+    parser.add_argument("--losses", nargs="+", choices=list(arms()), default=list(arms()))
     parser.add_argument("--dimension", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
@@ -162,8 +172,16 @@ def main(argv: list[str] | None = None) -> int:
     for package in PEERS:
         if versions[package] is None:
             print(f"{package} is not installed and is left out")
-    rows = []
-    for kind, losses in arms().items():
+    result: dict = {
+        "dimension": arguments.dimension,
+        "threads": arguments.threads,
+        "machine": platform.machine(),
+        "versions": versions,
+        "rows": [],
+    }
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for kind in arguments.losses:
+        losses = arms()[kind]
         last: dict[str, tuple[int, float]] = {}
         for size in arguments.sizes:
             # From one size to the next a peer's triplets grow with the cube.
@@ -176,18 +194,11 @@ def main(argv: list[str] | None = None) -> int:
             for name, seconds in times.items():
                 last[name] = (size, seconds)
                 memory = measure_memory(kind, name, size, arguments.dimension, arguments.threads)
-                rows.append({"loss": kind, "B": size, "library": name, "ms": 1000 * seconds, "MiB": memory})
+                result["rows"].append({"loss": kind, "B": size, "library": name, "ms": 1000 * seconds, "MiB": memory})
                 print(f"{kind:18} B={size:<5} {name:24} {1000 * seconds:10.2f} ms {memory:9.1f} MiB", flush=True)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    result = {
-        "dimension": arguments.dimension,
-        "threads": arguments.threads,
-        "machine": platform.machine(),
-        "versions": versions,
-        "rows": rows,
-    }
-    write_whole(arguments.output / "losses.json", (json.dumps(result, indent=2) + "\n").encode())
-    write_whole(arguments.output / "losses.md", table(rows).encode())
+            # After every size, so that a run that is stopped leaves what it measured.
+            write_whole(arguments.output / "losses.json", (json.dumps(result, indent=2) + "\n").encode())
+            write_whole(arguments.output / "losses.md", table(result["rows"]).encode())
     print(f"wrote {arguments.output / 'losses.md'}")
     return 0
 

@@ -10,7 +10,7 @@ from torch import Tensor
 # Up to this many (anchor, positive, negative) entries, comparing them all takes fewer steps than sorting.
 _FEW_TRIPLETS = 2**17
 # Rows are sorted in blocks of about this many entries: on a CPU a block stays in the cache, elsewhere few are needed.
-_BLOCK = 2**17
+_BLOCK = 2**16
 _BLOCK_ON_DEVICES = 2**25
 
 

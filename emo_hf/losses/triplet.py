@@ -78,58 +78,68 @@ class TripletLoss(nn.Module):
             return self._sampled(pairs, generator)
         measured = pairs.distances(self.distance)
         distances, positive, negative = measured.values, pairs.positive, pairs.negative
+        far = _far(distances)
         if self.mining == "hard":
-            farthest = torch.where(positive, distances, -1.0).max(1, keepdim=True)
-            closest = torch.where(negative, distances, torch.inf).min(1, keepdim=True)
-            valid = (farthest.values >= 0) & (closest.values < torch.inf)
-            return self._mined(measured, farthest.indices, closest.indices, valid)
-        semi_hard = semi_hard_negatives(distances, positive, negative)
-        return self._mined(measured, None, semi_hard, positive & negative.any(1, keepdim=True))
+            farthest = torch.where(positive, distances, -far).max(1, keepdim=True)
+            closest = torch.where(negative, distances, far).min(1, keepdim=True)
+            return self._mined(measured, farthest.values, closest.values, farthest.indices, closest.indices)
+        columns = semi_hard_negatives(distances, positive, negative)
+        to_positive = torch.where(positive & negative.any(1, keepdim=True), distances, -far)
+        return self._mined(measured, to_positive, distances.gather(1, columns), None, columns)
 
     def _all(self, pairs: Pairs) -> LossOutput:
         measured = pairs.distances(self.distance)
         distances = measured.values
-        of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
         counts = hinge_counts(distances, pairs.positive, pairs.negative, self.margin)
+        # One mask of floats for both kinds of pairs in turn: with many rows such a matrix is what memory goes into.
+        weights = pairs.negative.to(distances.dtype)
+        negatives = weights.sum(1)
+        to_negative = weighted_mean(distances, weights, negatives.sum())
+        weights.copy_(pairs.positive)
+        positives = weights.sum(1)
+        to_positive = weighted_mean(distances, weights, positives.sum())
+        valid = torch.dot(positives, negatives)
         # Each active triplet adds one to the count of its positive. Only `sum` adds pairwise: a norm or a dot product
         # loses up to a percent of 10**9 triplets in float32.
-        active = counts.clamp(min=0).sum()
-        positives, negatives = of_positives.sum(1), of_negatives.sum(1)
-        valid = torch.dot(positives, negatives)
+        active = weights.mul_(counts).sum()
         divisor = (active if self.reduction == "active" else valid).clamp(min=1)
         counts /= divisor
         value = torch.dot(counts.flatten(), distances.flatten()) + self.margin * (active / divisor)
-        return LossOutput(
-            measured.loss(value, counts),
-            active / valid.clamp(min=1),
-            weighted_mean(distances, of_positives, positives.sum()),
-            weighted_mean(distances, of_negatives, negatives.sum()),
-        )
+        return LossOutput(measured.loss(value, counts), active / valid.clamp(min=1), to_positive, to_negative)
 
     def _sampled(self, pairs: Pairs, generator: torch.Generator | None) -> LossOutput:
         positive, has_positive = draw(pairs.positive, generator)
         negative, has_negative = draw(pairs.negative, generator)
         measured = pairs.distances_to(torch.stack((positive, negative), 1), self.distance)
+        to_positive, to_negative = measured.values.split(1, 1)
+        to_positive = torch.where((has_positive & has_negative)[:, None], to_positive, -_far(to_positive))
         column = torch.zeros_like(positive)[:, None]
-        return self._mined(measured, column, column + 1, (has_positive & has_negative)[:, None])
+        return self._mined(measured, to_positive, to_negative, column, column + 1)
 
-    def _mined(self, measured: Measured, positive: Tensor | None, negative: Tensor, valid: Tensor) -> LossOutput:
-        """The loss over K triplets an anchor, those that are `valid` (B, K).
+    def _mined(
+        self,
+        measured: Measured,
+        to_positive: Tensor,
+        to_negative: Tensor,
+        positive: Tensor | None,
+        negative: Tensor,
+    ) -> LossOutput:
+        """The loss over K triplets an anchor, from their distances (B, K), which a triplet that is none has `_far`.
 
         `positive` and `negative` (B, K) are columns of the distances; without `positive` each column is one, in order.
         """
         distances = measured.values
-        to_positive = distances if positive is None else distances.gather(1, positive)
-        to_negative = distances.gather(1, negative)
-        weights = valid.to(distances.dtype)
+        gap = to_positive - to_negative
+        weights = (gap > -_far(gap) / 2).to(gap.dtype)
         count = weights.sum()
-        gap = torch.sub(to_positive, to_negative)
-        if not self.soft:
-            gap.add_(self.margin)
-        terms = (F.softplus(gap, threshold=40) if self.soft else gap.clamp(min=0)).mul_(weights)
-        active = terms.count_nonzero()
+        if self.soft:
+            # Above zero for every triplet, even where that is less than the smallest number.
+            terms, active = F.softplus(gap, threshold=40), count
+        else:
+            terms = gap.add_(self.margin).clamp(min=0)
+            active = terms.count_nonzero()
         divisor = (active if self.reduction == "active" else count).clamp(min=1)
-        slopes = (gap.sigmoid_().mul_(weights) if self.soft else terms.sign()).div_(divisor)
+        slopes = (gap.sigmoid_() if self.soft else terms.sign()).div_(divisor)
         back = -slopes
         gradient = slopes if positive is None else torch.zeros_like(distances).scatter_(1, positive, slopes)
         gradient.scatter_add_(1, negative, back)
@@ -139,3 +149,8 @@ class TripletLoss(nn.Module):
             weighted_mean(to_positive, weights, count),
             weighted_mean(to_negative, weights, count),
         )
+
+
+def _far(distances: Tensor) -> float:
+    """A stand-in for the distance of what is not there: beyond every distance, yet sums of a few stay finite."""
+    return torch.finfo(distances.dtype).max / 8
