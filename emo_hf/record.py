@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SCHEMA = 1
 RECORD_FILE = "record.json"
 PREDICTIONS_FILE = "predictions.npz"
+STUDY_FILE = "study.json"  # of a study: the arguments that all its runs share
 TEST_FILE = "test.json"  # of a study: its test rows, in the order of all predictions
 _PACKAGES = ("emo-hf", "torch", "transformers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy")
 
@@ -125,6 +126,15 @@ def readable_predictions(record: dict[str, Any], purpose: str) -> dict[str, np.n
         logger.warning("%s is left out of the %s: %s", record["run_id"], purpose, error)
         return None
     return arrays
+
+
+def study_arguments(study_dir: Path) -> dict[str, Any]:
+    """The arguments that all runs of a study share, by name; empty where the folder does not say."""
+    try:
+        content = json.loads((study_dir / STUDY_FILE).read_text(encoding="utf-8"))
+        return {**content["model"], **content["data"], **content["training"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def load_predictions(record: dict[str, Any]) -> dict[str, np.ndarray]:

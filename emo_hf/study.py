@@ -20,13 +20,12 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.data import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
-from emo_hf.record import TEST_FILE, is_done
+from emo_hf.record import STUDY_FILE, TEST_FILE, is_done
 from emo_hf.settings import Settings, combinations, parse_over, split
 from emo_hf.training import check_arguments, run, run_name
 
 logger = logging.getLogger(__name__)
 
-STUDY_FILE = "study.json"
 PROGRESS_FILE = "progress.json"
 
 

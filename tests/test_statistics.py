@@ -13,7 +13,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from emo_hf.errors import UserError
-from emo_hf.report.findings import contrasts
+from emo_hf.report.contrasts import contrasts
 from emo_hf.statistics import MultiBootstrap, confusion_counts, holm, mcnemar, reliability, score
 
 GRID = list(itertools.product(["bert", "roberta"], ["cls", "mean"], ["none", "contrastive", "triplet"]))

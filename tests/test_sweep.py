@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic import write_run
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.data import load_emotion_data
 from emo_hf.errors import UserError
-from emo_hf.record import read_record, read_records
+from emo_hf.record import read_record, read_records, study_arguments
 from emo_hf.report import write_report
+from emo_hf.report.findings import find, findings_markdown, question
 from emo_hf.report.grouping import group_runs
 from emo_hf.report.sweep import baseline, sweep_markdown, sweep_points
 from emo_hf.settings import combinations, describe, parse_over
@@ -119,7 +122,9 @@ def test_each_value_is_compared_with_no_auxiliary_loss(sweep: Path) -> None:
 
 def test_table_and_figure_of_a_sweep(sweep: Path) -> None:
     paths = {path.name for path in write_report(sweep)}
-    assert paths == {"table.md", "table.csv", "table.tex", "sweep.md", "sweep_aux_weight.png", "report.html"}
+    assert paths == {
+        "table.md", "table.csv", "table.tex", "findings.md", "sweep.md", "sweep_aux_weight.png", "report.html",
+    }  # fmt: skip
     lines = (sweep / "sweep.md").read_text(encoding="utf-8").splitlines()
     [row] = [line for line in lines if "| mean | triplet | aux_weight=1 |" in line]
     assert float(row.split(" | ")[-2]) < 0.05 and "[+" in row
@@ -139,3 +144,35 @@ def test_a_setting_that_is_not_the_loss_s_is_compared_with_its_first_value(tmp_p
     assert bases["train_fraction=0.1"] is None
     assert bases["train_fraction=1"].setting_text() == "train_fraction=0.1"
     assert any(path.name == "sweep_train_fraction.png" for path in write_report(tmp_path))
+
+
+def test_the_questions_of_a_sweep(sweep: Path) -> None:
+    """Every value against the study's own, and every loss against none, over all poolings."""
+    (sweep / "study.json").write_text(json.dumps({"model": {}, "data": {}, "training": {"aux_weight": 1.0}}))
+    models, _ = group_runs(read_records(sweep))
+    found = {question(f.contrast): f for f in find(models, study_arguments(sweep))}
+    assert list(found) == [
+        "contrastive, aux_weight=0.1 over aux_weight=1",
+        "triplet, aux_weight=0.1 over aux_weight=1",
+        "contrastive, aux_weight=0.1 over none",
+        "contrastive, aux_weight=1 over none",
+        "triplet, aux_weight=0.1 over none",
+        "triplet, aux_weight=1 over none",
+    ]
+    scores = {m.cell: np.mean([run["test"]["macro_f1"] for run in m.runs]) for m in models}
+    for name, finding in found.items():
+        expected = sum(weight * scores[cell] for cell, weight in finding.contrast.weights.items())
+        assert finding.effect.estimate == pytest.approx(expected, abs=1e-6) and finding.contrast.cells == 2
+        assert (finding.p < 0.05) == (name.startswith("triplet") and "aux_weight=1" in name)
+    assert found["triplet, aux_weight=0.1 over aux_weight=1"].effect.estimate < -0.1
+    lines = findings_markdown(models, {"aux_weight": 7.0}).splitlines()  # not swept: the first value serves
+    assert lines[0].startswith("- contrastive, aux_weight=1 over aux_weight=0.1: ")
+
+
+def test_a_setting_that_every_model_has_is_asked_about_over_all_losses(tmp_path: Path) -> None:
+    for aux, seed, share in itertools.product(["none", "triplet"], [1, 2], [0.5, 1.0]):
+        model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": "cls", "aux": aux}
+        settings = {"train_fraction": share}
+        write_run(tmp_path, aux=f"{aux}_{share}", seed=seed, model=model | {"settings": settings})
+    [finding] = find(group_runs(read_records(tmp_path))[0], {"train_fraction": 1.0})
+    assert question(finding.contrast) == "train_fraction=0.5 over train_fraction=1" and finding.contrast.cells == 2

@@ -29,7 +29,7 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
 
     Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
     embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has
-    sweep.md and sweep_<argument>.png instead of all but table and page. The same records give the same files, byte for
+    sweep.md and sweep_<argument>.png instead of clusters and pictures. The same records give the same files, byte for
     byte.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
@@ -43,6 +43,7 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
     models, yardsticks = group_runs(records)
     paths, _ = write_table(models, yardsticks, study_dir, lang=lang)
     if any(model.settings for model in models):
+        paths.append(write_findings(models, study_dir, lang=lang))
         paths += write_sweep(models, study_dir, lang=lang)
         return [*paths, write_page(models, yardsticks, study_dir, lang=lang)]
     paths.append(write_findings(models, study_dir, lang=lang))

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emo_hf.files import write_whole
-from emo_hf.record import readable_predictions
+from emo_hf.record import readable_predictions, study_arguments
+from emo_hf.report.contrasts import BASELINES, Cell, Contrast, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.statistics import Effect, MultiBootstrap, holm, mcnemar
 
 logger = logging.getLogger(__name__)
 
-Cell = tuple[str, ...]  # encoder, pooling, loss
-FACTORS = ("encoder", "pooling", "aux")
-# What a level is compared with; encoders have no natural first one, so every pair of them is a question.
-BASELINES = {"pooling": "cls", "aux": "none"}
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """One question: is `level` better than `baseline`, or (`under`) is it more so under one level of a second factor?
-
-    `weights` are those of the models' mean scores; `cells` says over how many pairs of models the difference is
-    averaged.
-    """
-
-    factor: str
-    level: str
-    baseline: str
-    weights: dict[Cell, float]
-    under: tuple[str, str] | None = None
-
-    @property
-    def cells(self) -> int:
-        """Models on either side."""
-        return sum(weight > 0 for weight in self.weights.values())
 
 
 @dataclass(frozen=True)
@@ -54,37 +32,24 @@ class Finding:
     p: float
 
 
-def contrasts(cells: list[Cell]) -> list[Contrast]:
-    """Main effects first, then every two-way interaction, over the pairs of models that differ in nothing else."""
-    found = []
-    pairs = {place: _pairs(place, cells) for place in range(len(FACTORS))}
-    for place in (2, 1, 0):  # the loss is what the study is about
-        for level, baseline in pairs[place]:
-            if weights := _difference(place, level, baseline, cells):
-                found.append(Contrast(FACTORS[place], level, baseline, weights))
-    for place, other in ((2, 1), (2, 0), (1, 0)):
-        for (level, baseline), (upper, lower) in itertools.product(pairs[place], pairs[other]):
-            both = [
-                _difference(place, level, baseline, [cell for cell in cells if cell[other] == under])
-                for under in (upper, lower)
-            ]
-            if all(both):
-                weights = both[0] | {cell: -weight for cell, weight in both[1].items()}
-                found.append(Contrast(FACTORS[place], level, baseline, weights, (upper, lower)))
-    return found
+def find(models: list[ModelRuns], own: Mapping[str, Any] | None = None, *, metric: str = "macro_f1") -> list[Finding]:
+    """Answer every question that the models of a study allow; nothing where their test rows differ.
 
-
-def find(models: list[ModelRuns], *, metric: str = "macro_f1") -> list[Finding]:
-    """Answer every question that the models of a study allow; nothing where their test rows differ."""
+    `own` are the arguments that the study has where a sweep does not vary them: what its values are compared with.
+    """
     runs, labels = predictions(models)
     if labels is None:
         return []
     bootstrap = MultiBootstrap(runs, labels, metric=metric)
-    asked = contrasts(list(runs))
+    models = [model for model in models if model.cell in runs]
+    swept = any(model.settings for model in models)
+    asked = sweep_contrasts(models, own or {}) if swept else contrasts(list(runs))
     effects = [bootstrap.effect(contrast.weights) for contrast in asked]
     corrected = [math.nan] * len(asked)
-    for interaction in (False, True):  # two families: the questions themselves, and how they depend on each other
-        family = [i for i, contrast in enumerate(asked) if (contrast.under is not None) == interaction]
+    # Families: the questions themselves, how they depend on each other, and of a sweep each setting.
+    kinds = [(contrast.under is not None, contrast.factor if swept else None) for contrast in asked]
+    for kind in dict.fromkeys(kinds):
+        family = [i for i, other in enumerate(kinds) if other == kind]
         for place, p in zip(family, holm([effects[i].p for i in family]), strict=True):
             corrected[place] = p
     return [Finding(*answer) for answer in zip(asked, effects, corrected, strict=True)]
@@ -110,13 +75,14 @@ def predictions(models: list[ModelRuns]) -> tuple[dict[Cell, np.ndarray], np.nda
 
 def write_findings(models: list[ModelRuns], study_dir: Path, *, lang: str = "en") -> Path:
     """Write findings.md into the study's folder and return its path."""
-    return write_whole(study_dir / "findings.md", findings_markdown(models, lang=lang).encode("utf-8"))
+    markdown = findings_markdown(models, study_arguments(study_dir), lang=lang)
+    return write_whole(study_dir / "findings.md", markdown.encode("utf-8"))
 
 
-def findings_markdown(models: list[ModelRuns], *, lang: str = "en") -> str:
+def findings_markdown(models: list[ModelRuns], own: Mapping[str, Any] | None = None, *, lang: str = "en") -> str:
     """Sentences with intervals; where models have one seed, McNemar's test of single runs instead."""
     words = WORDS[lang]
-    found = find(models)
+    found = find(models, own)
     lines = [f"- {sentence(finding, lang=lang)}" for finding in found if not math.isnan(finding.p)]
     if lines:
         return "\n".join([*lines, "", words["findings_note"]]) + "\n"
@@ -147,7 +113,9 @@ def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:
     words = WORDS[lang]
     runs, labels = predictions(models)
     lines = []
-    for (encoder, pooling, aux), classes in runs.items():
+    for (encoder, pooling, aux, *settings), classes in runs.items():
+        if settings:
+            continue
         base = runs.get((encoder, pooling, BASELINES["aux"]))
         if aux == BASELINES["aux"] or base is None:
             continue
@@ -160,23 +128,3 @@ def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:
             )
         )
     return lines
-
-
-def _pairs(place: int, cells: list[Cell]) -> list[tuple[str, str]]:
-    """Levels to compare, better one first as one would ask: each against the baseline, or every two."""
-    levels = list(dict.fromkeys(cell[place] for cell in cells))
-    baseline = BASELINES.get(FACTORS[place])
-    if baseline in levels:
-        return [(level, baseline) for level in levels if level != baseline]
-    return [(second, first) for first, second in itertools.combinations(levels, 2)]
-
-
-def _difference(place: int, level: str, baseline: str, cells: list[Cell]) -> dict[Cell, float]:
-    """Weights of the mean difference over pairs of cells that differ in nothing else; empty without such a pair."""
-    present = set(cells)
-    pairs = []
-    for cell in cells:
-        partner = (*cell[:place], baseline, *cell[place + 1 :])
-        if cell[place] == level and partner in present:
-            pairs.append((cell, partner))
-    return {cell: sign / len(pairs) for pair in pairs for cell, sign in zip(pair, (1, -1), strict=True)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -37,11 +38,7 @@ class ModelRuns:
 
     def setting_text(self, without: str | None = None) -> str:
         """ "aux_weight=0.3, margin=1"."""
-        return ", ".join(
-            f"{name}={f'{value:g}' if isinstance(value, float) else value}"
-            for name, value in self.settings
-            if name != without
-        )
+        return setting_text([(name, value) for name, value in self.settings if name != without])
 
     @property
     def labels(self) -> list[str]:
@@ -87,6 +84,21 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
     models.sort(key=lambda model: (model.encoder, model.number, [_rank(value) for _, value in model.settings]))
     yardsticks.sort(key=lambda yardstick: yardstick.encoder)
     return models, yardsticks
+
+
+def setting_text(settings: Iterable[tuple[str, Any]], *, before: str | None = None) -> str:
+    """ "aux_weight=0.3, margin=1", with `before` in front, if given."""
+    texts = [f"{name}={f'{value:g}' if isinstance(value, float) else value}" for name, value in settings]
+    return ", ".join([*([before] if before else []), *texts])
+
+
+def varied(models: list[ModelRuns]) -> list[str]:
+    """The settings with several values, in their order."""
+    values: dict[str, list[Any]] = {}
+    for model in models:
+        for name, value in model.settings:
+            values.setdefault(name, []).append(value)
+    return [name for name, found in values.items() if len(set(map(str, found))) > 1]
 
 
 def by_encoder(models: list[ModelRuns]) -> dict[str, list[ModelRuns]]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from emo_hf.files import write_whole
-from emo_hf.record import TEST_FILE, load_predictions, readable_predictions
+from emo_hf.record import TEST_FILE, load_predictions, readable_predictions, study_arguments
 from emo_hf.report import findings as questions
 from emo_hf.report.clusters import COLUMNS as CLUSTER_COLUMNS
 from emo_hf.report.clusters import cluster_scores
@@ -71,7 +71,8 @@ def context(
     labels = (models or yardsticks)[0].labels
     rows = read_test_rows(study_dir, models)
     runs = read_runs(models)
-    found = [finding for finding in questions.find(models) if not math.isnan(finding.p)] if _is_grid(models) else []
+    answers = questions.find(models, study_arguments(study_dir))
+    found = [finding for finding in answers if not math.isnan(finding.p)]
     shown: dict[str, Any] = {
         "labels": labels,
         "colours": [COLOURS[i % len(COLOURS)] for i in range(len(labels))],

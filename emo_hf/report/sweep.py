@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from emo_hf.files import file_stem, write_whole
 from emo_hf.report.findings import predictions
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.grouping import ModelRuns, varied
 from emo_hf.report.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
 from emo_hf.report.table import MISSING, Score, markdown_name
 from emo_hf.report.wording import WORDS, p_value
@@ -71,15 +71,6 @@ def write_sweep(models: list[ModelRuns], study_dir: Path, *, lang: str = "en") -
     for name in varied(models):
         paths.append(draw_sweep(points, name, study_dir / f"sweep_{file_stem(name)}.png", lang=lang))
     return paths
-
-
-def varied(models: list[ModelRuns]) -> list[str]:
-    """The settings with several values, in their order."""
-    values: dict[str, list[Any]] = {}
-    for model in models:
-        for name, value in model.settings:
-            values.setdefault(name, []).append(value)
-    return [name for name, found in values.items() if len(set(map(str, found))) > 1]
 
 
 def sweep_markdown(points: list[Point], *, lang: str = "en") -> str:

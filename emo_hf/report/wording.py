@@ -69,7 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "single": "{encoder}, {pooling}: {question}: {estimate} points of accuracy, McNemar {p}",
         "findings_note": "Mean differences over all pairs of models that differ in nothing else; 95 % intervals and "
         "p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022), p-values corrected by Holm's "
-        "method, for the effects and for their interactions.",
+        "method, for the effects and for their interactions, and in a sweep for each setting.",
         "one_seed_note": "One run a model says nothing of how runs vary: give two seeds or more for intervals.",
         "no_findings": "No models that can be compared.",
     },
@@ -133,7 +133,8 @@ WORDS: dict[str, dict[str, str]] = {
         "not_shown": "차이가 확인되지 않음",
         "single": "{encoder}, {pooling}: {question}: 정확도 {estimate}점, McNemar {p}",
         "findings_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이. 95 % 구간과 p값은 테스트 문장과 시드에 대한 "
-        "다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 주효과와 상호작용 각각에 대해 Holm 방법으로 보정했다.",
+        "다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 주효과와 상호작용, 탐색에서는 설정 각각에 대해 "
+        "Holm 방법으로 보정했다.",
         "one_seed_note": "모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. 구간을 구하려면 시드를 둘 이상 준다.",
         "no_findings": "비교할 수 있는 모델이 없다.",
     },
