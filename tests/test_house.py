@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "study": {"arguments", "data", "files", "progress", "record", "settings", "training"},
     "statistics": set(),
     "report": {"files", "record", "statistics"},
-    "hub": {"encoders", "files", "modeling", "record"},
+    "hub": {"encoders", "files", "record", "report", "statistics"},
     "prediction": {"modeling"},
 }  # fmt: skip
 

@@ -1,0 +1,133 @@
+"""The card of a pushed model, from the records of its runs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from emo_hf.encoders import BUNDLED
+from emo_hf.errors import UserError
+from emo_hf.record import load_predictions
+from emo_hf.report.confusion import draw_confusion
+from emo_hf.report.embeddings import draw_embeddings
+from emo_hf.report.grouping import group_runs
+from emo_hf.report.table import Score, markdown_name
+from emo_hf.statistics import METRICS, bootstrap_interval
+
+PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
+# Shown beside the model on the Hub; written for this card, so that no sentence of anyone's data leaves the house.
+WIDGET = ("드디어 합격했어!", "내일 발표라 잠이 안 와.", "할머니 사진을 보니까 눈물이 났어.")
+
+
+def model_card(
+    record: dict[str, Any], repo_id: str, run_dir: Path | None = None, *, seeds: Sequence[dict[str, Any]] = ()
+) -> str:
+    """Markdown with front matter for one run.
+
+    Intervals come from the predictions in `run_dir`, pictures from the files there, and the mean over seeds from
+    `seeds`, the records of all runs of the same model.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("emo_hf.hub", "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # it is Markdown: what comes from outside goes through `md`
+    )
+    environment.filters["md"] = lambda value: markdown_name(str(value))
+    model, data = record["model"], record["data"]
+    return environment.get_template("model_card.md").render(
+        front=front_matter(record, repo_id).to_yaml(),
+        repo_id=repo_id,
+        name=repo_id.split("/")[-1],
+        record=record,
+        model=model,
+        data=data,
+        source=_source(data),
+        test=record["test"],
+        loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
+        bundled=model["encoder"] in BUNDLED,
+        small=data["source"] == "sample",
+        intervals=_intervals(record, run_dir),
+        over_seeds=_over_seeds(seeds),
+        splits={split: sum(rows.values()) for split, rows in data["counts"].items()},
+        training=(record.get("arguments") or {}).get("training") or {},
+        max_length=((record.get("arguments") or {}).get("data") or {}).get("max_length"),
+        pictures=[name for name in PICTURES if run_dir is not None and (run_dir / name).exists()],
+        example=WIDGET[0],
+    )
+
+
+def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
+    """What the Hub reads: language, base model, data set, results, widget, tags, licence."""
+    model, test, data = record["model"], record["test"], record["data"]
+    bundled = model["encoder"] in BUNDLED
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=_hub_id(data["source"]) or "emo_hf-sample",
+            dataset_name=_source(data),
+            dataset_split="test",
+            metric_type=metric,
+            metric_value=round(test[key], 4),
+        )
+        for metric, key in (("accuracy", "accuracy"), ("f1", "macro_f1"))
+    ]
+    return ModelCardData(
+        language="ko",
+        license="apache-2.0" if bundled else None,  # of others only their authors can say
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        base_model=None if bundled else _hub_id(model["encoder"]),
+        datasets=[found] if (found := _hub_id(data["source"])) else None,
+        metrics=["accuracy", "f1"],
+        tags=["emo_hf", "emotion-classification", "metric-learning", f"{model['pooling']}-pooling", model["aux"]],
+        widget=[{"text": text} for text in WIDGET],
+        model_name=repo_id.split("/")[-1],
+        eval_results=results,
+    )
+
+
+def draw_pictures(record: dict[str, Any], run_dir: Path) -> None:
+    """Confusion matrix and embedding map of the run's test set, beside its record."""
+    models, _ = group_runs([record | {"directory": run_dir}])
+    for name, draw in PICTURES.items():
+        draw(models, run_dir / name)
+
+
+def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[float, float]]:
+    """95 % intervals of accuracy and macro-F1 over the test rows; none without predictions."""
+    if run_dir is None:
+        return {}
+    try:
+        arrays = load_predictions(record | {"directory": run_dir})
+    except UserError:
+        return {}
+    predicted = arrays["logits"].argmax(-1)
+    return {metric: bootstrap_interval(predicted, arrays["labels"], metric=metric) for metric in METRICS}
+
+
+def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Score] | None:
+    if len(seeds) < 2:
+        return None
+    return {metric: Score.over([run["test"][metric] for run in seeds]) for metric in METRICS} | {"runs": len(seeds)}
+
+
+def _source(data: dict[str, Any]) -> str:
+    """The data's name without the folders that hold it on somebody's disk."""
+    if data["source"] == "sample":
+        return "the sample of emo_hf"
+    return _hub_id(data["source"]) or Path(str(data["source"])).name
+
+
+def _hub_id(name: Any) -> str | None:
+    """`name` if it is a Hub id and no path."""
+    text = str(name)
+    is_path = text.startswith((".", "/", "~")) or "\\" in text or Path(text).exists()
+    return text if text.count("/") == 1 and not is_path and all(text.split("/")) else None

@@ -1,0 +1,66 @@
+"""Push a trained model, or the models of a study, to the Hub: weights, tokenizer, code, card and record.
+
+    python recipes/push.py runs/train/tiny-bert_mean_triplet_seed42 --hub_model_id me/my-emotions
+    python recipes/push.py runs/compare --which best
+    python recipes/push.py runs/compare --which all --hub_prefix me/emotions    # a repository each, one collection
+
+Log in first: `hf auth login`, or set HF_TOKEN. Of each model of a study the run of median macro-F1 is pushed; the
+best model is the one with the best mean macro-F1 on the validation split. What is pushed already is not sent again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from emo_hf.errors import UserError
+from emo_hf.hub import check_access, collect, push
+from emo_hf.hub.upload import chosen_runs
+from emo_hf.progress import quiet_libraries
+from emo_hf.record import is_done, read_record
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the recipe; 0 if all is well, 2 for a mistake in the input or a refusal, said in one line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path, help="folder of a run, or of a study")
+    parser.add_argument("--hub_model_id", help="repository, with or without owner; default: the run's name")
+    parser.add_argument("--hub_private_repo", action="store_true", help="make new repositories private")
+    parser.add_argument("--which", choices=["best", "all"], default="best", help="models of a study")
+    parser.add_argument("--hub_prefix", default="emo_hf", help="of the names of a study's repositories")
+    arguments = parser.parse_args(argv)
+    quiet_libraries()
+    try:
+        private = arguments.hub_private_repo or None
+        if is_done(arguments.path):
+            record = read_record(arguments.path)
+            repo_id = check_access(arguments.hub_model_id, private=private, default_name=record["run_id"])
+            print(f"pushed to {push(arguments.path, record, repo_id)}")
+            return 0
+        chosen = chosen_runs(arguments.path, arguments.which)
+        names = [f"{arguments.hub_prefix}-{run['run_id'].rpartition('_seed')[0]}" for run, _ in chosen]
+        if arguments.hub_model_id:
+            if len(chosen) > 1:
+                raise UserError("--hub_model_id names one repository; for all models of a study give --hub_prefix")
+            names = [arguments.hub_model_id]
+        # Every repository is checked before the first upload.
+        repo_ids = [check_access(name, private=private, default_name=name) for name in names]
+        for (run, seeds), repo_id in zip(chosen, repo_ids, strict=True):
+            print(f"pushed to {push(run['directory'], run, repo_id, seeds=seeds)}")
+        if len(repo_ids) > 1:
+            title = f"{arguments.hub_prefix.split('/')[-1]}: {arguments.path.name}"
+            print(f"collection {collect(title, repo_ids, private=bool(private))}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    sys.exit(main())
