@@ -61,8 +61,8 @@ def connect(address: str) -> Client:
         import distributed
     except ModuleNotFoundError as error:
         raise UserError("--backend dask needs dask.distributed; pip install 'emo-hf[dask]'") from error
-    # Not only what Dask raises: it also logs lost connections, with tracebacks. They are told in one line here.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # they log a lost connection with its traceback
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         # A Client that can't connect prints tracebacks when it is thrown away, so look before.
         asyncio.run(_reach(address))
@@ -144,8 +144,9 @@ class _Crew:
                 future.cancel()
                 yield from self._lose(task)
         fit = [name for name, worker in present.items() if name not in self._unfit and worker["status"] == "running"]
-        for address in set(fit) - {address for _, address in self.running.values()}:
-            if self.waiting:
+        busy = {address for _, address in self.running.values()}
+        for address in fit:
+            if self.waiting and address not in busy:
                 self._send(self.waiting.popleft(), address)
         if fit or self.running or not self.waiting:
             self._manned = time.monotonic()
@@ -288,8 +289,10 @@ def _at_home(content: bytes, study: Study, task: Task) -> bytes:
 async def _reach(address: str) -> None:
     from distributed import Security, connect
 
-    comm = await connect(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
-    await comm.close()
+    # Dask's own timeout ends no talk with a server of another kind that keeps the line open.
+    async with asyncio.timeout(2 * CONNECT_SECONDS):
+        comm = await connect(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
+    comm.abort()
 
 
 def _first_line(error: BaseException) -> str:

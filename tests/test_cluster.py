@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,12 @@ def test_mistakes_are_said_in_one_line(words, said, encoders, csv_file, tmp_path
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and said in line
     assert not folder.exists()
+
+
+def test_a_server_of_another_kind_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="no Dask scheduler answers"):
+        connect(f"tcp://127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -294,7 +301,7 @@ def test_the_device_is_left_to_the_machine_that_runs(monkeypatch):
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen | None = None, seconds: float = 120) -> None:
-    """Wait until something holds; fail when it does not in time, or when the process that should bring it has ended."""
+    """Wait until something holds; fail when the time is over, or the process that should bring it about has ended."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
