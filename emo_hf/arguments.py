@@ -128,6 +128,8 @@ class MetricTrainingArguments(TrainingArguments):
             raise UserError(
                 "--hub_token would be stored in plain text; log in with `hf auth login` or set HF_TOKEN instead"
             )
+        # A run on another machine starts from what was asked, not from what this machine's device made of it.
+        self._asked = {name: getattr(self, name) for name in ("use_cpu", "dataloader_pin_memory", "bf16")}
         if not torch.accelerator.is_available():
             self.use_cpu = True
             self.dataloader_pin_memory = False
@@ -171,9 +173,9 @@ def plain(arguments: TrainingArguments) -> dict[str, Any]:
     return {k: v for k, v in arguments.to_dict().items() if "token" not in k and isinstance(v, kept)}
 
 
-def given(arguments: TrainingArguments) -> dict[str, Any]:
-    """The arguments with which an equal object can be made, in another process too."""
-    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(arguments) if f.init}
+def given(arguments: MetricTrainingArguments) -> dict[str, Any]:
+    """The arguments with which an equal object can be made in another process, or on a machine with other devices."""
+    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(arguments) if f.init} | arguments._asked
 
 
 class _Parser(HfArgumentParser):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -21,6 +23,24 @@ def write_whole(path: Path, content: bytes) -> Path:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
     return path
+
+
+def write_folder_whole(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a folder of files, by their paths inside it, in place of any of that name: there whole or not at all.
+
+    The files are gathered in `.arriving` beside the folder, one level deeper than where folders of its kind are
+    looked for.
+    """
+    arriving = folder.parent / ".arriving" / folder.name
+    shutil.rmtree(arriving, ignore_errors=True)  # what a killed process left
+    for name, content in files.items():
+        (arriving / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(arriving / name, content)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(arriving, folder)
+    with contextlib.suppress(OSError):  # another folder is arriving
+        arriving.parent.rmdir()
+    return folder
 
 
 def file_stem(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import joblib
 import torch
 from filelock import FileLock, Timeout
+from transformers import TrainerCallback
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import EmotionData
@@ -27,6 +28,7 @@ from emo_hf.training import check_arguments, run, run_name
 logger = logging.getLogger(__name__)
 
 PROGRESS_FILE = "progress.json"
+BACKENDS = ("local", "dask")
 
 
 @dataclass
@@ -49,8 +51,26 @@ class GridArguments:
     )
     study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
     jobs: int | None = field(
-        default=None, metadata={"help": "runs side by side; default one a CPU core, or one a GPU"}
+        default=None, metadata={"help": "runs side by side on this machine; default one a CPU core, or one a GPU"}
     )
+    backend: str = field(
+        default="local", metadata={"help": "where the runs go: local, or dask, one run a worker of --scheduler"}
+    )
+    scheduler: str | None = field(
+        default=None, metadata={"help": "address of a running Dask scheduler, as tcp://host:8786"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise UserError(f"--backend is {self.backend!r}; allowed: {', '.join(BACKENDS)}")
+        if self.backend == "dask" and not self.scheduler:
+            raise UserError(
+                "--backend dask needs the address of a running scheduler; give it as --scheduler tcp://host:8786"
+            )
+        if self.backend == "local" and self.scheduler:
+            raise UserError(
+                f"--scheduler is {self.scheduler!r}, but --backend is local; add --backend dask, or leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -112,12 +132,13 @@ class Study:
 
     def arguments(self, task: Task, **own: Any) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         """What a task runs with; `own` are further arguments of its training."""
-        model, data, training = split(task.settings)
-        return (
-            replace(self.model, encoder=task.encoder, pooling=task.pooling, **model),
-            replace(self.data, **data),
-            MetricTrainingArguments(**{**self.training, "aux": task.aux, "seed": task.seed, **training, **own}),
-        )
+        training = self.training | {"aux": task.aux, "seed": task.seed} | split(task.settings)[2] | own
+        return *self.model_and_data(task), MetricTrainingArguments(**training)
+
+    def model_and_data(self, task: Task) -> tuple[ModelArguments, DataArguments]:
+        """The first two of `arguments`, without the third, which sets up the device of the process."""
+        model, data, _ = split(task.settings)
+        return replace(self.model, encoder=task.encoder, pooling=task.pooling, **model), replace(self.data, **data)
 
     def due(self) -> list[Task]:
         """The runs without a completed record."""
@@ -125,11 +146,12 @@ class Study:
 
     def claim_folder(self, fingerprint: str) -> None:
         """Note the study's settings in its folder, or refuse a folder that holds a study of other settings."""
+        training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
         settings = {
             "data_fingerprint": fingerprint,
             "model": {k: v for k, v in asdict(self.model).items() if k not in ("encoder", "pooling")},
             "data": asdict(self.data),
-            "training": {k: v for k, v in self.training.items() if k not in ("aux", "seed", "output_dir")},
+            "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
         }
         settings = json.loads(json.dumps(settings, ensure_ascii=False, default=str))
         path = self.folder / STUDY_FILE
@@ -169,8 +191,13 @@ class Study:
             yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
 
 
-def run_task(study: Study, task: Task, threads: int, workers: int = 1) -> tuple[Task, str | None]:
-    """Run one task of a study in this process; the line of the error comes back, so that the others go on."""
+def run_task(
+    study: Study, task: Task, threads: int, workers: int = 1, callbacks: Sequence[TrainerCallback] = (), **own: Any
+) -> tuple[Task, str | None]:
+    """Run one task of a study in this process; the line of the error comes back, so that the others go on.
+
+    `own` are further arguments of its training.
+    """
     from emo_hf.progress import ProgressFile, quiet_libraries
 
     quiet_libraries()
@@ -181,8 +208,8 @@ def run_task(study: Study, task: Task, threads: int, workers: int = 1) -> tuple[
     shutil.rmtree(run_dir, ignore_errors=True)  # what a stopped run left
     try:
         run(
-            *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True),
-            callbacks=[ProgressFile(run_dir / PROGRESS_FILE)],
+            *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True, **own),
+            callbacks=[ProgressFile(run_dir / PROGRESS_FILE), *callbacks],
             settings=task.settings,
         )
     except Exception as error:

@@ -77,6 +77,11 @@ def _load_data(*values: Any) -> EmotionData:
     )
 
 
+def forget_data() -> None:
+    """Have `load_data` read again: in a process that outlives a study, the files may have changed."""
+    _load_data.cache_clear()
+
+
 def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
     """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
     path = encoder_path(arguments.encoder)

@@ -5,17 +5,20 @@
     python recipes/compare.py --encoders klue/bert-base --poolings cls mean --aux none triplet --seeds 1 2 3
     python recipes/compare.py --config recipes/sweep.yaml
     python recipes/compare.py --over train_fraction=0.1,0.25,0.5,1 --study_dir runs/learning_curve
+    python recipes/compare.py --backend dask --scheduler tcp://host:8786
 
 Every argument of train.py holds for all runs. What is done is skipped; a stopped study goes on where it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import joblib
 import torch
@@ -29,6 +32,7 @@ from emo_hf.arguments import (
     given,
     parse_arguments,
 )
+from emo_hf.cluster import connect, execute_on
 from emo_hf.errors import UserError
 from emo_hf.progress import quiet_libraries, read_progress
 from emo_hf.record import read_record
@@ -36,6 +40,9 @@ from emo_hf.report import write_report
 from emo_hf.study import PROGRESS_FILE, GridArguments, Study, Task
 from emo_hf.training import load_data, load_tokenizer
 from emo_hf.yardsticks import run_yardsticks
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass
@@ -79,8 +86,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(study: Study, console: Console) -> list[tuple[Task, str]]:
-    """Run what is due, with progress; the runs that failed come back with their errors."""
+    """Run what is due, here or on a cluster; the runs that failed come back with their errors."""
     study.check()
+    with connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client:
+        due = prepare(study, console)
+        return execute(study, due, client, console) if due else []
+
+
+def prepare(study: Study, console: Console) -> list[Task]:
+    """Write what a study has beside its runs; return the runs that are due."""
     data = load_data(study.data)
     for encoder in study.grid.encoders:
         load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
@@ -89,10 +103,14 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     run_yardsticks(data, study.folder)
     tasks, due = study.tasks(), study.due()
     console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")
-    if not due:
-        return []
+    return due
+
+
+def execute(study: Study, due: list[Task], client: Client | None, console: Console) -> list[tuple[Task, str]]:
+    """Run the tasks, on the cluster if there is one, with progress; the runs that failed come back."""
     cores = joblib.cpu_count(only_physical_cores=True)
     jobs = study.grid.jobs or (torch.accelerator.device_count() or cores)
+    runs = execute_on(client, study, due) if client else study.execute(due, jobs)
     failed, started = [], time.monotonic()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -110,7 +128,7 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
         watch = threading.Thread(target=_watch, args=(study, due, ended, bar, shown, started, stop), daemon=True)
         watch.start()
         try:
-            for task, error in study.execute(due, jobs):
+            for task, error in runs:
                 ended.add(task.run_id)
                 if error:
                     failed.append((task, error))

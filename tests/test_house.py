@@ -45,6 +45,7 @@ MAY_IMPORT = {
     },
     "settings": {"arguments"},
     "study": {"arguments", "data", "files", "progress", "record", "settings", "training"},
+    "cluster": {"__version__", "encoders", "files", "record", "study", "training"},
     "statistics": set(),
     "report": {"files", "record", "statistics"},
     "hub": {"encoders", "files", "record", "report", "statistics"},
