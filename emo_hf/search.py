@@ -116,7 +116,6 @@ class Search:
             UserError: a folder that holds another search, or in which one is at work; no trial that went well.
         """
         optuna = _optuna()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             held = FileLock(self.folder / ".lock").acquire(timeout=0)
@@ -215,13 +214,10 @@ class Search:
         def model_init(trial: optuna.Trial | None) -> Any:
             """The model of a trial; Trainer asks for it first, so that the trial's rows come with it."""
             settings = suggest(self.space, trial, self.training["aux"]) if trial is not None else ()
-            model, given, training = self._with(settings)
+            model, given, _ = self._with(settings)
             if trainer is not None:
                 for name, value in inputs(model, given).items():
                     setattr(trainer, name, value)
-                if training.early_stopping_patience:  # which counts on from the trial before
-                    trainer.remove_callback(EarlyStoppingCallback)
-                    trainer.add_callback(EarlyStoppingCallback(training.early_stopping_patience))
             return build_model(model, data.labels)
 
         training = {
@@ -232,11 +228,13 @@ class Search:
             "load_best_model_at_end": False,
             "disable_tqdm": True,
         }
+        patience = self.training["early_stopping_patience"]
         trainer = MetricTrainer(
             None,
             MetricTrainingArguments(**training),
             model_init=model_init,
             compute_metrics=trainer_metrics(data.labels),
+            callbacks=[EarlyStoppingCallback(patience)] if patience else [],  # it counts anew in every trial
             **inputs(self.model, self.data),
         )
         return trainer
@@ -310,4 +308,5 @@ def _optuna() -> ModuleType:
         import optuna
     except ImportError as error:
         raise UserError("a search needs optuna; pip install 'emo-hf[search]'") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would say of every study that it is there
     return optuna
