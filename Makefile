@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help compare sweep train predict report test test-slow lint format bench clean
+.PHONY: help compare sweep search train predict report test test-slow lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ compare: $(READY) ## train the twelve models over three seeds; table and picture
 
 sweep: $(READY) ## vary the weight of the metric loss; figure and table in runs/sweep
 	$(BIN)/python recipes/compare.py --config recipes/sweep.yaml $(ARGS)
+
+search: $(READY) ## find hyper-parameters on validation data: make search ARGS='--aux triplet --trials 20'
+	$(BIN)/python recipes/search.py $(ARGS)
 
 train: $(READY) ## train one model: make train ARGS='--pooling mean --aux triplet'
 	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no recipes/train.py $(ARGS)

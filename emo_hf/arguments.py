@@ -242,6 +242,13 @@ def read_config(path: str) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
+def named(argv: Sequence[str]) -> set[str]:
+    """The arguments that a command line or its config file gives a value, by name."""
+    path = _config_path(argv)
+    flags = {word.removeprefix("--").split("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
+    return flags | {key for key, value in (read_config(path) if path else {}).items() if value is not None}
+
+
 def _config_path(argv: Sequence[str]) -> str | None:
     for index, word in enumerate(argv):
         if word == "--config" and index + 1 < len(argv):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import os
 import platform
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -48,6 +50,28 @@ def environment() -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
     return {"versions": versions, "commit": _commit(), "hardware": hardware}
+
+
+def merge_history(log_history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """Trainer's log, one row an epoch: `train_…` and the parts of the loss beside `validation_…`."""
+    rows: dict[float, dict[str, float]] = {}
+    for entry in log_history:
+        if "loss" in entry:
+            found = {"train_loss": entry["loss"], "train_accuracy": entry.get("accuracy")}
+            left_out = ("loss", "accuracy", "epoch", "step", "grad_norm")
+            found |= {key: value for key, value in entry.items() if key not in left_out}
+        elif "eval_loss" in entry:
+            found = {
+                key.replace("eval_", "validation_", 1): entry[key]
+                for key in ("eval_loss", "eval_accuracy", "eval_macro_f1")
+                if key in entry
+            }
+        else:
+            continue
+        rows.setdefault(entry["epoch"], {"epoch": entry["epoch"]}).update(
+            {key: round(float(value), 6) for key, value in found.items() if value is not None and math.isfinite(value)}
+        )
+    return [rows[epoch] for epoch in sorted(rows)]
 
 
 def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, np.ndarray] | None = None) -> Path:

@@ -25,25 +25,34 @@ def parse_over(words: Sequence[str]) -> dict[str, list[Any]]:
     """`["learning_rate=1e-4,3e-4", "margin=0.5,1"]` to values of the right types, by name.
 
     Raises:
-        UserError: a word without `=`, an unknown or doubled name, one that the grid varies itself, a wrong value.
+        UserError: as `parse_values`, or a name that the grid varies itself.
     """
-    over: dict[str, list[Any]] = {}
+    over = parse_values(words, "--over")
+    if own := [name for name in over if name in _OWN_AXES]:
+        raise UserError(f"--over {own[0]}: the grid varies it; use --{_OWN_AXES[own[0]]}")
+    return over
+
+
+def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
+    """Words `name=a,b,c` of a flag to values of the arguments' types, by name; a value that comes twice counts once.
+
+    Raises:
+        UserError: a word without `=`, an unknown or doubled name, a wrong value.
+    """
+    found: dict[str, list[Any]] = {}
     for word in words:
         name, mark, values = word.partition("=")
         if not mark or not values:
-            raise UserError(f"--over {word}: give a name and values, as in --over aux_weight=0.1,0.3,1")
+            raise UserError(f"{flag} {word}: give a name and values, as in {flag} aux_weight=0.1,0.3,1")
         owner = next((cls for cls in _CLASSES if name in {f.name for f in dataclasses.fields(cls) if f.init}), None)
-        if name in _OWN_AXES:
-            raise UserError(f"--over {name}: the grid varies it; use --{_OWN_AXES[name]}")
         if owner is None:
             names = [f.name for cls in _CLASSES for f in dataclasses.fields(cls)]
             near = difflib.get_close_matches(name, names, n=1)
-            raise UserError(f"--over {name}: no such argument" + (f"; did you mean {near[0]}?" if near else ""))
-        if name in over:
-            raise UserError(f"--over {name} is given twice; give all its values in one word, with commas")
-        found = [getattr(*_parsed(owner, name, value)) for value in values.split(",")]
-        over[name] = list(dict.fromkeys(found))
-    return over
+            raise UserError(f"{flag} {name}: no such argument" + (f"; did you mean {near[0]}?" if near else ""))
+        if name in found:
+            raise UserError(f"{flag} {name} is given twice; give all its values in one word, with commas")
+        found[name] = list(dict.fromkeys(_parsed(owner, name, value, flag) for value in values.split(",")))
+    return found
 
 
 def combinations(over: Mapping[str, Sequence[Any]], aux: str) -> list[tuple[str, Settings]]:
@@ -78,8 +87,8 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _parsed(owner: type, name: str, value: str) -> tuple[Any, str]:
+def _parsed(owner: type, name: str, value: str, flag: str) -> Any:
     try:
-        return parse_arguments([owner], [f"--{name}={value}"])[0], name
+        return getattr(parse_arguments([owner], [f"--{name}={value}"])[0], name)
     except UserError as error:
-        raise UserError(f"--over {name}: {str(error).removesuffix('; see --help')}") from None
+        raise UserError(f"{flag} {name}: {str(error).removesuffix('; see --help')}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback, Trainer, set_seed
+from transformers.trainer_pt_utils import LabelSmoother
 
 from emo_hf.accumulation import CachedStep, cache_step
 from emo_hf.arguments import MetricTrainingArguments
@@ -56,7 +58,7 @@ class MetricTrainer(Trainer):
 
     args: MetricTrainingArguments
 
-    def __init__(self, model: nn.Module, args: MetricTrainingArguments, **kwargs: Any):
+    def __init__(self, model: nn.Module | None, args: MetricTrainingArguments, **kwargs: Any):
         if args.torch_compile and (reason := _cannot_compile(args)):
             logger.warning("training goes on without torch.compile, which fails here: %s", reason)
             args.torch_compile, args.torch_compile_backend, args.torch_compile_mode = False, None, None
@@ -65,6 +67,10 @@ class MetricTrainer(Trainer):
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
         self.loss_is_scaled_for_ga = False
+        self._start()
+
+    def _start(self) -> None:
+        """Make what follows from the arguments and the model, with nothing left of a training before."""
         config = self.model.config
         self.aux_loss = auxiliary_loss(self.args, num_classes=config.num_labels, embedding_size=config.embedding_size)
         if self.aux_loss is not None:
@@ -141,6 +147,20 @@ class MetricTrainer(Trainer):
         if fresh and self._proxies:
             optimizer.add_param_group({"params": self._proxies, "weight_decay": 0.0})
         return optimizer
+
+    def _hp_search_setup(self, trial: Any) -> None:
+        """Take a trial's arguments; what was made once, from the arguments before it, is made again."""
+        super()._hp_search_setup(trial)
+        if self.hp_search_backend is None or trial is None:
+            return
+        smoothing = self.args.label_smoothing_factor
+        self.label_smoother = LabelSmoother(epsilon=smoothing) if smoothing else None
+        set_seed(self.args.seed)  # as at the start of a trainer: a trial is the very run that its arguments make
+        self._start()
+
+    def _report_to_hp_search(self, trial: Any, step: int, metrics: dict[str, float]) -> None:
+        # By epoch, which trials with batches of different sizes have in common, not by step.
+        super()._report_to_hp_search(trial, math.ceil(self.state.epoch or 0), metrics)
 
     @property
     def _proxies(self) -> list[nn.Parameter]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import platform
 import re
 import shutil
@@ -36,8 +35,9 @@ from emo_hf.errors import UserError
 from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
 from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
-from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, now, write_record
+from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, merge_history, now, write_record
 from emo_hf.statistics import reliability
+from emo_hf.trackers import check_trackers, finish_trackers
 from emo_hf.trainer import MetricTrainer, auxiliary_loss
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,10 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     """Find in a second what would else fail after the data were read.
 
     Raises:
-        UserError: unknown pooling, loss, distance or mining; no such encoder; a max_length beyond its positions.
+        UserError: unknown pooling, loss, distance, mining or tracker; no such encoder; a max_length beyond its
+            positions; a tracker that is not installed.
     """
+    check_trackers(training.report_to)
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
@@ -107,6 +109,21 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     limit = EmotionConfig(encoder=encoder).max_tokens
     if limit is not None and data.max_length > limit:
         raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+
+
+def default_learning_rate(encoder: str) -> float:
+    """The learning rate where none is given: small encoders take a larger one."""
+    return 5e-4 if encoder in BUNDLED else 3e-5
+
+
+def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What a trainer is given of the data: the rows to train on and those to choose by, and how they are batched."""
+    return {
+        "train_dataset": tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
+        "eval_dataset": _by_length(tokens["validation"])[0],
+        "processing_class": tokenizer,
+        "data_collator": DataCollatorWithPadding(tokenizer),
+    }
 
 
 def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
@@ -145,8 +162,9 @@ def run(
     name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
     if training_arguments.learning_rate is None:
-        training_arguments.learning_rate = 5e-4 if model_arguments.encoder in BUNDLED else 3e-5
+        training_arguments.learning_rate = default_learning_rate(model_arguments.encoder)
     run_dir = Path(training_arguments.output_dir)
+    training_arguments.run_name = training_arguments.run_name or run_dir.name  # trackers would draw one, twice
     started = time.monotonic()
     record: dict[str, Any] = {
         "schema": SCHEMA,
@@ -217,12 +235,9 @@ def _train_and_test(
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
-        train_dataset=tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
-        eval_dataset=_by_length(tokens["validation"])[0],
-        processing_class=tokenizer,
-        data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=trainer_metrics(data.labels),
         callbacks=[*callbacks, *([EarlyStoppingCallback(patience)] if patience else [])],
+        **trainer_inputs(tokens, tokenizer),
     )
     checkpoint = _checkpoint(training_arguments, run_dir)
     if checkpoint is None and trainer.is_world_process_zero():
@@ -238,6 +253,15 @@ def _train_and_test(
         )
     labels = _restore(predicted.label_ids, order)
     test = ClassificationScores().compute(predictions=logits.argmax(-1), references=labels, labels=data.labels)
+    finish_trackers(
+        trainer,
+        embeddings,
+        {
+            "sentence": data.splits["test"]["text"][:],
+            "label": [data.labels[i] for i in labels],
+            "prediction": [data.labels[i] for i in logits.argmax(-1)],
+        },
+    )
     trainer.save_model(str(run_dir))
     if trainer.is_world_process_zero():
         _remove_checkpoints(run_dir)
@@ -265,28 +289,6 @@ def _train_and_test(
         "labels": labels.astype(np.int64),
     }
     return details, predictions
-
-
-def merge_history(log_history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
-    """Trainer's log, one row an epoch: `train_…` and the parts of the loss beside `validation_…`."""
-    rows: dict[float, dict[str, float]] = {}
-    for entry in log_history:
-        if "loss" in entry:
-            found = {"train_loss": entry["loss"], "train_accuracy": entry.get("accuracy")}
-            left_out = ("loss", "accuracy", "epoch", "step", "grad_norm")
-            found |= {key: value for key, value in entry.items() if key not in left_out}
-        elif "eval_loss" in entry:
-            found = {
-                key.replace("eval_", "validation_", 1): entry[key]
-                for key in ("eval_loss", "eval_accuracy", "eval_macro_f1")
-                if key in entry
-            }
-        else:
-            continue
-        rows.setdefault(entry["epoch"], {"epoch": entry["epoch"]}).update(
-            {key: round(float(value), 6) for key, value in found.items() if value is not None and math.isfinite(value)}
-        )
-    return [rows[epoch] for epoch in sorted(rows)]
 
 
 def _by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:

@@ -30,6 +30,7 @@ from emo_hf.arguments import (
     MetricTrainingArguments,
     ModelArguments,
     given,
+    named,
     parse_arguments,
 )
 from emo_hf.cluster import connect, execute_on
@@ -58,13 +59,18 @@ def main(argv: list[str] | None = None) -> int:
     """Run the recipe: 0 if all is well, 1 if a run failed, 2 for a mistake in the input, said in one line."""
     console = Console(highlight=False, soft_wrap=True)
     quiet_libraries()
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        grid, report, words, settings = parse_arguments(
-            [GridArguments, ReportArguments], sys.argv[1:] if argv is None else argv, partial=True
-        )
+        grid, report, words, settings = parse_arguments([GridArguments, ReportArguments], argv, partial=True)
         model, data, training = parse_arguments(
             [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
         )
+        # One encoder and one pooling, as a search's best.yaml names them, are a grid of one each.
+        names = named(argv)
+        if "encoder" in names and "encoders" not in names:
+            grid.encoders = [model.encoder]
+        if "pooling" in names and "poolings" not in names:
+            grid.poolings = [model.pooling]
         study = Study(grid, model, data, given(training))
         failed = [] if report.report_only else train(study, console)
         written = write_report(study.folder, lang=report.lang, umap=report.umap)

@@ -35,15 +35,21 @@ MAY_IMPORT = {
     "memory": set(),
     "accumulation": {"distances", "losses"},
     "trainer": {"accumulation", "arguments", "distributed", "losses", "memory", "sampling", "watch"},
+    "trackers": set(),
     "record": {"files"},
     "progress": {"files"},
     "yardsticks": {"data", "metrics", "record", "statistics"},
     # The entry point that trains one run.
     "training": {
         "arguments", "configuration", "data", "encoders", "losses", "metrics", "modeling", "pooling", "record",
-        "statistics", "trainer",
+        "statistics", "trackers", "trainer",
     },
     "settings": {"arguments"},
+    "space": {"encoders", "settings"},
+    "trials": {"arguments", "settings"},
+    "search": {
+        "arguments", "data", "files", "metrics", "record", "settings", "space", "trainer", "training", "trials",
+    },
     "study": {"arguments", "data", "files", "progress", "record", "settings", "training"},
     "cluster": {"__version__", "encoders", "files", "record", "study", "training"},
     "statistics": set(),
