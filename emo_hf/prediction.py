@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer
 
-from emo_hf.errors import UserError
-from emo_hf.modeling import EmotionModel
+from emo_hf.backends import cant_load, open_backend
 
 # Sentences that are sorted by length together: enough for batches without padding, little to hold.
 CHUNK = 4096
@@ -25,13 +24,13 @@ class Predictor:
     {'불안': 0.02, '슬픔': 0.05, '기쁨': 0.93}
 
     Args:
-        model: folder or Hub id of a trained model.
+        model: folder or Hub id of a trained model, or the folder of its ONNX export.
         batch_size: sentences in one forward pass.
         max_length: longest sequence in tokens; longer sentences are cut.
         device: where to compute; by default an accelerator if there is one.
 
     Raises:
-        UserError: if the model can't be loaded.
+        UserError: if the model can't be loaded, or onnxruntime is missing for an ONNX export.
     """
 
     def __init__(
@@ -43,21 +42,14 @@ class Predictor:
         device: str | None = None,
         revision: str = "main",
     ):
+        self.backend = open_backend(model, device=device, revision=revision)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-            self.model = EmotionModel.from_pretrained(model, revision=revision).eval()
         except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"model {str(model)!r} can't be loaded ({reason}); give the folder of a run, as "
-                "runs/train/…, or a Hub id (which needs the network once)"
-            ) from error
-        accelerator = torch.accelerator.current_accelerator()
-        self.device = torch.device(device or accelerator or "cpu")
-        self.model.to(self.device)
-        self.labels = self.model.config.labels
+            raise cant_load(model, error) from error
+        self.labels = self.backend.labels
         self.batch_size = batch_size
-        self.max_length = min(max_length, self.tokenizer.model_max_length, self.model.config.max_tokens or max_length)
+        self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[dict[str, float]]:
         """The probability of each label, sentence by sentence, in the order given."""
@@ -66,7 +58,6 @@ class Predictor:
             for row in self.probabilities(chunk).tolist():
                 yield dict(zip(self.labels, row, strict=True))
 
-    @torch.inference_mode()
     def probabilities(self, sentences: list[str]) -> torch.Tensor:
         """(N, C) probabilities of N sentences that fit in memory."""
         texts = [unicodedata.normalize("NFC", sentence) for sentence in sentences]
@@ -78,7 +69,6 @@ class Predictor:
         result = torch.empty(len(ids), len(self.labels))
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt").to(self.device)
-            logits = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-            result[rows] = logits.float().softmax(-1).cpu()
+            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
+            result[rows] = self.backend.logits(batch["input_ids"], batch["attention_mask"]).softmax(-1)
         return result

@@ -4,8 +4,8 @@
     python recipes/predict.py MODEL comments.csv --format csv > emotions.csv
     cat comments.txt | python recipes/predict.py MODEL --format jsonl
 
-MODEL is the folder of a run or a Hub id. A file is CSV or TSV (with a header; the text column is found or named),
-JSONL, or plain text, one sentence a line. The order is kept.
+MODEL is the folder of a run, a Hub id, or the folder of an ONNX export. A file is CSV or TSV (with a header; the text
+column is found or named), JSONL, or plain text, one sentence a line. The order is kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TEXT_COLUMNS = ("sentence", "text", "document", "사람문장1")
 def main(argv: list[str] | None = None) -> int:
     """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="folder of a run, or a Hub id")
+    parser.add_argument("model", help="folder of a run, a Hub id, or folder of an ONNX export")
     parser.add_argument("input", nargs="*", help="sentences, or one file; standard input if left out")
     parser.add_argument("--format", choices=["text", "csv", "jsonl"], default="text", help="of the output")
     parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV or JSONL file")

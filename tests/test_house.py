@@ -55,7 +55,9 @@ MAY_IMPORT = {
     "statistics": set(),
     "report": {"files", "record", "statistics"},
     "hub": {"encoders", "files", "record", "report", "statistics"},
-    "prediction": {"modeling"},
+    "backends": {"configuration", "modeling"},
+    "prediction": {"backends"},
+    "export": {"arguments", "backends", "data", "files", "metrics", "modeling", "prediction", "record", "training"},
 }  # fmt: skip
 
 

@@ -1,0 +1,103 @@
+"""What turns token ids into logits: a trained model on a device, or an ONNX export without torch's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, PreTrainedConfig
+
+from emo_hf.configuration import EmotionConfig
+from emo_hf.errors import UserError
+from emo_hf.modeling import EmotionModel
+
+ONNX_FILE = "model.onnx"
+
+
+def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
+    """The model of a run's folder or of a Hub id, in evaluation mode.
+
+    Raises:
+        UserError: if it can't be found or read, or is a checkpoint of something else.
+    """
+    try:
+        kind = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("model_type")
+        # `from_pretrained` itself would take any checkpoint and fill what it lacks with random weights.
+        if kind is not None and kind != EmotionConfig.model_type:
+            raise ValueError(f"it is a plain {kind} checkpoint, not a model that training saved")
+        return EmotionModel.from_pretrained(model, revision=revision).eval()
+    except (OSError, ValueError) as error:
+        raise cant_load(model, error) from error
+
+
+def cant_load(model: str | Path, error: Exception) -> UserError:
+    """One line about a model that can't be used."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return UserError(
+        f"model {str(model)!r} can't be loaded ({lines[0]}); give the folder of a run, as "
+        "runs/train/…, or a Hub id (which needs the network once)"
+    )
+
+
+class TorchBackend:
+    """An `EmotionModel` on a device, by default an accelerator if there is one.
+
+    Attributes: labels, in the order of the logits; max_tokens, the longest sequence, or None.
+    """
+
+    def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
+        self.model = load_model(model, revision=revision)
+        self.device = torch.device(device or torch.accelerator.current_accelerator() or "cpu")
+        self.model.to(self.device)
+        self.labels: list[str] = self.model.config.labels
+        self.max_tokens: int | None = self.model.config.max_tokens
+
+    @torch.inference_mode()
+    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """input_ids and attention_mask (B, L) -> (B, C), fp32 on the CPU."""
+        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        return self.model(**inputs).logits.float().cpu()
+
+
+class OnnxBackend:
+    """An ONNX export on the CPU, with as many threads as torch uses; attributes as in `TorchBackend`."""
+
+    def __init__(self, folder: str | Path, *, device: str | None = None):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UserError(
+                f"{folder} is an ONNX export, which needs onnxruntime; pip install onnxruntime, "
+                "or give the folder of the run itself"
+            ) from error
+        if device not in (None, "cpu"):
+            raise UserError(f"device is {device!r}, but the ONNX export {folder} computes on the CPU; leave it out")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            config = AutoConfig.from_pretrained(folder)
+            self.session = onnxruntime.InferenceSession(
+                Path(folder) / ONNX_FILE, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own have no base class but this one
+            raise cant_load(folder, error) from error
+        self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
+        self.max_tokens = EmotionConfig(encoder=config).max_tokens
+
+    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """input_ids and attention_mask (B, L) -> (B, C)."""
+        inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
+        return torch.from_numpy(self.session.run(["logits"], inputs)[0])
+
+
+def open_backend(
+    model: str | Path, *, device: str | None = None, revision: str = "main"
+) -> TorchBackend | OnnxBackend:
+    """The backend of a run's folder, a Hub id, or the folder of an ONNX export.
+
+    Raises:
+        UserError: if the model can't be loaded, or onnxruntime is missing for an ONNX export.
+    """
+    if (Path(model) / ONNX_FILE).is_file():
+        return OnnxBackend(model, device=device)
+    return TorchBackend(model, device=device, revision=revision)

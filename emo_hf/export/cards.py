@@ -1,0 +1,105 @@
+"""The README.md of an export: what it is, how it is used in a few lines, how exact it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LIBRARIES = {
+    "transformers": "transformers",
+    "sentence-transformers": "sentence-transformers",
+    "onnx": "onnx",
+    "onnx-int8": "onnx",
+}
+_USE = {
+    "transformers": """from transformers import pipeline
+
+classify = pipeline("text-classification", model=".", top_k=None, truncation=True, max_length={max_length})
+classify("드디어 합격했어!")""",
+    "sentence-transformers": """from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer(".")
+model.similarity(model.encode("드디어 합격했어!"), model.encode(["합격 소식에 펑펑 울었어", "잠이 안 와"]))""",
+    "onnx": """import onnxruntime, tokenizers
+
+tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation({max_length})
+ids = tokenizer.encode("드디어 합격했어!").ids
+session = onnxruntime.InferenceSession("model.onnx")
+logits, embeddings = session.run(None, {{"input_ids": [ids], "attention_mask": [[1] * len(ids)]}})""",
+}
+_HEADS = {
+    "nothing": "The head's two layers have no activation between, as in the model itself.",
+    "rectifier": (
+        "The stock head has an activation between its layers; it gets every value and its negative, and "
+        "act(v) - act(-v) = v undoes it exactly."
+    ),
+    "tanh": (
+        "The stock head has a tanh between its layers; it gets values scaled by 2^-20, where tanh(x) is x to the last "
+        "bit of fp32, and the next layer scales them back. So keep fp32 or bf16 (fp16 has no such small numbers), and "
+        "train on from the original model, not from this one."
+    ),
+    "layer norm": (
+        "The stock head has a layer norm between its layers; it gets values so small that it divides by a constant, "
+        "and the next layer scales them back. So keep fp32 or bf16 (fp16 has no such small numbers), and train on "
+        "from the original model, not from this one."
+    ),
+}
+_NFC = (
+    "The model knows Hangul as NFC. Text from macOS file names and some keyboards is NFD: "
+    '`unicodedata.normalize("NFC", text)` first.'
+)
+
+
+def card(about: dict[str, Any]) -> str:
+    """The text of README.md, from what `export.json` says."""
+    to, checked = about["format"], about["fp32_check"]
+    use = _USE["onnx" if to == "onnx-int8" else to].format(max_length=about["max_length"])
+    task = "sentence-similarity" if to == "sentence-transformers" else "text-classification"
+    parts = [
+        f"---\nlanguage: ko\nlibrary_name: {_LIBRARIES[to]}\npipeline_tag: {task}\n---",
+        f"# {about['model']} for {to}",
+        f"Emotion of one Korean utterance ({', '.join(about['labels'])}), {about['pooling']} pooling, trained and "
+        f"exported by emo_hf. Longest input in training: {about['max_length']} tokens.",
+        f"```python\n{use}\n```",
+        _NFC,
+        *_exactness(to, checked),
+        *([_table(about["measured"])] if "measured" in about else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _exactness(to: str, checked: dict[str, Any]) -> list[str]:
+    if to == "sentence-transformers":
+        return [
+            "The embedding is the one that the metric loss shaped, not normalised; largest difference of one of its "
+            f"values to the original model's: {checked['max_embedding_difference']:.1e}."
+        ]
+    difference = f"Largest difference of a logit to the original model's: {checked['max_logit_difference']:.1e}."
+    if to == "transformers":
+        return [f"{_HEADS[checked['head']]} {difference}"]
+    outputs = "Outputs: logits (batch, labels), in the order above, and embeddings (batch, dimensions). "
+    if to == "onnx":
+        return [outputs + difference]
+    return [
+        outputs + "Weights are int8; activations are quantised as they come, over a whole batch with its padding, so "
+        "results change a little with the batch they stand in."
+    ]
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    first = rows[0]
+    lines = [
+        f"| {row['name']} | {100 * row['macro_f1']:.2f} | {row['changed']} | {row['sentences_per_second']:,.0f} | "
+        f"{row['bytes'] / 1e6:.1f} |"
+        for row in rows
+    ]
+    return "\n".join(
+        [
+            f"On the {first['sentences']} test sentences, CPU with {first['threads']} thread(s), median of rounds in "
+            "which the three take turns:",
+            "",
+            "| | macro-F1 (%) | labels changed | sentences/s | weights (MB) |",
+            "| --- | ---: | ---: | ---: | ---: |",
+            *lines,
+        ]
+    )

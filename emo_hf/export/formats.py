@@ -1,0 +1,210 @@
+"""The formats, one function each: fill a folder, load it again as a reader would, and compare with the model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+
+from emo_hf.backends import ONNX_FILE, OnnxBackend
+from emo_hf.errors import UserError
+from emo_hf.export.heads import stock_classifier
+from emo_hf.modeling import EmotionModel, EmotionOutput
+
+TOLERANCE = 1e-4
+OPSET = 17
+# Short and long, with what tokenizers stumble over: no word at all, an unknown one, other scripts, repetition.
+PROBES = (
+    "",
+    "기뻐",
+    "합격 소식을 듣고 펑펑 울 만큼 기뻤어.",
+    "내일이 면접인데 손이 떨리고 잠이 안 와…",
+    "뷁 ㅋㅋㅋ ㅠㅠ 😀 OK?",
+    "할머니가 보고 싶은 밤이야. " * 12,
+)
+
+
+class Numbers(nn.Module):
+    """The model with two plain tensors as its result: logits (B, C) and embeddings (B, D)."""
+
+    def __init__(self, model: EmotionModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """input_ids and attention_mask (B, L) -> (B, C), (B, D)."""
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask)
+        return output.logits, output.embeddings
+
+
+def write_transformers(
+    folder: Path, model: EmotionModel, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, Any]:
+    """A stock sequence classifier; returns what stands between its two layers, and the largest difference of a logit.
+
+    Raises:
+        UserError: where no stock head computes these logits.
+    """
+    stock, between = stock_classifier(model)
+    stock.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    inputs = _probes(tokenizer, max_length)
+    with torch.inference_mode():
+        logits = AutoModelForSequenceClassification.from_pretrained(folder).eval()(**inputs).logits
+    expected = _expected(model, inputs)
+    return {"head": between, "max_logit_difference": _difference("logits", logits, expected.logits)}
+
+
+def write_sentence_transformers(
+    folder: Path, model: EmotionModel, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, Any]:
+    """Encoder, pooling and embedding layer as modules; returns the largest difference of an embedding's value.
+
+    Raises:
+        UserError: for attention pooling, or if sentence-transformers is missing.
+    """
+    if model.config.pooling == "attention":
+        raise UserError(
+            "--to sentence-transformers: pooling is attention, which sentence-transformers has not; allowed: cls, "
+            "mean, max; --to onnx takes every pooling"
+        )
+    try:
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+    except ImportError as error:
+        raise UserError(
+            "--to sentence-transformers needs sentence-transformers 6 or newer; pip install sentence-transformers"
+        ) from error
+    # The encoder has no pooler of its own, and the reader's must not get one of random weights.
+    settings = {"add_pooling_layer": False} if hasattr(model.encoder, "pooler") else {}
+    with tempfile.TemporaryDirectory() as encoder:
+        model.encoder.save_pretrained(encoder)
+        tokenizer.save_pretrained(encoder)
+        transformer = Transformer(encoder, max_seq_length=max_length, model_kwargs=settings)
+    dense = Dense(
+        model.config.hidden_size,
+        model.config.embedding_size,
+        activation_function=None,
+        init_weight=model.embedding.weight.detach(),
+        init_bias=model.embedding.bias.detach(),
+    )
+    modules = [transformer, Pooling(model.config.hidden_size, model.config.pooling), dense]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
+    path = folder / "sentence_bert_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_kwargs": settings}, indent=4))
+    loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    embeddings = loaded.encode(list(PROBES), convert_to_tensor=True, show_progress_bar=False)
+    expected = _expected(model, _probes(tokenizer, max_length)).embeddings
+    return {
+        "min_cosine": float(nn.functional.cosine_similarity(embeddings.double(), expected.double()).min()),
+        "max_embedding_difference": _difference("embeddings", embeddings, expected),
+    }
+
+
+def write_onnx(
+    folder: Path, model: EmotionModel, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, Any]:
+    """An ONNX graph with free batch and length; returns the largest differences of a logit and an embedding's value.
+
+    Raises:
+        UserError: if onnx or onnxruntime is missing.
+    """
+    _check_onnx()
+    tokenizer.save_pretrained(folder)
+    config = type(model.config.encoder).from_dict(model.config.encoder.to_dict())
+    # The encoder's own configuration with our labels: what the tokenizer's and other libraries' loaders look for.
+    config.id2label, config.label2id = dict(model.config.id2label), dict(model.config.label2id)
+    config.save_pretrained(folder)
+    inputs = _probes(tokenizer, max_length)
+    both = {0: "batch", 1: "sequence"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's age, and of constants that are constant
+        # The newer exporter needs a further package and fixes sizes that these encoders leave free.
+        torch.onnx.export(
+            Numbers(model).eval(),
+            (inputs["input_ids"], inputs["attention_mask"]),
+            folder / ONNX_FILE,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits", "embeddings"],
+            dynamic_axes={
+                "input_ids": both,
+                "attention_mask": both,
+                "logits": {0: "batch"},
+                "embeddings": {0: "batch"},
+            },
+        )
+    session = OnnxBackend(folder).session
+    found: dict[str, list[float]] = {"logits": [], "embeddings": []}
+    for rows in (slice(None), slice(1, 2), slice(2, 5)):  # other batches and lengths than the traced one
+        inputs = _probes(tokenizer, max_length, PROBES[rows])
+        expected = _expected(model, inputs)
+        results = session.run(list(found), {name: inputs[name].numpy() for name in ("input_ids", "attention_mask")})
+        for name, result in zip(found, results, strict=True):
+            found[name].append(_difference(name, torch.from_numpy(result), expected[name]))
+    return {
+        "max_logit_difference": max(found["logits"]),
+        "max_embedding_difference": max(found["embeddings"]),
+    }
+
+
+def quantize(source: Path, folder: Path) -> None:
+    """The ONNX export in `source` with int8 weights, in `folder`; activations are quantised as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+    (folder / "config.json").write_bytes((source / "config.json").read_bytes())
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)  # it advises a preparation that changes nothing here, on the root logger
+    try:
+        quantize_dynamic(source / ONNX_FILE, folder / ONNX_FILE, weight_type=QuantType.QInt8)
+    finally:
+        root.setLevel(before)
+
+
+def _check_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise UserError("--to onnx and onnx-int8 need onnx and onnxruntime; pip install onnx onnxruntime") from error
+
+
+def _probes(
+    tokenizer: PreTrainedTokenizerBase, max_length: int, texts: tuple[str, ...] = PROBES
+) -> dict[str, torch.Tensor]:
+    """Token ids and mask (B, L); token types are all zero, which is what every encoder assumes."""
+    return dict(
+        tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=max_length,
+            return_tensors="pt",
+            return_token_type_ids=False,
+        )
+    )
+
+
+@torch.inference_mode()
+def _expected(model: EmotionModel, inputs: dict[str, torch.Tensor]) -> EmotionOutput:
+    return model(**inputs)
+
+
+def _difference(name: str, found: torch.Tensor, expected: torch.Tensor) -> float:
+    difference = float((found - expected).abs().max())
+    if not difference <= TOLERANCE:  # NaN too
+        raise UserError(
+            f"the export's {name} differ from the model's by up to {difference:.1e} on {len(PROBES)} sentences, and "
+            f"{TOLERANCE:.0e} is allowed; nothing is written; try another --to"
+        )
+    return difference

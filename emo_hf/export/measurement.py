@@ -1,0 +1,85 @@
+"""What int8 costs and gains, on the run's own test set: macro-F1 and speed beside fp32 ONNX and torch."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from emo_hf.arguments import DataArguments
+from emo_hf.data import EmotionData
+from emo_hf.errors import UserError
+from emo_hf.metrics import ClassificationScores
+from emo_hf.prediction import Predictor
+from emo_hf.training import load_data
+
+ROUNDS = 5
+BATCH_SIZE = 32
+WEIGHTS = ("*.safetensors", "*.onnx")
+
+
+def run_data(record: dict[str, Any] | None) -> EmotionData:
+    """The data of a run, by the arguments of its record.
+
+    Raises:
+        UserError: without a record, or if the data can't be read or are not those of the run any more.
+    """
+    if record is None or record.get("status") != "completed":
+        raise UserError(
+            "--to onnx-int8 measures on the test set of the run, but MODEL holds no record.json of a completed run; "
+            "give the folder that training wrote, or take --to onnx"
+        )
+    data = load_data(DataArguments(**record["arguments"]["data"]))
+    if data.fingerprint != record["data"]["fingerprint"]:
+        raise UserError(
+            f"--to onnx-int8 measures on the test set of the run, but {record['data']['source']} has changed since "
+            "(another fingerprint); bring the file back, or take --to onnx"
+        )
+    return data
+
+
+def measure(models: dict[str, Path], data: EmotionData, max_length: int) -> list[dict[str, Any]]:
+    """One row a model, on the test split of `data`.
+
+    A row has name, macro_f1, changed (sentences with another label than the first model gives them),
+    sentences_per_second (median of `ROUNDS`, on the CPU, tokenization included), threads, and bytes of the weights.
+
+    Args:
+        models: the folders by name. They take turns in every round, so that a busy machine slows all of them.
+        data: where the test sentences and their labels come from.
+        max_length: in tokens.
+    """
+    texts, labels = list(data.splits["test"]["text"]), np.asarray(data.splits["test"]["label"])
+    predictors = {
+        name: Predictor(folder, batch_size=BATCH_SIZE, max_length=max_length, device="cpu")
+        for name, folder in models.items()
+    }
+    predicted = {name: predictor.probabilities(texts).argmax(-1).numpy() for name, predictor in predictors.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(ROUNDS):
+        for name, predictor in predictors.items():
+            started = time.perf_counter()
+            predictor.probabilities(texts)
+            seconds[name].append(time.perf_counter() - started)
+    first = next(iter(predicted.values()))
+    return [
+        {
+            "name": name,
+            "macro_f1": _macro_f1(predicted[name], labels, data.labels),
+            "changed": int((predicted[name] != first).sum()),
+            "sentences": len(texts),
+            "sentences_per_second": round(len(texts) / statistics.median(seconds[name]), 1),
+            "threads": torch.get_num_threads(),
+            "bytes": sum(file.stat().st_size for end in WEIGHTS for file in folder.glob(end)),
+        }
+        for name, folder in models.items()
+    ]
+
+
+def _macro_f1(predicted: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> float:
+    return ClassificationScores().compute(predictions=predicted, references=labels, labels=names)["macro_f1"]
