@@ -176,3 +176,15 @@ def test_a_setting_that_every_model_has_is_asked_about_over_all_losses(tmp_path:
         write_run(tmp_path, aux=f"{aux}_{share}", seed=seed, model=model | {"settings": settings})
     [finding] = find(group_runs(read_records(tmp_path))[0], {"train_fraction": 1.0})
     assert question(finding.contrast) == "train_fraction=0.5 over train_fraction=1" and finding.contrast.cells == 2
+
+
+def test_intervals_of_scores_stay_within_what_a_score_can_be(tmp_path: Path) -> None:
+    for aux, seed in itertools.product(["none", "triplet"], [1, 2, 3]):
+        model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": "cls", "aux": aux}
+        settings = {} if aux == "none" else {"settings": {"aux_weight": 3.0}}
+        correct = 1.0 if aux == "none" else [0.2, 0.9, 1.0][seed - 1]
+        write_run(tmp_path, aux=aux, seed=seed, correct=correct, model=model | settings)
+    points = {point.model.aux: point for point in sweep_points(group_runs(read_records(tmp_path))[0])}
+    assert points["triplet"].score.low == 0 and points["triplet"].score.high == 1
+    assert points["triplet"].difference.low < -1
+    assert "-0.0" not in sweep_markdown(list(points.values()))

@@ -93,7 +93,7 @@ def findings_markdown(models: list[ModelRuns], own: Mapping[str, Any] | None = N
 def sentence(finding: Finding, *, lang: str = "en") -> str:
     """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5], p = 0.031: a difference"."""
     words, effect = WORDS[lang], finding.effect
-    values = {name: f"{100 * getattr(effect, name):+.1f}" for name in ("estimate", "low", "high")}
+    values = {name: f"{100 * getattr(effect, name):+z.1f}" for name in ("estimate", "low", "high")}
     verdict = words["shown"] if finding.p < ALPHA else words["not_shown"]
     asked = question(finding.contrast, lang=lang)
     return words["finding"].format(question=asked, p=p_value(finding.p), verdict=verdict, **values)
@@ -124,7 +124,7 @@ def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:
         p = p_value(mcnemar(classes[0], base[0], labels))
         lines.append(
             words["single"].format(
-                encoder=encoder, pooling=pooling, question=question, estimate=f"{100 * difference:+.1f}", p=p
+                encoder=encoder, pooling=pooling, question=question, estimate=f"{100 * difference:+z.1f}", p=p
             )
         )
     return lines

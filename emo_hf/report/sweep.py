@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def sweep_points(models: list[ModelRuns]) -> list[Point]:
         return []
     bootstrap = MultiBootstrap(runs, labels)
     models = [model for model in models if model.cell in runs]
-    scores = [bootstrap.effect({model.cell: 1.0}) for model in models]
+    scores = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
     differences = []
     for model in models:
         base = baseline(model, models)
@@ -50,6 +50,11 @@ def sweep_points(models: list[ModelRuns]) -> list[Point]:
         differences.append(bootstrap.effect(weights) if weights else None)
     corrected = holm([math.nan if d is None else d.p for d in differences])
     return [Point(*point) for point in zip(models, scores, differences, corrected, strict=True)]
+
+
+def _possible(effect: Effect) -> Effect:
+    """The interval of a score within what a score can be."""
+    return effect if math.isnan(effect.low) else replace(effect, low=max(effect.low, 0.0), high=min(effect.high, 1.0))
 
 
 def baseline(model: ModelRuns, models: list[ModelRuns]) -> ModelRuns | None:
@@ -87,7 +92,7 @@ def sweep_markdown(points: list[Point], *, lang: str = "en") -> str:
         mean = f"{100 * score.mean:.1f}" + (f" ± {100 * score.sd:.1f}" if score.sd is not None else "")
         names = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
         names = [markdown_name(str(name)) for name in names]
-        difference = MISSING if point.difference is None else f"{100 * point.difference.estimate:+.1f}"
+        difference = MISSING if point.difference is None else f"{100 * point.difference.estimate:+z.1f}"
         p = MISSING if math.isnan(point.p) else p_value(point.p).removeprefix("p ").removeprefix("= ")
         seeds = str(len(model.runs))
         lines.append(
@@ -165,7 +170,7 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
 def _interval(effect: Effect | None, sign: str) -> str:
     if effect is None or math.isnan(effect.low):
         return MISSING
-    return f"[{100 * effect.low:{sign}.1f}, {100 * effect.high:{sign}.1f}]"
+    return f"[{100 * effect.low:{sign}z.1f}, {100 * effect.high:{sign}z.1f}]"
 
 
 def _order(value: Any) -> tuple[bool, Any]:
