@@ -32,6 +32,7 @@ def write_run(
     run_id = f"{yardstick or f'{file_stem(encoder)}_{pooling}_{aux}'}_seed{seed}".replace(" ", "-")
     generator = np.random.default_rng([seed, sum(map(ord, run_id))])
     count = len(labels)
+    counts = {"train": dict.fromkeys(labels, rows), "test": dict.fromkeys(labels, rows // count)}
     true = np.arange(rows) % count
     wrong = generator.random(rows) > correct
     predicted = np.where(wrong, (true + generator.integers(1, count, rows)) % count, true)
@@ -67,9 +68,12 @@ def write_run(
             "name": yardstick or encoder,
             "pooling": None if yardstick else pooling,
             "aux": None if yardstick else aux,
+            "embedding_size": None if yardstick else 8,
         },
+        "best": {} if yardstick else {"epoch": float(epochs), "validation_macro_f1": correct},
+        "hardware": {"device_name": "cpu", "processes": 1, "bf16": False},
         "seed": seed,
-        "data": {"source": "sample", "fingerprint": "f", "labels": labels},
+        "data": {"source": "sample", "fingerprint": "f", "labels": labels, "counts": counts},
         "history": [] if yardstick else history,
         "test": {
             "loss": None if yardstick == "majority class" else float(0.5 + generator.random()),

@@ -239,16 +239,11 @@ def test_training_checks_access_first_and_pushes_at_the_end(server, encoders, cs
 def test_the_best_and_all_models_of_a_study(server, tmp_path, quick_push) -> None:
     study = tmp_path / "study"
     write_study(study, seeds=(1, 2, 3))
-    scores = iter(range(100))
     for path in sorted(study.glob("tiny-bert*/record.json")):
         record = json.loads(path.read_text())
-        details = {
-            "best": {"epoch": 1.0, "validation_macro_f1": next(scores) / 100},
-            "hardware": {"device_name": "cpu", "processes": 1, "bf16": False},
-        }
-        record["data"]["counts"] = {"train": {"불안": 3}, "test": {"불안": 45}}
-        record["model"]["embedding_size"] = 8
-        path.write_text(json.dumps(record | details, ensure_ascii=False))
+        if "mean_triplet" in record["run_id"]:  # not the best on the test split
+            record["best"]["validation_macro_f1"] = 0.9
+            path.write_text(json.dumps(record, ensure_ascii=False))
         (path.parent / "model.safetensors").write_bytes(path.parent.name.encode())
     [(best, seeds)] = chosen_runs(study, "best")
     assert (best["model"]["pooling"], best["model"]["aux"], len(seeds)) == ("mean", "triplet", 3)

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hub_server
 import pytest
 import yaml
+from synthetic import write_study
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
 from emo_hf.study import GridArguments
@@ -74,7 +76,7 @@ def test_klue_settings_name_the_published_study() -> None:
 
 @pytest.mark.slow
 def test_the_python_example_runs(tmp_path: Path) -> None:
-    [example] = [block for kind, block in BLOCKS if kind == "python"]
+    [example] = [block for kind, block in BLOCKS if kind == "python" and "emo_hf import" in block]
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "기쁨" in done.stdout
@@ -94,3 +96,40 @@ def test_training_and_predicting_as_typed(tmp_path: Path) -> None:
     predict = [sys.executable, "recipes/predict.py", str(folder), "드디어 합격했어"]
     done = subprocess.run(predict, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
+
+
+@pytest.mark.slow
+def test_to_the_hub_and_out_again_as_typed(tmp_path: Path) -> None:
+    """Train and push, push again, use without emo_hf, export, predict: the commands of the section, one epoch."""
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    write_study(tmp_path / "runs" / "compare")
+    for record in (tmp_path / "runs" / "compare").glob("tiny-bert*/record.json"):
+        (record.parent / "model.safetensors").write_bytes(b"")
+    section = README.split("## To the Hub and out again")[1].split("\n## ")[0]
+    commands = [c for c in COMMANDS if c in section and c.startswith("python recipes/")]
+    assert [words_of(c)[1].removeprefix("recipes/") for c in commands[:5]] == [
+        "train.py", "push.py", "push.py", "export.py", "predict.py",
+    ]  # fmt: skip
+    [example] = [block for kind, block in BLOCKS if kind == "python" and "me/emotions" in block]
+    with hub_server.running() as server:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        clean |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        environment = clean | hub_server.environment(server, str(tmp_path / "home"))
+
+        def done(words: list[str], **given: str) -> str:
+            ended = subprocess.run(words, cwd=tmp_path, env=environment | given, capture_output=True, text=True)
+            assert ended.returncode == 0, f"{words}: {ended.stderr[-2000:]}"
+            return ended.stdout
+
+        for command in commands[:5]:
+            words = [sys.executable, *words_of(command.replace("me/", "tester/"))[1:]]
+            if "recipes/train.py" in command:
+                folder = "runs/train/tiny-bert_mean_triplet_seed42"
+                words += ["--num_train_epochs", "1", "--train_fraction", "0.2", "--output_dir", folder]
+            said = done(words)
+            if "recipes/push.py runs/train" in command:
+                assert server.repos["tester/emotions"].commits == 1  # train.py has pushed it already
+        assert said.count("\t") >= 2  # of predict.py
+        assert len(server.collections["tester/emotions-compare-0123"]) == 6
+        blocked = "import sys; sys.modules['emo_hf'] = None\n" + example.replace("me/", "tester/")
+        assert "기쁨" in done([sys.executable, "-c", blocked], HF_HOME=str(tmp_path / "bare"))
