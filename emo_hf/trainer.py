@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from pathlib import Path
@@ -139,6 +140,14 @@ class MetricTrainer(Trainer):
         if self.aux_loss is not None and self.args.aux_pool == "accumulated" and len(batches) > 1:
             self._batches = list(batches)
         return batches, items
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """As Trainer counts them; but it walks all modules at every step, 3 % of the time of a small encoder."""
+        return 6 * inputs["input_ids"].numel() * self._parameters_per_token
+
+    @functools.cached_property
+    def _parameters_per_token(self) -> int:
+        return self.model.num_parameters(exclude_embeddings=True)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""

@@ -19,7 +19,6 @@ import torch
 from transformers import (
     AutoConfig,
     AutoTokenizer,
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     PreTrainedTokenizerBase,
     TrainerCallback,
@@ -29,7 +28,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.configuration import EmotionConfig
-from emo_hf.data import EmotionData, load_emotion_data, tokenize_splits
+from emo_hf.data import EmotionData, PaddingCollator, load_emotion_data, tokenize_splits
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError
 from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
@@ -122,7 +121,7 @@ def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerB
         "train_dataset": tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
         "eval_dataset": _by_length(tokens["validation"])[0],
         "processing_class": tokenizer,
-        "data_collator": DataCollatorWithPadding(tokenizer),
+        "data_collator": PaddingCollator(tokenizer),
     }
 
 

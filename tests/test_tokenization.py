@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import transformers
 
-from emo_hf.data import load_emotion_data, tokenize_splits
+from emo_hf.data import PaddingCollator, load_emotion_data, tokenize_splits
 from emo_hf.errors import UserError
 
 SENTENCES = [f"{number} 번째 날은 {word} 보냈다" for number in range(20) for word in ("기쁘게", "슬프게", "불안하게")]
@@ -43,11 +44,10 @@ def test_tokens(data, tmp_path):
     cutter = tokenizer()
     tokens = tokenize_splits(data, cutter, max_length=128, cache_dir=tmp_path)
     for name, split in tokens.items():
-        assert split.column_names == ["input_ids", "attention_mask", "labels", "length"]
+        assert split.column_names == ["input_ids", "labels", "length"]
         assert split["labels"][:] == data.splits[name]["label"][:]
         for row, text in zip(split, data.splits[name]["text"], strict=True):
             assert row["input_ids"] == cutter(text)["input_ids"]
-            assert row["attention_mask"] == [1] * row["length"]
             assert len(row["input_ids"]) == row["length"]
         assert len(split.cache_files) == 1  # memory-mapped, on the first run too
         assert Path(split.cache_files[0]["filename"]) in stored(tmp_path)
@@ -182,3 +182,17 @@ def test_a_full_cache_is_only_read(data, tmp_path):
     before = sorted((tmp_path / "tokens").iterdir())
     tokenize_splits(data, tokenizer(), cache_dir=tmp_path)
     assert sorted((tmp_path / "tokens").iterdir()) == before
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_batches_are_those_of_the_library(encoders, side) -> None:
+    cutter = transformers.AutoTokenizer.from_pretrained(encoders["roberta"], padding_side=side)
+    rows = [
+        {"input_ids": cutter(text)["input_ids"], "labels": label, "rows": 7 * label}
+        for label, text in enumerate(["오늘 정말 웃었어", "", "어제 친구랑 같이 밥을 먹다가 나도 모르게 울었어"])
+    ]
+    expected = transformers.DataCollatorWithPadding(cutter)([dict(row) for row in rows])
+    found = PaddingCollator(cutter)(rows)
+    assert found["attention_mask"].sum(1).tolist() == [len(row["input_ids"]) for row in rows]
+    for name, values in found.items():
+        assert values.dtype == expected[name].dtype and torch.equal(values, expected[name]), name

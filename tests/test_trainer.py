@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 from torch.nn import functional as F
-from transformers import AutoTokenizer, DataCollatorWithPadding, TrainerCallback
+from transformers import AutoTokenizer, TrainerCallback
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
-from emo_hf.data import load_emotion_data, tokenize_splits
+from emo_hf.data import PaddingCollator, load_emotion_data, tokenize_splits
 from emo_hf.errors import UserError
 from emo_hf.losses import ContrastiveLoss, TripletLoss
 from emo_hf.metrics import trainer_metrics
@@ -59,7 +59,7 @@ def make(encoders, tokens, tmp_path):
             train_dataset=tokens["train"].shuffle(seed=0).select(range(rows)) if rows else tokens["train"],
             eval_dataset=tokens["validation"],
             processing_class=tokenizer,
-            data_collator=DataCollatorWithPadding(tokenizer),
+            data_collator=PaddingCollator(tokenizer),
             compute_metrics=trainer_metrics(LABELS),
         )
         trainer.steps = record_steps(trainer)

@@ -23,12 +23,11 @@ from emo_hf.errors import UserError
 logger = logging.getLogger(__name__)
 
 # Raise it when the stored tokens change for the same input: old files are then never read again.
-CODE_VERSION = 1
+CODE_VERSION = 2
 NORMALIZATION = "NFC"
 FEATURES = datasets.Features(
     {
         "input_ids": datasets.List(datasets.Value("int32")),
-        "attention_mask": datasets.List(datasets.Value("int8")),
         "labels": datasets.Value("int64"),
         "length": datasets.Value("int32"),
     }
@@ -45,7 +44,7 @@ def tokenize_splits(
 ) -> datasets.DatasetDict:
     """Tokenize every split, or take it from the cache; rows keep their order and are memory-mapped.
 
-    Each row has input_ids and attention_mask (T,), T <= max_length and unpadded, labels and length (= T). The
+    Each row has input_ids (T,), T <= max_length and unpadded, labels and length (= T). The
     processes of a run, and runs side by side, wait for the one that writes.
 
     Args:
@@ -88,12 +87,11 @@ def tokenize_batch(
         truncation=True,
         max_length=max_length,
         padding=False,
-        return_attention_mask=True,
+        return_attention_mask=False,  # every token is real until a batch is padded
         return_token_type_ids=False,  # zeros for single texts, and an error where type_vocab_size is 1
     )
     return {
         "input_ids": encoded["input_ids"],
-        "attention_mask": encoded["attention_mask"],
         "labels": batch["label"],
         "length": [len(ids) for ids in encoded["input_ids"]],
     }
