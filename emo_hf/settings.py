@@ -51,7 +51,12 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
             raise UserError(f"{flag} {name}: no such argument" + (f"; did you mean {near[0]}?" if near else ""))
         if name in found:
             raise UserError(f"{flag} {name} is given twice; give all its values in one word, with commas")
-        found[name] = list(dict.fromkeys(_parsed(owner, name, value, flag) for value in values.split(",")))
+        parsed = [_parsed(owner, name, value, flag) for value in values.split(",")]
+        if any(isinstance(value, dict | list) for value in parsed):
+            raise UserError(
+                f"{flag} {name}: it takes numbers and words; of {name}, give each value a study of its own"
+            )
+        found[name] = list(dict.fromkeys(parsed))
     return found
 
 

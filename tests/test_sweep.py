@@ -42,6 +42,8 @@ def test_values_have_the_types_of_their_arguments() -> None:
         (["pooling=cls,max"], "use --poolings"),
         (["margin=1", "margin=2"], "given twice"),
         (["margin=wide"], "--over margin: .*invalid float"),
+        (['aux_kwargs={"soft": true}'], "--over aux_kwargs: it takes numbers and words"),
+        (["labels=기쁨,슬픔"], "--over labels: it takes numbers and words"),
     ],
 )
 def test_mistakes_are_named(words: list[str], said: str) -> None:
