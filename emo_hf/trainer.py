@@ -110,6 +110,8 @@ class MetricTrainer(Trainer):
         if not model.training:
             return (outputs.loss, outputs) if return_outputs else outputs.loss
         labels = inputs["labels"]
+        # Under DataParallel, Trainer's way with several GPUs and no launcher, each GPU gives a loss of its own.
+        outputs.loss = outputs.loss.mean()
         loss = self.label_smoother(outputs, labels) if self.label_smoother is not None else outputs.loss
         parts = {"ce_loss": loss}
         if self.aux_loss is not None:

@@ -17,9 +17,6 @@ from pathlib import Path
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
-from emo_hf.hub import check_access, push
-from emo_hf.record import summary
-from emo_hf.training import run, run_name
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,6 +27,11 @@ def main(argv: list[str] | None = None) -> int:
             sys.argv[1:] if argv is None else argv,
             description=__doc__,
         )
+        # Only now: they take as long to import as all else, and --help has no use for them.
+        from emo_hf.hub import check_access, push
+        from emo_hf.record import summary
+        from emo_hf.training import run, run_name
+
         repo_id = None
         if training.push_to_hub:
             training.push_to_hub = False  # Trainer's own push would upload its arguments as a pickle, at every save

@@ -486,3 +486,28 @@ def test_a_diverged_run_says_so(start, tmp_path):
     record = read_record(tmp_path / "run")
     assert record["status"] == "failed"
     assert "\n" not in record["error"]
+
+
+class TwoLosses(torch.nn.Module):
+    """What DataParallel over two GPUs gives: joint logits and embeddings, and the loss of each half."""
+
+    def __init__(self, model: EmotionModel):
+        super().__init__()
+        self.module = model
+
+    def forward(self, labels: torch.Tensor, **inputs: Any) -> Any:
+        outputs = self.module(**inputs)
+        halves = zip(outputs.logits.chunk(2), labels.chunk(2), strict=True)
+        outputs.loss = torch.stack([torch.nn.functional.cross_entropy(logits, truth) for logits, truth in halves])
+        return outputs
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_losses_of_several_gpus_are_averaged(make, smoothing) -> None:
+    trainer = make(aux="triplet", per_device_train_batch_size=8, label_smoothing_factor=smoothing)
+    batch = next(iter(trainer.get_train_dataloader()))
+    trainer.model.train()
+    losses = [trainer.compute_loss(model, dict(batch)) for model in (trainer.model, TwoLosses(trainer.model))]
+    assert losses[0].shape == losses[1].shape == ()
+    torch.testing.assert_close(losses[0], losses[1])
+    assert all(value.ndim == 0 for value in trainer._sums.values())
