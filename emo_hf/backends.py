@@ -1,4 +1,4 @@
-"""What turns token ids into logits: a trained model on a device, or an ONNX export without torch's weights."""
+"""What turns token ids into logits and embeddings: a trained model on a device, or an ONNX export of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cant_load(model: str | Path, error: Exception) -> UserError:
 class TorchBackend:
     """An `EmotionModel` on a device, by default an accelerator if there is one.
 
-    Attributes: labels, in the order of the logits; max_tokens, the longest sequence, or None.
+    Attributes: labels, in the order of the logits; max_tokens, the longest sequence, or None; device.
     """
 
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
@@ -53,10 +53,11 @@ class TorchBackend:
         self.max_tokens: int | None = self.model.config.max_tokens
 
     @torch.inference_mode()
-    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """input_ids and attention_mask (B, L) -> (B, C), fp32 on the CPU."""
+    def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D), fp32 on the CPU."""
         inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
-        return self.model(**inputs).logits.float().cpu()
+        found = self.model(**inputs)
+        return found.logits.float().cpu(), found.embeddings.float().cpu()
 
 
 class OnnxBackend:
@@ -72,6 +73,7 @@ class OnnxBackend:
             ) from error
         if device not in (None, "cpu"):
             raise UserError(f"device is {device!r}, but the ONNX export {folder} computes on the CPU; leave it out")
+        self.device = torch.device("cpu")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
@@ -84,10 +86,11 @@ class OnnxBackend:
         self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
         self.max_tokens = EmotionConfig(encoder=config).max_tokens
 
-    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """input_ids and attention_mask (B, L) -> (B, C)."""
+    def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D)."""
         inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
-        return torch.from_numpy(self.session.run(["logits"], inputs)[0])
+        logits, embeddings = self.session.run(["logits", "embeddings"], inputs)
+        return torch.from_numpy(logits), torch.from_numpy(embeddings)
 
 
 def open_backend(

@@ -14,6 +14,8 @@ from emo_hf.backends import cant_load, open_backend
 
 # Sentences that are sorted by length together: enough for batches without padding, little to hold.
 CHUNK = 4096
+# A CPU computes no faster in larger batches, and slower in those that its caches do not hold.
+CPU_BATCH, ACCELERATOR_BATCH = 32, 128
 
 
 class Predictor:
@@ -25,7 +27,7 @@ class Predictor:
 
     Args:
         model: folder or Hub id of a trained model, or the folder of its ONNX export.
-        batch_size: sentences in one forward pass.
+        batch_size: sentences in one forward pass; by default 32 on a CPU and 128 on an accelerator.
         max_length: longest sequence in tokens; longer sentences are cut.
         device: where to compute; by default an accelerator if there is one.
 
@@ -37,7 +39,7 @@ class Predictor:
         self,
         model: str | Path,
         *,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         max_length: int = 128,
         device: str | None = None,
         revision: str = "main",
@@ -48,27 +50,35 @@ class Predictor:
         except (OSError, ValueError) as error:
             raise cant_load(model, error) from error
         self.labels = self.backend.labels
-        self.batch_size = batch_size
+        self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
         self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[dict[str, float]]:
         """The probability of each label, sentence by sentence, in the order given."""
         remaining = iter(sentences)
         while chunk := list(itertools.islice(remaining, CHUNK)):
-            for row in self.probabilities(chunk).tolist():
+            rows = self.probabilities(chunk).tolist()
+            del chunk  # or it would be held while the next is read
+            for row in rows:
                 yield dict(zip(self.labels, row, strict=True))
 
     def probabilities(self, sentences: list[str]) -> torch.Tensor:
-        """(N, C) probabilities of N sentences that fit in memory."""
+        """(N, C) probabilities of N sentences that fit in memory, N > 0."""
+        return self.outputs(sentences)[0]
+
+    def outputs(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probabilities (N, C) and embeddings (N, D) of N sentences that fit in memory, N > 0."""
         texts = [unicodedata.normalize("NFC", sentence) for sentence in sentences]
         encoded = self.tokenizer(
             texts, truncation=True, max_length=self.max_length, padding=False, return_token_type_ids=False
         )
         ids = encoded["input_ids"]
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-        result = torch.empty(len(ids), len(self.labels))
+        found = []
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-            result[rows] = self.backend.logits(batch["input_ids"], batch["attention_mask"]).softmax(-1)
-        return result
+            found.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
+        places = torch.tensor(order).argsort()
+        logits, embeddings = (torch.cat(parts)[places] for parts in zip(*found, strict=True))
+        return logits.softmax(-1), embeddings

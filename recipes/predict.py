@@ -16,14 +16,19 @@ import json
 import logging
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from emo_hf.errors import UserError
 from emo_hf.progress import quiet_libraries
 
+if TYPE_CHECKING:
+    from emo_hf.prediction import Predictor
+
+MANY = 1000  # sentences, beyond which the speed is worth a line
 TEXT_COLUMNS = ("sentence", "text", "document", "사람문장1")
 
 
@@ -34,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("input", nargs="*", help="sentences, or one file; standard input if left out")
     parser.add_argument("--format", choices=["text", "csv", "jsonl"], default="text", help="of the output")
     parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV or JSONL file")
-    parser.add_argument("--batch_size", type=int, default=128)
+    parser.add_argument("--batch_size", type=int, help="sentences at once; default 32 on a CPU, else 128")
     parser.add_argument("--max_length", type=int, default=128, help="in tokens")
     arguments = parser.parse_args(argv)
     quiet_libraries()
@@ -42,12 +47,17 @@ def main(argv: list[str] | None = None) -> int:
         from emo_hf.prediction import Predictor
 
         predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
-        write(sentences(arguments.input, arguments.text_column), predictor, arguments.format, sys.stdout)
+        started = time.monotonic()
+        count = write(sentences(arguments.input, arguments.text_column), predictor, arguments.format, sys.stdout)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if count > MANY or sys.stderr.isatty():
+        seconds = time.monotonic() - started
+        print(f"{count:,} sentences in {seconds:.1f} s, {count / seconds:,.0f} a second", file=sys.stderr)
     return 0
 
 
@@ -105,8 +115,8 @@ def column_of(path: Path, columns: Iterable[str], asked: str | None) -> str:
     )
 
 
-def write(texts: Iterable[str], predictor, kind: str, out: TextIO) -> None:
-    """One line a sentence: its label and the probability of every label."""
+def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) -> int:
+    """One line a sentence: its label and the probability of every label; returns how many there were."""
     waiting: deque[str] = deque()  # read and not yet written: at most one chunk of the predictor
 
     def remembered() -> Iterator[str]:
@@ -114,11 +124,13 @@ def write(texts: Iterable[str], predictor, kind: str, out: TextIO) -> None:
             waiting.append(text)
             yield text
 
+    count = 0
     table = csv.writer(out, lineterminator="\n")
     if kind == "csv":
         table.writerow(["sentence", "label", *predictor.labels])
     for scores in predictor(remembered()):
         text, label = waiting.popleft(), max(scores, key=scores.get)
+        count += 1
         if kind == "csv":
             table.writerow([text, label, *(f"{value:.4f}" for value in scores.values())])
         elif kind == "jsonl":
@@ -127,6 +139,7 @@ def write(texts: Iterable[str], predictor, kind: str, out: TextIO) -> None:
         else:
             shown = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
             out.write(f"{label}\t{shown}\t{text}\n")
+    return count
 
 
 if __name__ == "__main__":

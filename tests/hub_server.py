@@ -21,11 +21,12 @@ USER = "tester"
 
 @dataclass
 class Repo:
-    """One repository: files of its only branch, and how many commits made them."""
+    """One repository: files of its only branch, and how many commits made them; `sdk` of a Space."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     commits: int = 0
     private: bool = False
+    sdk: str | None = None
 
     @property
     def sha(self) -> str:
@@ -35,6 +36,8 @@ class Repo:
 @dataclass
 class Hub:
     """What the server holds and has seen.
+
+    A Space stands among the `repos` under "spaces/owner/name".
 
     `faults` maps a pattern of "METHOD path" to answers given in turn, before the real one: a status, or "cut" for a
     connection that breaks in the middle of what the client sends.
@@ -95,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send({"error": "Invalid username or password."}, status=401)
             return
         for pattern, handle in ROUTES:
-            if found := re.fullmatch(pattern, request):
+            if found := re.fullmatch(pattern, request.replace(" /api/spaces/", " /api/models/spaces/")):
                 handle(self, known, body, *found.groups())
                 return
         self.send({"error": "not found"}, status=404)
@@ -137,13 +140,16 @@ def whoami(handler: Handler, known: bool, _: bytes) -> None:
 def create(handler: Handler, _: bool, body: bytes) -> None:
     asked = json.loads(body)
     repo_id = f"{asked.get('organization') or USER}/{asked['name']}"
+    refused = repo_id.split("/")[0] == "forbidden"
+    repo_id = f"spaces/{repo_id}" if asked.get("type") == "space" else repo_id
     url = {"url": f"{handler.hub.endpoint}/{repo_id}"}
-    if repo_id.split("/")[0] == "forbidden":
+    if refused:
         handler.send({"error": "You don't have the rights"}, status=403)
     elif repo_id in handler.hub.repos:
         handler.send(url, status=409)
     else:
-        handler.hub.repos[repo_id] = Repo(private=asked.get("visibility") == "private" or bool(asked.get("private")))
+        private = asked.get("visibility") == "private" or bool(asked.get("private"))
+        handler.hub.repos[repo_id] = Repo(private=private, sdk=asked.get("sdk"))
         handler.send(url)
 
 
@@ -205,7 +211,15 @@ def commit(handler: Handler, _: bool, body: bytes, repo_id: str) -> None:
 def info(handler: Handler, _: bool, __: bytes, repo_id: str) -> None:
     if repo := handler.repo(repo_id):
         names = [{"rfilename": name} for name in repo.files]
-        handler.send({"id": repo_id, "sha": repo.sha, "siblings": names, "private": repo.private, "tags": []})
+        handler.send(
+            {
+                "id": repo_id.removeprefix("spaces/"),
+                "sha": repo.sha,
+                "siblings": names,
+                "private": repo.private,
+                "tags": [],
+            }
+        )
 
 
 def tree(handler: Handler, _: bool, __: bytes, repo_id: str) -> None:
@@ -259,7 +273,7 @@ def add_item(handler: Handler, _: bool, body: bytes, slug: str) -> None:
     handler.send(collection(handler, slug, slug))
 
 
-REPO = r"([\w.=+-]+/[\w.=+-]+)"
+REPO = r"((?:spaces/)?[\w.=+-]+/[\w.=+-]+)"
 ROUTES = [
     (r"GET /api/whoami-v2", whoami),
     (r"POST /api/repos/create", create),

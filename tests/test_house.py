@@ -57,6 +57,8 @@ MAY_IMPORT = {
     "hub": {"encoders", "files", "record", "report", "statistics"},
     "backends": {"configuration", "modeling"},
     "prediction": {"backends"},
+    "neighbours": {"arguments", "data", "prediction", "training"},
+    "showcase": {"neighbours", "prediction"},
     "export": {"arguments", "backends", "data", "files", "metrics", "modeling", "prediction", "record", "training"},
 }  # fmt: skip
 

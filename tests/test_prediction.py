@@ -7,10 +7,12 @@ import importlib.util
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,13 +42,16 @@ def model(encoders, tmp_path_factory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def recipe() -> ModuleType:
-    path = Path(__file__).parents[1] / "recipes" / "predict.py"
-    spec = importlib.util.spec_from_file_location("predict", path)
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "recipes" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def recipe() -> ModuleType:
+    return load("predict")
 
 
 def test_batches_change_nothing(model) -> None:
@@ -80,6 +85,70 @@ def test_a_stream_is_read_as_it_is_written(model, monkeypatch) -> None:
     assert [list(row.values()) for row in got[:5]] == [
         pytest.approx(row) for row in Predictor(model).probabilities(SENTENCES).tolist()
     ]
+
+
+class Held(str):
+    """A sentence that is counted as long as anything holds it."""
+
+    alive = most = 0
+
+    def __new__(cls, text: str) -> Held:
+        cls.alive += 1
+        cls.most = max(cls.most, cls.alive)
+        return super().__new__(cls, text)
+
+    def __del__(self) -> None:
+        Held.alive -= 1
+
+
+def test_no_more_than_a_chunk_of_a_large_file_is_held(recipe, tmp_path, monkeypatch) -> None:
+    """50,000 lines, through a model that computes nothing; its own work on a chunk is over with the chunk."""
+    path = tmp_path / "large.txt"
+    path.write_text("".join(f"문장 {number}\n" for number in range(50_000)), encoding="utf-8")
+    predictor = Predictor.__new__(Predictor)
+    predictor.labels = LABELS
+    chunks = []
+    monkeypatch.setattr(
+        predictor, "probabilities", lambda chunk: chunks.append(len(chunk)) or torch.zeros(len(chunk), len(LABELS))
+    )
+    written = io.StringIO()
+    assert recipe.write(map(Held, recipe.sentences([str(path)], None)), predictor, "text", written) == 50_000
+    assert max(chunks) == prediction.CHUNK and sum(chunks) == 50_000
+    assert prediction.CHUNK <= Held.most <= prediction.CHUNK + 2 and Held.alive == 0
+    assert [line.split("\t")[2] for line in written.getvalue().splitlines()][::9999] == [
+        f"문장 {number}" for number in range(0, 50_000, 9999)
+    ]
+
+
+def test_the_speed_is_told_of_many_sentences_and_to_a_terminal(model, recipe, capsys, monkeypatch) -> None:
+    assert recipe.main([model, *SENTENCES]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(recipe, "MANY", 4)
+    assert recipe.main([model, *SENTENCES]) == 0
+    assert re.fullmatch(r"5 sentences in \d+\.\d s, [\d,]+ a second\n", capsys.readouterr().err)
+    monkeypatch.setattr(recipe, "MANY", 1000)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert recipe.main([model, SENTENCES[0]]) == 0
+    assert capsys.readouterr().err.startswith("1 sentences in")
+
+
+def test_embeddings_come_in_the_order_of_the_sentences(model) -> None:
+    probabilities, embeddings = Predictor(model, batch_size=2).outputs(SENTENCES)
+    tokenizer = prediction.AutoTokenizer.from_pretrained(model)
+    for sentence, scores, embedding in zip(SENTENCES, probabilities, embeddings, strict=True):
+        expected = EmotionModel.from_pretrained(model).eval()(**tokenizer(sentence, return_tensors="pt"))
+        assert torch.allclose(embedding, expected.embeddings[0], atol=1e-5)
+        assert torch.allclose(scores, expected.logits.softmax(-1)[0], atol=1e-5)
+
+
+def test_the_benchmark_measures_equal_work(tmp_path, capsys) -> None:
+    """The plain pipeline and Predictor give the same probabilities, or the recipe refuses to time them."""
+    bench = load("bench_predict")
+    assert bench.main(["--rows", "24", "--rounds", "1", "--output", str(tmp_path)]) == 0
+    written = (tmp_path / "predict.md").read_text(encoding="utf-8")
+    assert written in capsys.readouterr().out and written.count("×") == 3
+    with pytest.raises(UserError, match="other differs from the first arm"):
+        bench.measure({"first": lambda texts: np.zeros(3), "other": lambda texts: np.ones(3)}, ["하나"], 1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])

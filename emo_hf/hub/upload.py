@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
@@ -18,7 +18,7 @@ from emo_hf.report.grouping import group_runs
 
 # The HTTP client's own base error (no network, time-out), whichever library the Hub's client is built on.
 _HTTP_ERROR = HfHubHTTPError.__bases__[0]
-_FAILURES = (_HTTP_ERROR, LocalTokenNotFoundError, OSError)
+FAILURES = (_HTTP_ERROR, LocalTokenNotFoundError, OSError)
 # What a reader needs, and nothing else: no optimizer state, no pickles, no caches.
 UPLOADED = ["README.md", "*.json", "*.safetensors", "*.py", "*.png", "vocab.txt", "*.model", "merges.txt"]
 LEFT_OUT = ["checkpoint-*", "progress.json", "aux_loss.safetensors", ".*"]
@@ -32,10 +32,13 @@ _MEANINGS = {
 }
 
 
-def check_access(repo_id: str | None, *, private: bool | None = None, default_name: str) -> str:
+def check_access(
+    repo_id: str | None, *, private: bool | None = None, default_name: str, kind: Literal["model", "space"] = "model"
+) -> str:
     """Log-in and repository, before hours of training: creates the repository if it is missing, returns its full id.
 
-    The token comes from the environment (`HF_TOKEN`) or from `hf auth login`, never from an argument.
+    The token comes from the environment (`HF_TOKEN`) or from `hf auth login`, never from an argument. A `space` is
+    made for Gradio.
 
     Raises:
         UserError: not logged in, no right to write, a malformed id, or no network.
@@ -45,15 +48,16 @@ def check_access(repo_id: str | None, *, private: bool | None = None, default_na
     try:
         user = api.whoami()["name"]
         full = wanted if "/" in wanted else f"{user}/{wanted}"
-        full = api.create_repo(full, private=private, exist_ok=True).repo_id
-        api.auth_check(full, write=True)
+        sdk = "gradio" if kind == "space" else None
+        full = api.create_repo(full, repo_type=kind, space_sdk=sdk, private=private, exist_ok=True).repo_id
+        api.auth_check(full, repo_type=kind, write=True)
         return full
     except HFValidationError as error:
-        raise UserError(f"--hub_model_id {wanted!r}: {str(error).splitlines()[0]}") from error
-    except _FAILURES as error:
+        raise UserError(f"--hub_{kind}_id {wanted!r}: {str(error).splitlines()[0]}") from error
+    except FAILURES as error:
         raise UserError(
             f"the Hub can't be used as {wanted!r}: {reason(error)}; log in with `hf auth login` or set HF_TOKEN to a "
-            "token that may write there, or leave --push_to_hub out"
+            f"token that may write there, or leave {'--push_space' if kind == 'space' else '--push_to_hub'} out"
         ) from error
 
 
@@ -77,7 +81,7 @@ def push(run_dir: Path, record: dict[str, Any], repo_id: str, *, seeds: Sequence
             ignore_patterns=LEFT_OUT,
             commit_message=record["run_id"],
         )
-    except _FAILURES as error:
+    except FAILURES as error:
         again = shlex.join(["python", "recipes/push.py", str(run_dir), "--hub_model_id", repo_id])
         raise UserError(
             f"the push to {repo_id} failed: {reason(error)}; the model is safe in {run_dir}; try again: {again}"
@@ -113,7 +117,7 @@ def collect(title: str, repo_ids: Sequence[str], *, private: bool = False) -> st
         collection = api.create_collection(title, private=private, exists_ok=True)
         for repo_id in repo_ids:
             api.add_collection_item(collection.slug, repo_id, "model", exists_ok=True)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise UserError(f"the models are pushed, but not the collection {title!r}: {reason(error)}") from error
     return collection.url
 

@@ -1,0 +1,89 @@
+"""A headless Chromium that a test steers through its DevTools protocol, and which requests its page made."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SWITCHES = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+
+
+class Page:
+    """The one tab of a browser; `requested` and `errors` gather what its pages asked for and threw."""
+
+    def __init__(self, socket: Any):
+        self.socket, self.number = socket, 0
+        self.requested: list[str] = []
+        self.errors: list[str] = []
+        for domain in ("Page", "Network", "Runtime"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self.socket.recv(timeout=60))
+            if message.get("method") == "Network.requestWillBeSent":
+                self.requested.append(message["params"]["request"]["url"])
+            elif message.get("method") == "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
+            elif message.get("id") == self.number:
+                assert "error" not in message, message
+                return message["result"]
+
+    def evaluate(self, script: str) -> Any:
+        return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+
+    def wait(self, script: str, seconds: float = 60) -> Any:
+        """What a script gives once it is true."""
+        end = time.monotonic() + seconds
+        while not (found := self.evaluate(script)):
+            assert time.monotonic() < end, (
+                f"never true: {script}; the page: {self.evaluate('document.body.innerText')}"
+            )
+            time.sleep(0.1)
+        return found
+
+    def size(self, width: int, height: int) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+
+    def picture(self, path: Path) -> None:
+        shown = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shown["data"]))
+
+
+@contextlib.contextmanager
+def browser(profile: Path) -> Iterator[Page]:
+    """A page of a Chromium with a profile of its own, until the end of the block."""
+    from websockets.sync.client import connect
+
+    process = subprocess.Popen(
+        [CHROMIUM, *SWITCHES.split(), f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        found = profile / "DevToolsActivePort"
+        end = time.monotonic() + 60
+        while not found.exists() or "\n" not in found.read_text():
+            assert time.monotonic() < end and process.poll() is None, "Chromium did not start"
+            time.sleep(0.1)
+        port = found.read_text().split("\n")[0]
+        tabs = json.load(urlopen(f"http://127.0.0.1:{port}/json"))
+        address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+        with connect(address, max_size=None) as socket:
+            yield Page(socket)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
