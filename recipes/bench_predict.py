@@ -1,7 +1,7 @@
 """Sentences a second of Predictor beside transformers' own pipeline, on the same sentences in one run.
 
     python recipes/bench_predict.py
-    python recipes/bench_predict.py --model runs/train/tiny-bert_mean_triplet_seed42 --rows 2048 --threads 2
+    python recipes/bench_predict.py --model runs/train/mine --exports runs/export/mine_onnx runs/export/mine_onnx-int8
 
 Without --model it is tiny-bert with a fresh head: speed does not depend on what was learned. The texts are of mixed
 lengths, 1 to 8 sentences of the bundled sample each. All arms run in turn, interleaved, after a warm-up; the median is
@@ -11,12 +11,13 @@ kept. Writes runs/bench/predict.md.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from transformers import AutoTokenizer, pipeline
 from emo_hf.data import DEFAULT_LABELS, load_emotion_data
 from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
+from emo_hf.export import EXPORT_FILE
 from emo_hf.files import write_whole
 from emo_hf.modeling import EmotionModel
 from emo_hf.prediction import Predictor
@@ -38,8 +40,11 @@ PLAIN = "pipeline, its defaults"
 SEED = 42
 
 
-def arms(model: str) -> dict[str, Arm]:
-    """Name -> function of N sentences that returns their probabilities (N, C)."""
+def arms(model: str, exports: Sequence[str] = ()) -> dict[str, Arm]:
+    """Name -> function of N sentences that returns their probabilities (N, C).
+
+    `exports` are folders of ONNX exports of the model.
+    """
     predictor = Predictor(model, max_length=MAX_LENGTH)
     # Of the model that is loaded already, on its device; cut as Predictor cuts, so that all do the same work.
     classify = pipeline(
@@ -60,10 +65,24 @@ def arms(model: str) -> dict[str, Arm]:
         return probabilities
 
     return {
-        "Predictor": lambda texts: predictor.probabilities(texts).numpy(),
+        "Predictor": by_predictor(predictor),
         PLAIN: by_pipeline(1),
         "pipeline, batch_size=32": by_pipeline(32),
+        **{by_export(folder): by_predictor(Predictor(folder, max_length=MAX_LENGTH)) for folder in exports},
     }
+
+
+def by_predictor(predictor: Predictor) -> Arm:
+    """Its probabilities as an array."""
+    return lambda texts: predictor.probabilities(texts).numpy()
+
+
+def by_export(folder: str) -> str:
+    """The name of an export's arm."""
+    try:
+        return f"Predictor, {json.loads((Path(folder) / EXPORT_FILE).read_text(encoding='utf-8'))['format']}"
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"--exports {folder}: no export; make one with recipes/export.py --to onnx") from error
 
 
 def mixed_sentences(rows: int) -> list[str]:
@@ -83,7 +102,8 @@ def measure(arms: dict[str, Arm], texts: list[str], rounds: int) -> dict[str, fl
     for name, arm in arms.items():  # the warm-up
         found = arm(texts[:256])
         expected = found if expected is None else expected
-        if not np.allclose(found, expected, atol=1e-5):
+        # Weights in int8 are other weights: how much that costs stands in the card of the export.
+        if not name.endswith("int8") and not np.allclose(found, expected, atol=1e-4):
             raise UserError(f"{name} differs from the first arm by {np.abs(found - expected).max():.1e}")
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
@@ -113,6 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="folder of a run, or a Hub id; default: tiny-bert with a fresh head")
+    parser.add_argument("--exports", nargs="*", default=[], help="folders of ONNX exports of the model")
     parser.add_argument("--rows", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -122,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(arguments.threads)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            measured = arms(arguments.model or fresh_model(folder))
+            measured = arms(arguments.model or fresh_model(folder), arguments.exports)
             texts = mixed_sentences(arguments.rows)
             speeds = measure(measured, texts, arguments.rounds)
     except UserError as error:
