@@ -132,6 +132,27 @@ class MultiBootstrap:
         return Effect(estimate, estimate - reach, estimate + reach, p, error, degrees, share)
 
 
+def seed_effect(
+    scores: Mapping[Hashable, Sequence[float]], weights: Mapping[Hashable, float], confidence: float = 0.95
+) -> Effect:
+    """A weighted sum of models' mean scores, for scores of a run as a whole, as of its embeddings.
+
+    Uncertain by the seeds alone, the test rows as they are: Welch's t (Welch 1947), for any number of models.
+    `scores` holds one value a seed for each model; with a single one only the estimate is known.
+    """
+    runs = {name: np.asarray(scores[name], dtype=float) for name in weights}
+    estimate = float(sum(weight * runs[name].mean() for name, weight in weights.items()))
+    if any(len(values) < 2 for values in runs.values()):
+        return Effect(estimate, *[math.nan] * 6)
+    parts = {name: weight**2 * runs[name].var(ddof=1) / len(runs[name]) for name, weight in weights.items()}
+    variance = float(sum(parts.values()))
+    spread = sum(part**2 / (len(runs[name]) - 1) for name, part in parts.items())
+    error, degrees = math.sqrt(variance), float(variance**2 / spread) if spread > 0 else math.inf
+    reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
+    p = float(2 * stats.t.sf(abs(estimate) / error, degrees)) if error > 0 else float(estimate == 0)
+    return Effect(estimate, estimate - reach, estimate + reach, p, error, degrees, 1.0)
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """p-values corrected for being a family (Holm 1979), in the given order; NaN stays NaN and does not count."""
     values = np.asarray(p, dtype=float)

@@ -22,7 +22,7 @@ from emo_hf.errors import UserError
 from emo_hf.files import file_stem, write_whole
 from emo_hf.record import read_records
 from emo_hf.report import fonts, write_report
-from emo_hf.report.clusters import write_clusters
+from emo_hf.report.clusters import cluster_sentences, write_clusters
 from emo_hf.report.embeddings import draw_embeddings
 from emo_hf.report.findings import find, findings_markdown, predictions
 from emo_hf.report.grouping import by_encoder, group_runs
@@ -363,6 +363,23 @@ def test_cluster_scores_are_summarised_over_seeds(tmp_path: Path) -> None:
     assert scores["Alignment ↓"] == "–" and rows[3][4:] == ["–"] * 7 + ["– "]
     [first, _] = csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines())
     assert float(first["silhouette_mean"]) == pytest.approx(0.3) and first["alignment_mean"] == ""
+
+
+def test_whether_a_loss_makes_clusters_is_said_with_an_interval(tmp_path: Path) -> None:
+    for aux, seed in itertools.product(["none", "triplet"], [1, 2, 3]):
+        silhouette = {"none": 0.1, "triplet": 0.5}[aux] + 0.01 * seed
+        record = write_run(tmp_path, aux=aux, seed=seed)
+        record["test"]["embeddings"] = {"silhouette": silhouette, "knn_accuracy": 0.7 + 0.02 * seed}
+        path = tmp_path / record["run_id"] / "record.json"
+        path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    models, _ = group_runs(read_records(tmp_path))
+    first, second = cluster_sentences(models)  # no run has a linear probe
+    assert first == "triplet over none: Silhouette +0.400 [+0.377, +0.423], p < 0.001: a difference"
+    assert second.startswith("triplet over none: 5-NN accuracy +0.0 [") and second.endswith("no difference shown")
+    write_clusters(models, tmp_path)
+    assert f"- {first}" in (tmp_path / "clusters.md").read_text(encoding="utf-8")
+    row = next(csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert float(row["silhouette_low"]) < 0.12 < float(row["silhouette_high"])
 
 
 def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:

@@ -14,7 +14,16 @@ from statsmodels.stats.multitest import multipletests
 
 from emo_hf.errors import UserError
 from emo_hf.report.contrasts import contrasts
-from emo_hf.statistics import MultiBootstrap, confusion_counts, holm, mcnemar, reliability, score
+from emo_hf.statistics import (
+    MultiBootstrap,
+    bootstrap_interval,
+    confusion_counts,
+    holm,
+    mcnemar,
+    reliability,
+    score,
+    seed_effect,
+)
 
 GRID = list(itertools.product(["bert", "roberta"], ["cls", "mean"], ["none", "contrastive", "triplet"]))
 
@@ -182,3 +191,28 @@ def test_intervals_cover_the_truth_and_real_differences_are_found() -> None:
         found += effect.p < 0.05
     assert 0.92 < covered / studies <= 0.99
     assert found / studies > 0.5
+
+
+def test_effects_of_whole_runs_are_welch_s() -> None:
+    rng = np.random.default_rng(3)
+    scores = {"triplet": rng.normal(0.3, 0.1, 4), "none": rng.normal(0.1, 0.02, 3)}
+    found = seed_effect(scores, {"triplet": 1.0, "none": -1.0})
+    expected = stats.ttest_ind(scores["triplet"], scores["none"], equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert found.p == pytest.approx(expected.pvalue) and found.degrees == pytest.approx(expected.df)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert math.isnan(seed_effect({"triplet": [0.3], "none": [0.1, 0.2]}, {"triplet": 1.0, "none": -1.0}).p)
+
+
+def test_one_run_s_interval_holds_its_score_and_shrinks_with_rows() -> None:
+    rng = np.random.default_rng(4)
+    widths = []
+    for rows in (100, 1600):
+        labels = np.arange(rows) % 3
+        predicted = np.where(rng.random(rows) < 0.7, labels, (labels + 1) % 3)
+        low, high = bootstrap_interval(predicted, labels, metric="accuracy")
+        accuracy = (predicted == labels).mean()
+        assert low < accuracy < high
+        assert high - low == pytest.approx(2 * 1.96 * (accuracy * (1 - accuracy) / rows) ** 0.5, rel=0.15)
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 
 from emo_hf.files import write_whole
+from emo_hf.report.contrasts import contrasts
+from emo_hf.report.findings import ALPHA, question
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import MISSING, Score, csv_name, markdown_name
-from emo_hf.report.wording import WORDS
+from emo_hf.report.wording import WORDS, p_value
+from emo_hf.statistics import holm, seed_effect
 
 # Decimals, and whether it is a share that reads better in percent.
 COLUMNS = {
@@ -22,6 +26,10 @@ COLUMNS = {
     "alignment": (3, False),
     "uniformity": (2, False),
 }
+
+
+# Of these the report also says whether losses, poolings and encoders differ.
+ASKED = ("silhouette", "knn_accuracy", "probe_accuracy")
 
 
 def cluster_scores(model: ModelRuns) -> dict[str, Score]:
@@ -47,19 +55,50 @@ def clusters_markdown(models: list[ModelRuns], *, lang: str = "en") -> str:
         names = [markdown_name(str(name)) for name in (model.number, model.encoder, model.pooling, model.aux)]
         lines.append([*names, *(_text(column, score) for column, score in cluster_scores(model).items())])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{words['clusters_note']}\n"
+    found = "".join(f"- {line}\n" for line in cluster_sentences(models, lang=lang))
+    return f"{table}\n\n{words['clusters_note']}\n" + (f"\n{found}" if found else "")
+
+
+def cluster_sentences(models: list[ModelRuns], *, lang: str = "en") -> list[str]:
+    """Whether losses, poolings and encoders differ in how their embeddings cluster; nothing for single seeds."""
+    words, lines = WORDS[lang], []
+    for column in ASKED:
+        scores = {model.cell: _values(model, column) for model in models}
+        scores = {cell: values for cell, values in scores.items() if len(values) > 1}
+        asked = [contrast for contrast in contrasts(list(scores)) if contrast.under is None]
+        effects = [seed_effect(scores, contrast.weights) for contrast in asked]
+        decimals, percent = COLUMNS[column]
+        for contrast, effect, p in zip(asked, effects, holm([e.p for e in effects]), strict=True):
+            scale = 100 if percent else 1
+            numbers = {n: f"{scale * getattr(effect, n):+z.{decimals}f}" for n in ("estimate", "low", "high")}
+            verdict = words["shown"] if p < ALPHA else words["not_shown"]
+            about = words[column].rstrip(" ↑↓")
+            lines.append(
+                words["cluster_finding"].format(
+                    score=about, question=question(contrast, lang=lang), p=p_value(p), verdict=verdict, **numbers
+                )
+            )
+    return lines
+
+
+def _values(model: ModelRuns, column: str) -> list[float]:
+    """The score of every run, or nothing where one lacks it."""
+    found = [(run["test"].get("embeddings") or {}).get(column) for run in model.runs]
+    return [] if any(value is None or not math.isfinite(value) for value in found) else found
 
 
 def clusters_csv(models: list[ModelRuns]) -> str:
-    """Plain numbers, in columns <score>_mean and <score>_sd."""
+    """Plain numbers, in columns <score>_mean, _sd and, of the mean's 95 % interval over seeds, _low and _high."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    numbers = [f"{column}_{part}" for column in COLUMNS for part in ("mean", "sd")]
+    numbers = [f"{column}_{part}" for column in COLUMNS for part in ("mean", "sd", "low", "high")]
     writer.writerow(["model", "encoder", "pooling", "loss", *numbers])
     for model in models:
         row = [str(model.number), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
-        for score in cluster_scores(model).values():
-            row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
+        for column, score in cluster_scores(model).items():
+            effect = seed_effect({0: _values(model, column)}, {0: 1.0}) if score.sd is not None else None
+            interval = (None, None) if effect is None else (effect.low, effect.high)
+            row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd, *interval)]
         writer.writerow(row)
     return buffer.getvalue()
 

@@ -17,7 +17,7 @@ from emo_hf.files import write_whole
 from emo_hf.record import TEST_FILE, load_predictions, readable_predictions, study_arguments
 from emo_hf.report import findings as questions
 from emo_hf.report.clusters import COLUMNS as CLUSTER_COLUMNS
-from emo_hf.report.clusters import cluster_scores
+from emo_hf.report.clusters import cluster_scores, cluster_sentences
 from emo_hf.report.embeddings import map_of, thinned_rows
 from emo_hf.report.grouping import ModelRuns, by_encoder
 from emo_hf.report.page_words import PAGE_WORDS
@@ -79,6 +79,7 @@ def context(
         "findings": [_finding(finding, lang) for finding in found],
         "table": _table(models, yardsticks, lang),
         "clusters": _clusters(models, lang),
+        "cluster_sentences": cluster_sentences(models, lang=lang) if _is_grid(models) else [],
         "pictures": _pictures(models, study_dir),
         "settings": _settings(models, yardsticks),
         "maps": _maps(models, study_dir, lang) if _is_grid(models) else [],

@@ -13,6 +13,8 @@ PAGE_WORDS: dict[str, dict[str, str]] = {
         "findings_note": "Mean difference in points of macro-F1 over all pairs of models that differ in nothing "
         "else, with 95 % intervals over test sentences and seeds (multi-bootstrap, Sellam et al. 2022); p-values "
         "corrected by Holm's method. Dark: p < 0.05.",
+        "clusters_note": "Mean difference over all pairs of models that differ in nothing else, with 95 % intervals "
+        "over seeds (Welch's t); p-values corrected by Holm's method for each score.",
         "table": "Performance on the test set",
         "table_note": "Mean ± standard deviation over seeds; accuracy, F1 and ECE in percent. Click a heading to "
         "sort. The best model of each column is bold; grey rows are yardsticks.",
@@ -68,6 +70,8 @@ PAGE_WORDS: dict[str, dict[str, str]] = {
         "no_findings": "구간을 구하려면 모든 모델에 시드가 둘 이상 있고 테스트 행이 같아야 한다.",
         "findings_note": "나머지 조건이 같은 모델 쌍 전체의 매크로 F1 평균 차이(점)와 테스트 문장·시드에 대한 95 % "
         "구간(다중 부트스트랩, Sellam et al. 2022). p값은 Holm 방법으로 보정했다. 진한 색: p < 0.05.",
+        "clusters_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이와 시드에 대한 95 % 구간(Welch의 t). "
+        "p값은 점수마다 Holm 방법으로 보정했다.",
         "table": "테스트 성능",
         "table_note": "시드별 결과의 평균 ± 표준편차. 정확도, F1, ECE는 퍼센트. 제목을 누르면 정렬된다. 열마다 가장 "
         "좋은 모델은 굵은 글씨, 회색 행은 비교 기준.",

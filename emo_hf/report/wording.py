@@ -51,7 +51,8 @@ WORDS: dict[str, dict[str, str]] = {
         "clusters_note": "The test embeddings of each model, mean ± standard deviation (n − 1) over seeds: "
         "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a "
         "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity "
-        "(Wang & Isola 2020).",
+        "(Wang & Isola 2020). Below it: mean differences over models that differ in nothing else, with 95 % intervals "
+        "over seeds (Welch's t); p-values corrected by Holm's method for each score.",
         "settings": "Settings",
         "interval": "95 % interval",
         "difference": "Difference",
@@ -64,6 +65,7 @@ WORDS: dict[str, dict[str, str]] = {
         "over": "{level} over {baseline}",
         "under": "{question}, more under {upper} than under {lower}",
         "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
+        "cluster_finding": "{question}: {score} {estimate} [{low}, {high}], {p}: {verdict}",
         "shown": "a difference",
         "not_shown": "no difference shown",
         "single": "{encoder}, {pooling}: {question}: {estimate} points of accuracy, McNemar {p}",
@@ -117,7 +119,9 @@ WORDS: dict[str, dict[str, str]] = {
         "uniformity": "균일도 ↓",
         "clusters_note": "모델별 테스트 임베딩, 시드별 결과의 평균 ± 표준편차(n − 1). 실제 클래스의 실루엣과 "
         "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), "
-        "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020).",
+        "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020). "
+        "아래는 나머지 조건이 같은 모델 사이의 평균 차이와 시드에 대한 95 % 구간(Welch의 t)이며, "
+        "p값은 점수마다 Holm 방법으로 보정했다.",
         "settings": "설정",
         "interval": "95 % 구간",
         "difference": "차이",
@@ -129,6 +133,7 @@ WORDS: dict[str, dict[str, str]] = {
         "over": "{baseline} 대비 {level}",
         "under": "{question}, {lower}보다 {upper}에서 더",
         "finding": "{question}: 매크로 F1 {estimate}점 [{low}, {high}], {p}: {verdict}",
+        "cluster_finding": "{question}: {score} {estimate} [{low}, {high}], {p}: {verdict}",
         "shown": "차이 있음",
         "not_shown": "차이가 확인되지 않음",
         "single": "{encoder}, {pooling}: {question}: 정확도 {estimate}점, McNemar {p}",
