@@ -37,7 +37,7 @@ class Repo:
 class Hub:
     """What the server holds and has seen.
 
-    A Space stands among the `repos` under "spaces/owner/name".
+    A Space stands among the `repos` under "spaces/owner/name", a data set under "datasets/owner/name".
 
     `faults` maps a pattern of "METHOD path" to answers given in turn, before the real one: a status, or "cut" for a
     connection that breaks in the middle of what the client sends.
@@ -94,11 +94,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.read()
         self.hub.bodies.append(body)
         known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-        if method in ("POST", "PUT") and not path.startswith("/lfs/") and not known:
+        if method in ("POST", "PUT") and not re.match("/lfs/|.*/paths-info/", path) and not known:
             self.send({"error": "Invalid username or password."}, status=401)
             return
         for pattern, handle in ROUTES:
-            if found := re.fullmatch(pattern, request.replace(" /api/spaces/", " /api/models/spaces/")):
+            if found := re.fullmatch(pattern, re.sub(r" /api/(spaces|datasets)/", r" /api/models/\1/", request)):
                 handle(self, known, body, *found.groups())
                 return
         self.send({"error": "not found"}, status=404)
@@ -213,7 +213,7 @@ def info(handler: Handler, _: bool, __: bytes, repo_id: str) -> None:
         names = [{"rfilename": name} for name in repo.files]
         handler.send(
             {
-                "id": repo_id.removeprefix("spaces/"),
+                "id": re.sub("^(spaces|datasets)/", "", repo_id),
                 "sha": repo.sha,
                 "siblings": names,
                 "private": repo.private,
@@ -222,13 +222,25 @@ def info(handler: Handler, _: bool, __: bytes, repo_id: str) -> None:
         )
 
 
-def tree(handler: Handler, _: bool, __: bytes, repo_id: str) -> None:
+def tree(handler: Handler, _: bool, __: bytes, repo_id: str, folder: str | None = None) -> None:
+    """All files of a repository, or of one folder of it."""
     if repo := handler.repo(repo_id):
-        files = [
-            {"type": "file", "path": name, "oid": blob_id(content), "size": len(content)}
-            for name, content in repo.files.items()
-        ]
-        handler.send(files)
+        prefix = f"{folder}/" if folder else ""
+        inside = {name: content for name, content in repo.files.items() if name.startswith(prefix)}
+        if folder and not inside:
+            handler.send({"error": "not found"}, status=404, headers={"X-Error-Code": "EntryNotFound"})
+            return
+        handler.send([entry(name, content) for name, content in inside.items()])
+
+
+def entry(name: str, content: bytes) -> dict[str, Any]:
+    return {"type": "file", "path": name, "oid": blob_id(content), "size": len(content)}
+
+
+def paths_info(handler: Handler, _: bool, body: bytes, repo_id: str) -> None:
+    if repo := handler.repo(repo_id):
+        asked = json.loads(body)["paths"]
+        handler.send([entry(name, content) for name, content in repo.files.items() if name in asked])
 
 
 def resolve(handler: Handler, _: bool, __: bytes, repo_id: str, path: str) -> None:
@@ -273,7 +285,7 @@ def add_item(handler: Handler, _: bool, body: bytes, slug: str) -> None:
     handler.send(collection(handler, slug, slug))
 
 
-REPO = r"((?:spaces/)?[\w.=+-]+/[\w.=+-]+)"
+REPO = r"((?:spaces/|datasets/)?[\w.=+-]+/[\w.=+-]+)"
 ROUTES = [
     (r"GET /api/whoami-v2", whoami),
     (r"POST /api/repos/create", create),
@@ -284,7 +296,8 @@ ROUTES = [
     (r"PUT /lfs/(\w+)", lfs_put),
     (r"POST /lfs/verify", lambda handler, *_: handler.send({})),
     (rf"POST /api/models/{REPO}/commit/\w+", commit),
-    (rf"GET /api/models/{REPO}/tree/\w+", tree),
+    (rf"GET /api/models/{REPO}/tree/\w+(?:/(.+))?", tree),
+    (rf"POST /api/models/{REPO}/paths-info/\w+", paths_info),
     (rf"GET /api/models/{REPO}(?:/revision/\w+)?", info),
     (rf"(?:GET|HEAD) /{REPO}/resolve/\w+/(.+)", resolve),
     (r"POST /api/collections", make_collection),

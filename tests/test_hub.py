@@ -299,3 +299,39 @@ def test_names_cannot_break_the_card(trained) -> None:
 def test_a_reason_is_short() -> None:
     assert reason(OSError()) == "OSError"
     assert reason(OSError("disk full\nsecond line")) == "OSError: disk full"
+
+
+@pytest.mark.slow
+def test_data_and_encoders_from_the_hub_by_revision_and_then_offline(server, encoders, csv_file, tmp_path) -> None:
+    encoder = server.repos["tester/encoder"] = hub_server.Repo()
+    encoder.files = {path.name: path.read_bytes() for path in Path(encoders["bert"]).iterdir()}
+    comments = server.repos["datasets/tester/comments"] = hub_server.Repo()
+    comments.files = {"comments.csv": Path(csv_file).read_bytes()}
+
+    def train(encoder: str, data: str, home: str, **given: str) -> Done:
+        words = ["--encoder", encoder, "--encoder_revision", "v1", "--data", data, "--data_revision", "v1"]
+        words += ["--num_train_epochs", "1", "--bf16", "false", "--embedding_size", "8", "--max_length", "32"]
+        ended = subprocess.run(
+            [sys.executable, str(RECIPES / "train.py"), *words, "--output_dir", str(tmp_path / "run")],
+            env={**_clean(), **hub_server.environment(server, str(tmp_path / home), None), **given},
+            capture_output=True, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+
+    found = train("tester/encoder", "tester/comments", "home")
+    assert found.returncode == 0, found.stderr[-2000:]
+    asked = " ".join(server.seen)
+    assert "/tester/encoder/revision/v1" in asked and "datasets/tester/comments/resolve/v1/" in asked
+    record = read_record(tmp_path / "run")
+    assert (record["model"]["encoder"], record["data"]["source"]) == ("tester/encoder", "tester/comments")
+    again = train("tester/encoder", "tester/comments", "home", HF_HUB_OFFLINE="1")
+    assert again.returncode == 0, again.stderr[-2000:]
+    for encoder_id, data, given in (
+        ("tester/no-such-encoder", "tester/comments", {}),
+        ("tester/encoder", "tester/no-such-data", {}),
+        ("tester/encoder", "tester/comments", {"HF_HUB_OFFLINE": "1"}),
+    ):
+        refused = train(encoder_id, data, "other" if given else "home", **given)
+        lines = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+        assert refused.returncode == 2 and len(lines) == 1 and "Traceback" not in refused.stderr, refused.stderr
+        assert (encoder_id if "no-such" in encoder_id else data if "no-such" in data else "tester/") in lines[0]
