@@ -67,6 +67,8 @@ class GridArguments:
             raise UserError(
                 "--backend dask needs the address of a running scheduler; give it as --scheduler tcp://host:8786"
             )
+        if self.backend == "dask" and self.jobs is not None:
+            raise UserError(f"--jobs is {self.jobs}, but --backend dask has one run a worker; leave --jobs out")
         if self.backend == "local" and self.scheduler:
             raise UserError(
                 f"--scheduler is {self.scheduler!r}, but --backend is local; add --backend dask, or leave it out"

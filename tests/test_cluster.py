@@ -101,6 +101,10 @@ def stand_in(study: Study, task: Task, fingerprint: str = "") -> Outcome:
         (["--backend", "slurm"], "--backend is 'slurm'; allowed: local, dask"),
         (["--backend", "dask"], "give it as --scheduler tcp://host:8786"),
         (["--scheduler", NOWHERE], f"--scheduler is '{NOWHERE}', but --backend is local; add --backend dask"),
+        (
+            ["--backend", "dask", "--scheduler", NOWHERE, "--jobs", "2"],
+            "--jobs is 2, but --backend dask has one run a worker",
+        ),
         (["--backend", "dask", "--scheduler", NOWHERE], f"--scheduler {NOWHERE}: no Dask scheduler answers"),
         (["--backend", "dask", "--scheduler", "host"], "--scheduler host: no Dask scheduler answers (missing port"),
         (["--backend", "dask", "--scheduler", "foo://h:1"], "(unknown address scheme 'foo'"),
