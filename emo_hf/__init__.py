@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from emo_hf.registration import install
+
 __version__ = "0.1.0"
 
 # Where each public name lives; imported on first use, so that `import emo_hf` costs nothing.
@@ -28,6 +30,8 @@ _HOMES = {
 }
 
 __all__ = ["__version__", *_HOMES]
+
+install()
 
 
 def __getattr__(name: str) -> Any:

@@ -83,3 +83,6 @@ class EmotionConfig(PreTrainedConfig):
             return None
         counts_from_padding = self.encoder.model_type in {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}
         return positions - self.encoder.pad_token_id - 1 if counts_from_padding else positions
+
+
+AutoConfig.register(EmotionConfig.model_type, EmotionConfig, exist_ok=True)

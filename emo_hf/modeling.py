@@ -138,7 +138,6 @@ class EmotionModel(PreTrainedModel):
         return output if return_dict else output.to_tuple()
 
 
-AutoConfig.register(EmotionConfig.model_type, EmotionConfig, exist_ok=True)
 AutoModel.register(EmotionConfig, EmotionModel, exist_ok=True)
 AutoModelForSequenceClassification.register(EmotionConfig, EmotionModel, exist_ok=True)
 EmotionConfig.register_for_auto_class("AutoConfig")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import tiny_tokenizer
 from transformers import (
     AlbertConfig,
     AutoModel,
@@ -356,3 +357,30 @@ def test_a_checkpoint_loads_without_the_package(encoders, layout, tmp_path):
     for name, probabilities in found.items():
         np.testing.assert_allclose(probabilities, expected.numpy(), atol=1e-5, err_msg=name)
     assert {path.name for path in Path(folder).glob("*.py")} == {"configuration.py", "modeling.py", "pooling.py"}
+
+
+INSTALLED = """
+    import sys
+    {}
+    texts = ["오늘 학교에서 정말 웃었어"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
+    assert type(transformers.AutoConfig.from_pretrained(sys.argv[1])).__module__ == "emo_hf.configuration"
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+    assert type(model).__module__ == "emo_hf.modeling"
+    print(transformers.pipeline("text-classification", model=sys.argv[1], top_k=None)(texts))
+"""
+
+
+@pytest.mark.parametrize("order", ["import emo_hf, transformers", "import transformers.pipelines, emo_hf"])
+def test_with_the_package_a_checkpoint_needs_no_trust(encoders, tmp_path, order):
+    EmotionModel.from_encoder(encoders["bert"], labels=LABELS).save_pretrained(tmp_path)
+    tiny_tokenizer("bert").save_pretrained(tmp_path)
+    words = [sys.executable, "-c", textwrap.dedent(INSTALLED).format(order), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(label in done.stdout for label in LABELS)
+
+
+def test_importing_the_package_imports_neither_torch_nor_transformers():
+    code = "import emo_hf, sys; assert not {'torch', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
