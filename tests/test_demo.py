@@ -42,8 +42,6 @@ SENTENCE = "오늘 학교에서 친구랑 같이 밥을 먹다가 나도 모르�
 
 LABELS = ["불안", "슬픔", "기쁨"]
 
-pytest.importorskip("gradio")
-
 
 def train(encoders: dict[str, str], data: str, folder: Path) -> Path:
     run(

@@ -31,9 +31,6 @@ from emo_hf.prediction import Predictor
 from emo_hf.record import write_record
 from emo_hf.training import load_data
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-
 RECIPES = Path(__file__).parents[1] / "recipes"
 LABELS = ["불안", "슬픔", "기쁨"]
 SENTENCES = [

@@ -254,6 +254,13 @@ def test_the_best_and_all_models_of_a_study(server, tmp_path, quick_push) -> Non
     assert slug.startswith("tester/emotions-study") and sorted(members) == sorted(server.repos)
     card = server.repos["tester/emotions-tiny-bert_mean_triplet"].files["README.md"].decode()
     assert "Over 3 seeds of the same model: accuracy" in card
+    server.repos.clear()
+    done = quick_push(str(study), "--hub_private_repo")  # the best alone, by default
+    assert done.returncode == 0, done.stderr
+    [(name, repo)] = server.repos.items()
+    assert name == "tester/emo_hf-tiny-bert_mean_triplet" and repo.private
+    refused = quick_push(str(study), "--which", "all", "--hub_model_id", "one")
+    assert refused.returncode == 2 and "--hub_model_id names one repository" in refused.stderr
     refused = quick_push(str(tmp_path / "nothing"))
     assert refused.returncode == 2 and "holds no completed run" in refused.stderr
 

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import hub_server
 import pytest
@@ -100,15 +101,15 @@ def test_training_and_predicting_as_typed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_to_the_hub_and_out_again_as_typed(tmp_path: Path) -> None:
-    """Train and push, push again, use without emo_hf, export, predict: the commands of the section, one epoch."""
+    """Train, push, push again, export, predict, serve, make a Space, use without emo_hf: the section, one epoch."""
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     write_study(tmp_path / "runs" / "compare")
     for record in (tmp_path / "runs" / "compare").glob("tiny-bert*/record.json"):
         (record.parent / "model.safetensors").write_bytes(b"")
     section = README.split("## To the Hub and out again")[1].split("\n## ")[0]
     commands = [c for c in COMMANDS if c in section and c.startswith("python recipes/")]
-    assert [words_of(c)[1].removeprefix("recipes/") for c in commands[:5]] == [
-        "train.py", "push.py", "push.py", "export.py", "predict.py",
+    assert [words_of(c)[1].removeprefix("recipes/") for c in commands if "bench" not in c] == [
+        "train.py", "push.py", "push.py", "export.py", "predict.py", "demo.py", "demo.py",
     ]  # fmt: skip
     [example] = [block for kind, block in BLOCKS if kind == "python" and "me/emotions" in block]
     with hub_server.running() as server:
@@ -131,5 +132,18 @@ def test_to_the_hub_and_out_again_as_typed(tmp_path: Path) -> None:
                 assert server.repos["tester/emotions"].commits == 1  # train.py has pushed it already
         assert said.count("\t") >= 2  # of predict.py
         assert len(server.collections["tester/emotions-compare-0123"]) == 6
+        serve, space = (
+            [sys.executable, *words_of(c.replace("me/", "tester/"))[1:]] for c in commands if "demo.py" in c
+        )
+        with subprocess.Popen(
+            serve, cwd=tmp_path, env=environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                address = next(line for line in process.stdout if "http://" in line).split()[-1]
+                assert "Which emotion" in urlopen(address).read().decode()
+            finally:
+                process.terminate()
+        done(space)
+        assert "app.py" in server.repos["spaces/tester/emotions-demo"].files
         blocked = "import sys; sys.modules['emo_hf'] = None\n" + example.replace("me/", "tester/")
         assert "기쁨" in done([sys.executable, "-c", blocked], HF_HOME=str(tmp_path / "bare"))

@@ -104,7 +104,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_trackio_has_every_component_without_a_network(encoders, csv_file, tmp_path) -> None:
-    pytest.importorskip("trackio", reason="needs `pip install 'emo-hf[trackers]'`")
     words = [
         "--data", csv_file, "--encoder", encoders["bert"], "--output_dir", str(tmp_path / "run"), "--max_length", "32",
         "--embedding_size", "16", "--num_train_epochs", "2", "--bf16", "false", "--disable_tqdm", "true",
