@@ -22,7 +22,7 @@ from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.metrics import trainer_metrics
 from emo_hf.record import SCHEMA, environment, now
-from emo_hf.settings import AUX_SETTINGS, Settings, split
+from emo_hf.settings import AUX_SETTINGS, Settings, applied, split
 from emo_hf.space import Dimension, Range, default_space, parse_space, suggest
 from emo_hf.trainer import MetricTrainer
 from emo_hf.training import (
@@ -170,12 +170,8 @@ class Search:
         return default_learning_rate(encoder) if given is None else given
 
     def _with(self, settings: Settings) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
-        model, data, training = split(settings)
-        return (
-            replace(self.model, **model),
-            replace(self.data, **data),
-            MetricTrainingArguments(**{**self.training, **training}),
-        )
+        model, data, training = applied(settings, self.model, self.data, self.training)
+        return model, data, MetricTrainingArguments(**training)
 
     def _study(self) -> optuna.Study:
         """The study in the folder, a new one if there is none."""

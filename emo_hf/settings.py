@@ -83,6 +83,14 @@ def split(settings: Settings) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     return parts[0], parts[1], parts[2]
 
 
+def applied(
+    settings: Settings, model: ModelArguments, data: DataArguments, training: dict[str, Any]
+) -> tuple[ModelArguments, DataArguments, dict[str, Any]]:
+    """The arguments of model and data, and those of the training by name, with the settings in place."""
+    of_model, of_data, of_training = split(settings)
+    return dataclasses.replace(model, **of_model), dataclasses.replace(data, **of_data), training | of_training
+
+
 def describe(settings: Settings) -> str:
     """`aux_weight=0.3, margin=1`."""
     return ", ".join(f"{name}={_text(value)}" for name, value in settings)

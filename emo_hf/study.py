@@ -22,7 +22,7 @@ from emo_hf.data import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.record import STUDY_FILE, TEST_FILE, is_done
-from emo_hf.settings import Settings, combinations, parse_over, split
+from emo_hf.settings import Settings, applied, combinations, parse_over
 from emo_hf.training import check_arguments, run, run_name
 
 logger = logging.getLogger(__name__)
@@ -134,13 +134,16 @@ class Study:
 
     def arguments(self, task: Task, **own: Any) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         """What a task runs with; `own` are further arguments of its training."""
-        training = self.training | {"aux": task.aux, "seed": task.seed} | split(task.settings)[2] | own
-        return *self.model_and_data(task), MetricTrainingArguments(**training)
+        model, data, training = self._applied(task)
+        return model, data, MetricTrainingArguments(**training | own)
 
     def model_and_data(self, task: Task) -> tuple[ModelArguments, DataArguments]:
         """The first two of `arguments`, without the third, which sets up the device of the process."""
-        model, data, _ = split(task.settings)
-        return replace(self.model, encoder=task.encoder, pooling=task.pooling, **model), replace(self.data, **data)
+        return self._applied(task)[:2]
+
+    def _applied(self, task: Task) -> tuple[ModelArguments, DataArguments, dict[str, Any]]:
+        model = replace(self.model, encoder=task.encoder, pooling=task.pooling)
+        return applied(task.settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
 
     def due(self) -> list[Task]:
         """The runs without a completed record."""
