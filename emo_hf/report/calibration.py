@@ -22,7 +22,7 @@ def draw_calibration(models: list[ModelRuns], path: Path, *, lang: str = "en") -
     """Draw accuracy against confidence in ten bins over all seeds, with the share of the texts in each bin."""
     words = picture_words(lang)
     with drawing():
-        figure, axes = panels(len(models), width=3.0, height=3.0)
+        figure, axes = panels(len(models), width=3.0, height=3.35)
         for model, (ax,) in zip(models, axes, strict=True):
             found = pooled(model)
             if found is not None:
