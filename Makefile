@@ -50,8 +50,10 @@ format: $(READY) ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## measure losses and samplers side by side
-	$(BIN)/python recipes/bench.py $(ARGS)
+bench: $(READY) ## measure training, losses and scale beside other libraries; tables in runs/bench
+	$(BIN)/python recipes/bench_training.py $(ARGS)
+	$(BIN)/python recipes/bench_losses.py
+	$(BIN)/python recipes/bench_scale.py
 
 clean: ## remove the virtual environment, runs and caches
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -18,6 +18,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 from emo_hf.accumulation import CachedStep, cache_step
 from emo_hf.arguments import MetricTrainingArguments
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
+from emo_hf.dropout import use_fast_dropout
 from emo_hf.errors import UserError
 from emo_hf.losses import LossOutput, build_loss
 from emo_hf.memory import EmbeddingMemory
@@ -66,6 +67,8 @@ class MetricTrainer(Trainer):
         super().__init__(model, args, **kwargs)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
+        if self.args.device.type == "cpu":
+            use_fast_dropout(self.model)
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
         self.loss_is_scaled_for_ga = False
         self._start()
@@ -150,6 +153,13 @@ class MetricTrainer(Trainer):
     @functools.cached_property
     def _parameters_per_token(self) -> int:
         return self.model.num_parameters(exclude_embeddings=True)
+
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        """A fresh model, as a search makes one for each trial."""
+        model = super().call_model_init(trial)
+        if self.args.device.type == "cpu":
+            use_fast_dropout(model)
+        return model
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""

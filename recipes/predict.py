@@ -5,7 +5,8 @@
     cat comments.txt | python recipes/predict.py MODEL --format jsonl
 
 MODEL is the folder of a run, a Hub id, or the folder of an ONNX export. A file is CSV or TSV (with a header; the text
-column is found or named), JSONL, or plain text, one sentence a line. The order is kept.
+column is found or named), JSONL, Parquet, or plain text, one sentence a line. It is read piece by piece, however long
+it is, and the order is kept.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from emo_hf.prediction import Predictor
 
 MANY = 1000  # sentences, beyond which the speed is worth a line
+FILES = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 TEXT_COLUMNS = ("sentence", "text", "document", "사람문장1")
 
 
@@ -38,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("model", help="folder of a run, a Hub id, or folder of an ONNX export")
     parser.add_argument("input", nargs="*", help="sentences, or one file; standard input if left out")
     parser.add_argument("--format", choices=["text", "csv", "jsonl"], default="text", help="of the output")
-    parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV or JSONL file")
+    parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV, JSONL or Parquet file")
     parser.add_argument("--batch_size", type=int, help="sentences at once; default 32 on a CPU, else 128")
     parser.add_argument("--max_length", type=int, default=128, help="in tokens")
     arguments = parser.parse_args(argv)
@@ -65,7 +67,7 @@ def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
     """The sentences of the command line, of the one file that it names, or of standard input."""
     if not given:
         yield from (line.rstrip("\n") for line in sys.stdin)
-    elif len(given) == 1 and Path(given[0]).suffix.lower() in (".csv", ".tsv", ".jsonl", ".txt"):
+    elif len(given) == 1 and Path(given[0]).suffix.lower() in FILES:
         yield from read_file(Path(given[0]), text_column)
     else:
         yield from given
@@ -74,7 +76,10 @@ def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
 def read_file(path: Path, text_column: str | None) -> Iterator[str]:
     """One sentence after the other; UTF-8, else cp949."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give sentences in quotes, or a .csv, .tsv, .jsonl or .txt file")
+        raise UserError(f"{path}: no such file; give sentences in quotes, or a file {' '.join(FILES)}")
+    if path.suffix.lower() == ".parquet":
+        yield from read_parquet(path, text_column)
+        return
     with path.open(encoding=encoding_of(path), newline="") as lines:
         suffix = path.suffix.lower()
         if suffix == ".txt":
@@ -90,6 +95,20 @@ def read_file(path: Path, text_column: str | None) -> Iterator[str]:
             rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
             column = column_of(path, rows.fieldnames or [], text_column)
             yield from (row[column] or "" for row in rows)
+
+
+def read_parquet(path: Path, text_column: str | None) -> Iterator[str]:
+    """One sentence after the other, some thousand rows in memory at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            column = column_of(path, file.schema_arrow.names, text_column)
+            for batch in file.iter_batches(batch_size=8192, columns=[column]):
+                yield from ("" if text is None else str(text) for text in batch.column(0).to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: no readable Parquet file ({str(error).splitlines()[0]})") from None
 
 
 def encoding_of(path: Path) -> str:

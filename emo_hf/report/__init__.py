@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import joblib
+
 from emo_hf.errors import UserError
 from emo_hf.record import read_records
 from emo_hf.report.calibration import draw_calibration
@@ -23,14 +25,16 @@ __all__ = ["write_report"]
 
 logger = logging.getLogger(__name__)
 
+_MAPS = {"t-SNE": "embeddings", "UMAP": "umap"}  # method -> the name of its pictures
 
-def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False) -> list[Path]:
+
+def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False, jobs: int = 1) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
     Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
     embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has
     sweep.md and sweep_<argument>.png instead of clusters and pictures. The same records give the same files, byte for
-    byte.
+    byte. `jobs` pictures are drawn side by side, each in a process of its own beyond one.
 
     Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
     """
@@ -48,13 +52,18 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False)
         return [*paths, write_page(models, yardsticks, study_dir, lang=lang)]
     paths.append(write_findings(models, study_dir, lang=lang))
     paths += write_clusters(models, study_dir, lang=lang)
-    for stem, encoder_models in by_encoder(models).items():
-        paths.append(draw_history(encoder_models, study_dir / f"history_{stem}.png", lang=lang))
-        paths.append(draw_embeddings(encoder_models, study_dir / f"embeddings_{stem}.png", lang=lang, method="t-SNE"))
-        if umap:
-            paths.append(draw_embeddings(encoder_models, study_dir / f"umap_{stem}.png", lang=lang, method="UMAP"))
-        paths.append(draw_confusion(encoder_models, study_dir / f"confusion_{stem}.png", lang=lang))
-        paths.append(draw_calibration(encoder_models, study_dir / f"calibration_{stem}.png", lang=lang))
+    methods = ["t-SNE", "UMAP"] if umap else ["t-SNE"]
+    pictures = [
+        joblib.delayed(draw)(encoder_models, study_dir / f"{kind}_{stem}.png", lang=lang, **options)
+        for stem, encoder_models in by_encoder(models).items()
+        for kind, draw, options in [
+            ("history", draw_history, {}),
+            *((_MAPS[method], draw_embeddings, {"method": method}) for method in methods),
+            ("confusion", draw_confusion, {}),
+            ("calibration", draw_calibration, {}),
+        ]
+    ]
+    paths += joblib.Parallel(n_jobs=jobs)(pictures)
     paths.append(write_page(models, yardsticks, study_dir, lang=lang))
     logger.info("wrote %d files of the report to %s", len(paths), study_dir)
     return paths

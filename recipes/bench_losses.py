@@ -1,7 +1,7 @@
 """Time and memory of the metric losses, forward and backward, side by side with other libraries in one run.
 
     make bench
-    python recipes/bench.py --sizes 32 64 512 --repeats 7
+    python recipes/bench_losses.py --sizes 32 64 512 --repeats 7
 
 Peers are measured if they are installed (`pip install -e '.[bench]'`): sentence-transformers and
 pytorch-metric-learning. All arms of a size run in turn, interleaved, and the median is kept; peak memory is what one

@@ -1,0 +1,114 @@
+"""The benchmarks measure what they name, on little data; speeds themselves are no matter for a test."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from emo_hf.arguments import DataArguments
+from emo_hf.training import load_data
+from recipes import bench_scale, bench_training
+from recipes.bench_training import FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
+
+
+@pytest.fixture(scope="module")
+def work(encoders) -> Work:
+    return Work(encoders["bert"], "sample", rows=24, batch_size=8, max_length=32, threads=1)
+
+
+@pytest.mark.parametrize("name", list(bench_training.ARMS))
+def test_every_arm_trains_on_the_same_rows(name: str, work: Work, tmp_path: Path) -> None:
+    """An epoch is all rows once: their real tokens are counted, three times where an arm passes them three times."""
+    build, settings = bench_training.ARMS[name]
+    (wall, cpu), counted = build(work, str(tmp_path), **settings)()
+    assert wall > 0 and cpu > 0
+    if name == SETFIT:  # pairs
+        assert counted.sentences > work.rows
+        return
+    if name == SENTENCE_TRANSFORMERS:  # grouping by label leaves out what fills no batch
+        assert work.rows - work.batch_size <= counted.sentences <= work.rows
+        return
+    assert counted.sentences == work.rows
+    texts, _, _ = work.texts()
+    tokenizer = bench_training.AutoTokenizer.from_pretrained(work.encoder)
+    tokens = sum(map(len, tokenizer(texts, truncation=True, max_length=32)["input_ids"]))
+    if name == ORIGINAL:
+        assert counted.cells == 3 * 24 * 32
+        assert 2 * tokens < counted.tokens < 4 * tokens
+    else:
+        assert counted.tokens == tokens
+        assert counted.cells < 24 * 32
+
+
+def test_length_sorted_batches_hold_less_padding(encoders, tmp_path: Path) -> None:
+    work = Work(encoders["bert"], "sample", rows=256, batch_size=16, max_length=64, threads=1)
+    shares = {}
+    for name in (OURS, "emo_hf, batches in random order"):
+        build, settings = bench_training.ARMS[name]
+        _, counted = build(work, str(tmp_path), **settings)()
+        shares[name] = 1 - counted.tokens / counted.cells
+    assert shares[OURS] < 0.08 < 0.15 < shares["emo_hf, batches in random order"]
+
+
+def test_ratios_utilisation_and_failures_stand_in_the_table() -> None:
+    def row(wall: float) -> dict[str, float]:
+        return {"sentences": 100, "wall": wall, "cpu": wall / 2, "tokens": 900, "cells": 1000, "peak_mib": 10}
+
+    medians = {ORIGINAL: row(100.0), GROUPED: row(10.0), OURS: row(4.0), FP32: row(8.0), SETFIT: "ValueError: no"}
+    result = bench_training.summarise(medians, {"fp32": 1e9, "bf16": 2e9}, needed=4e6)
+    assert result["arms"][OURS][f"of {ORIGINAL}"] == 25.0
+    assert result["arms"][FP32][f"of {GROUPED}"] == 1.25
+    assert result["arms"][FP32]["mfu"] == pytest.approx(12.5 * 4e6 / 1e9)
+    peak = 2e9 if bench_training.bf16_is_native(cpu=not torch.accelerator.is_available()) else 1e9
+    assert result["arms"][OURS]["mfu"] == pytest.approx(25 * 4e6 / peak)
+    assert SENTENCE_TRANSFORMERS not in result["ratios"].values()
+    table = bench_training.table(result)
+    assert "| **emo_hf** | 25.0 | 50.0 | 225 | 10% | 10 |" in table
+    assert "failed: ValueError: no" in table
+
+
+@pytest.mark.slow
+def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, capsys) -> None:
+    words = [
+        "--encoder",
+        encoders["bert"],
+        "--rows",
+        "16",
+        "--batch_size",
+        "8",
+        "--max_length",
+        "32",
+        "--threads",
+        "1",
+    ]
+    arms = ["--arms", "Trainer", OURS, "--repeats", "1", "--output", str(tmp_path)]
+    assert bench_training.main([*words, *arms]) == 0
+    result = json.loads((tmp_path / "results.json").read_text())
+    assert list(result["arms"]) == ["Trainer", OURS] and result["versions"]["torch"] == torch.__version__
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("warm-up", "epoch"))]
+    assert [line.split(": ")[:2] for line in printed] == [
+        ["warm-up", "Trainer"], ["warm-up", OURS], ["epoch 1", "Trainer"], ["epoch 1", OURS],
+    ]  # fmt: skip
+
+
+def test_unknown_data_is_one_line(capsys, tmp_path: Path) -> None:
+    assert bench_training.main(["--data", "nowhere.csv", "--output", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: nowhere.csv does not exist")
+
+
+def test_the_synthetic_release_reads_as_ai_hubs(tmp_path: Path) -> None:
+    bench_scale.write_release(tmp_path, 600)
+    data = load_data(DataArguments(data=str(tmp_path), labels=["six"], turns="all"))
+    counts = data.counts()
+    assert sum(sum(counts[split].values()) for split in counts) == 3 * 600
+    assert sum(counts["test"].values()) == 3 * 78
+
+
+def test_parquet_is_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    bench_scale.write_parquet(path, 20_000)
+    told = bench_scale.stream(str(path))
+    assert told["rows"] == 20_000
+    sentences = list(bench_scale.read_file(path, None))
+    assert len(sentences) == 20_000 and sentences[-1].endswith(" 19999") and len(set(sentences)) == 20_000
