@@ -188,7 +188,7 @@ def test_test_rows_have_no_influence(make, csv_file, tmp_path) -> None:
     table.loc[test, "label"] = table.loc[test, "label"].map({"불안": "슬픔", "슬픔": "기쁨", "기쁨": "불안"})
     other = tmp_path / "other.csv"
     table.to_csv(other, index=False)
-    space = ("learning_rate=1e-3..2e-2", "per_device_train_batch_size=4,8")
+    space = ("learning_rate=3e-3..3e-2", "per_device_train_batch_size=4,8")
     first = without_seconds(make(*space, trials=3).run())
     second = without_seconds(make(*space, trials=3, name="other", data=str(other)).run())
     assert first == second
