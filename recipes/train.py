@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
+from emo_hf.files import said_plainly
+from emo_hf.lock import held
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         # Only now: they take as long to import as all else, and --help has no use for them.
         from emo_hf.hub import check_access, push
         from emo_hf.record import summary
-        from emo_hf.training import run, run_name
+        from emo_hf.training import check_arguments, load_data, run, run_name
 
         repo_id = None
         if training.push_to_hub:
@@ -38,7 +41,15 @@ def main(argv: list[str] | None = None) -> int:
             if training.process_index == 0:
                 name = run_name(model.encoder, model.pooling, training.aux, training.seed)
                 repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
-        record = run(model, data, training)
+        check_arguments(model, data, training)
+        load_data(data)  # before there is a folder
+        training.output_dir = training.output_dir.replace(
+            "{name}", run_name(model.encoder, model.pooling, training.aux, training.seed)
+        )
+        way_out = "stop it, or give another --output_dir"
+        alone = held(Path(training.output_dir), way_out) if training.process_index == 0 else contextlib.nullcontext()
+        with said_plainly(training.output_dir), alone:
+            record = run(model, data, training)
         if training.process_index == 0:
             print(summary(record))
         if repo_id:
