@@ -19,6 +19,7 @@ _SAID = {
     "os error 28": errno.ENOSPC, "No space left": errno.ENOSPC, "os error 122": errno.EDQUOT,
     "os error 27": errno.EFBIG, "File too large": errno.EFBIG, "os error 30": errno.EROFS,
     "Read-only file system": errno.EROFS, "os error 13": errno.EACCES, "PytorchStreamWriter failed": errno.EIO,
+    "iostream error": errno.EIO,
 }  # fmt: skip
 
 
@@ -96,16 +97,13 @@ def said_plainly(folder: Path | str) -> Iterator[None]:
             number = next((code for words, code in _SAID.items() if words in str(error)), None)
         if number not in (*_FULL, *_CLOSED, errno.EIO):
             raise
-        where = Path(getattr(error, "filename", None) or folder)
-        if where.suffix == ".tmp":  # of `write_whole`
-            where = where.parent
         if number in _FULL:
             way_out = "free some space, or give a folder on another disk"
         elif number in _CLOSED:
             way_out = "give a folder that may be written to"
         else:
             way_out = "see that the disk has room and is sound"
-        said = f"{where} can't be written ({os.strerror(number)}); {way_out}; what is done is kept"
+        said = f"{folder} can't be written ({os.strerror(number)}); {way_out}; what is done is kept"
         raise UserError(said) from error
 
 

@@ -41,7 +41,7 @@ class EmbeddingMemory:
     def load(self, path: Path, device: torch.device) -> None:
         """Remember what `save` wrote."""
         if path.exists():
-            stored = load_file(path, device=str(device))
+            stored = {name: values.to(device) for name, values in load_file(path).items()}
             self.embeddings, self.labels, self.rows = stored["embeddings"], stored["labels"], stored["rows"]
 
     def remember(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> None:

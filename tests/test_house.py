@@ -50,6 +50,7 @@ MAY_IMPORT = {
         "arguments", "checkpoints", "configuration", "data", "distributed", "encoders", "files", "losses",
         "metrics", "modeling", "pooling", "record", "statistics", "trackers", "trainer",
     },
+    "repetition": {"arguments", "record", "training"},
     "settings": {"arguments"},
     "space": {"encoders", "settings"},
     "trials": {"arguments", "settings"},
