@@ -41,7 +41,7 @@ _GOES_ON = "the same command goes on with the runs that are left"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task on a worker: the files of the finished run, or the line of its error.
+    """What became of a task on a worker: the files of the finished run, or the line of its error and its record.
 
     `unfit` says why this worker can do no run of the study, so that another one has to.
     """
@@ -126,12 +126,12 @@ class _Crew:
                 self._unfit[address] = outcome.unfit
                 self.waiting.appendleft(task)
                 logger.warning("the worker at %s gets no runs: %s", address, outcome.unfit)
-            elif outcome.error:
-                yield task, outcome.error
             else:
-                record = _at_home(outcome.files[RECORD_FILE], self.study, task)
-                write_folder_whole(self.study.folder / task.run_id, outcome.files | {RECORD_FILE: record})
-                yield task, None
+                files = dict(outcome.files)
+                if RECORD_FILE in files:
+                    files[RECORD_FILE] = _at_home(files[RECORD_FILE], self.study, task)
+                    write_folder_whole(self.study.folder / task.run_id, files)
+                yield task, outcome.error
 
     def assign(self) -> Iterator[tuple[Task, str | None]]:
         """Send runs to the workers that have none, and those of lost workers back into the queue."""
@@ -217,9 +217,10 @@ def run_away(study: Study, task: Task, fingerprint: str) -> Outcome:
             _, error = run_task(here, task, worker.state.nthreads, callbacks=[_StopWhenUnwanted(worker)], **own)
         except KeyboardInterrupt:
             error = "called off"
-        if error:
-            return Outcome(error=error)
         run_dir = here.folder / task.run_id
+        if error:  # the record says what was tried; a half trained model is of no use
+            record = run_dir / RECORD_FILE
+            return Outcome({RECORD_FILE: record.read_bytes()} if record.exists() else {}, error)
         return Outcome({p.relative_to(run_dir).as_posix(): p.read_bytes() for p in run_dir.rglob("*") if p.is_file()})
 
 
@@ -281,7 +282,9 @@ def _at_home(content: bytes, study: Study, task: Task) -> bytes:
     record = json.loads(content)
     model, data = study.model_and_data(task)
     record["model"]["encoder"] = record["arguments"]["model"]["encoder"] = model.encoder
-    record["arguments"]["data"]["data"] = record["data"]["source"] = record["data"]["report"]["source"] = data.data
+    record["arguments"]["data"]["data"] = data.data
+    if "data" in record:  # a run that failed has got no further than its arguments
+        record["data"]["source"] = record["data"]["report"]["source"] = data.data
     record["arguments"]["training"]["output_dir"] = str(study.folder / task.run_id)
     return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode()
 

@@ -23,6 +23,12 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return values
 
 
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def gather_rows(values: Tensor) -> Tensor:
     """The rows (B, …) of all processes in the order of their ranks, (W·B, …), detached.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 
@@ -13,7 +15,7 @@ class EmbeddingMemory:
     """The last `size` embeddings of training, detached, with their labels and row ids; the oldest leave first.
 
     Embeddings drift slowly once training has settled, so that those of the last steps still serve as partners. The
-    memory starts empty, after a resume too.
+    memory starts empty; checkpoints hold it.
     """
 
     size: int
@@ -30,6 +32,17 @@ class EmbeddingMemory:
             torch.cat([labels, self.labels]),
             torch.cat([rows, self.rows]),
         )
+
+    def save(self, path: Path) -> None:
+        """Write what is remembered, if anything is."""
+        if self.embeddings is not None:
+            save_file({"embeddings": self.embeddings, "labels": self.labels, "rows": self.rows}, path)
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Remember what `save` wrote."""
+        if path.exists():
+            stored = {name: values.to(device) for name, values in load_file(path).items()}
+            self.embeddings, self.labels, self.rows = stored["embeddings"], stored["labels"], stored["rows"]
 
     def remember(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> None:
         """Add a batch."""

@@ -98,10 +98,20 @@ def read_record(run_dir: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def is_done(run_dir: Path) -> bool:
-    """Whether a run has ended well."""
+def is_done(run_dir: Path, warn: bool = False) -> bool:
+    """Whether a run has ended well and can be read; with `warn`, what is damaged is named."""
     record = read_record(run_dir)
-    return record is not None and record.get("status") == "completed"
+    damage = f"{run_dir / RECORD_FILE} is no readable record" if (run_dir / RECORD_FILE).exists() else None
+    if record is not None:
+        damage = None
+        if record.get("status") == "completed" and "files" in record:
+            try:
+                load_predictions(record | {"directory": run_dir})
+            except (UserError, KeyError, TypeError):
+                damage = f"{run_dir / PREDICTIONS_FILE} is missing or damaged"
+    if damage and warn:
+        logger.warning("%s, so the run is due again", damage)
+    return record is not None and damage is None and record.get("status") == "completed"
 
 
 def _commit() -> str | None:

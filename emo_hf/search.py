@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
-from filelock import FileLock, Timeout
 from transformers import EarlyStoppingCallback
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import EmotionData, tokenize_splits
 from emo_hf.errors import UserError
-from emo_hf.files import write_whole
+from emo_hf.files import said_plainly, write_whole
+from emo_hf.lock import held
 from emo_hf.metrics import trainer_metrics
 from emo_hf.record import SCHEMA, environment, now
 from emo_hf.settings import AUX_SETTINGS, Settings, applied, split
@@ -116,14 +116,7 @@ class Search:
             UserError: a folder that holds another search, or in which one is at work; no trial that went well.
         """
         optuna = _optuna()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            held = FileLock(self.folder / ".lock").acquire(timeout=0)
-        except Timeout:
-            raise UserError(
-                f"another search is at work in {self.folder}; wait for it, or give a --search_dir"
-            ) from None
-        with held:
+        with said_plainly(self.folder), held(self.folder, "wait for it, or give another --search_dir"):
             data = load_data(self.data)
             study = self._study()
             self._claim(study, data.fingerprint)

@@ -20,10 +20,12 @@ from transformers import TrainerCallback
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import EmotionData
 from emo_hf.errors import UserError
-from emo_hf.files import write_whole
+from emo_hf.files import said_plainly, write_whole
+from emo_hf.lock import ORPHAN_SECONDS, held, is_lock
 from emo_hf.record import STUDY_FILE, TEST_FILE, is_done
 from emo_hf.settings import Settings, applied, combinations, parse_over
 from emo_hf.training import check_arguments, run, run_name
+from emo_hf.worker import end_with, give_memory_back
 
 logger = logging.getLogger(__name__)
 
@@ -146,8 +148,8 @@ class Study:
         return applied(task.settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
 
     def due(self) -> list[Task]:
-        """The runs without a completed record."""
-        return [task for task in self.tasks() if not is_done(self.folder / task.run_id)]
+        """The runs without a completed record; one that is damaged is named in a warning."""
+        return [task for task in self.tasks() if not is_done(self.folder / task.run_id, warn=True)]
 
     def claim_folder(self, fingerprint: str) -> None:
         """Note the study's settings in its folder, or refuse a folder that holds a study of other settings."""
@@ -192,35 +194,56 @@ class Study:
                 yield run_task(self, task, threads)
             return
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            calls = (joblib.delayed(run_task)(self, task, threads, jobs) for task in tasks)
+            calls = (joblib.delayed(run_task)(self, task, threads, jobs, os.getpid()) for task in tasks)
             yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
 
 
 def run_task(
-    study: Study, task: Task, threads: int, workers: int = 1, callbacks: Sequence[TrainerCallback] = (), **own: Any
+    study: Study,
+    task: Task,
+    threads: int,
+    workers: int = 1,
+    parent: int | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+    **own: Any,
 ) -> tuple[Task, str | None]:
     """Run one task of a study in this process; the line of the error comes back, so that the others go on.
 
-    `own` are further arguments of its training.
+    With several `workers` this process is one of them, and ends with its `parent`. `own` are further arguments of the
+    training.
     """
     from emo_hf.progress import ProgressFile, quiet_libraries
 
     quiet_libraries()
+    if parent is not None:
+        end_with(parent)
     if workers > 1 and (devices := torch.cuda.device_count()) > 1:
         claim_device(study.folder, workers, devices)
     torch.set_num_threads(threads)
     run_dir = study.folder / task.run_id
-    shutil.rmtree(run_dir, ignore_errors=True)  # what a stopped run left
     try:
-        run(
-            *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True, **own),
-            callbacks=[ProgressFile(run_dir / PROGRESS_FILE), *callbacks],
-            settings=task.settings,
-        )
+        with said_plainly(run_dir), held(run_dir, "stop it, or wait for it", wait=ORPHAN_SECONDS):
+            _clear(run_dir)
+            run(
+                *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True, **own),
+                callbacks=[ProgressFile(run_dir / PROGRESS_FILE), *callbacks],
+                settings=task.settings,
+            )
     except Exception as error:
         logger.warning("%s failed", task.run_id, exc_info=not isinstance(error, UserError))
         return task, f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        give_memory_back()
     return task, None
+
+
+def _clear(run_dir: Path) -> None:
+    """Remove what a stopped run left in a folder that is held."""
+    for path in run_dir.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif not is_lock(path):
+            path.unlink()
 
 
 _claimed: list[FileLock] = []  # held for as long as this process lives

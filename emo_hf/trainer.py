@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, set_seed
 from transformers.trainer_pt_utils import LabelSmoother
+from transformers.trainer_utils import rotate_checkpoints
 
 from emo_hf.accumulation import CachedStep, cache_step
 from emo_hf.arguments import MetricTrainingArguments
-from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
+from emo_hf.checkpoints import seal
+from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, wait_for_all, world_size
 from emo_hf.dropout import use_fast_dropout
 from emo_hf.errors import UserError
 from emo_hf.losses import LossOutput, build_loss
@@ -28,6 +30,7 @@ from emo_hf.watch import Watch
 logger = logging.getLogger(__name__)
 
 AUX_LOSS_FILE = "aux_loss.safetensors"
+MEMORY_FILE = "aux_memory.safetensors"
 
 
 def auxiliary_loss(arguments: MetricTrainingArguments, *, num_classes: int, embedding_size: int) -> nn.Module | None:
@@ -192,10 +195,28 @@ class MetricTrainer(Trainer):
         if self._proxies:
             save_file(self.aux_loss.state_dict(), Path(output_dir or self.args.output_dir) / AUX_LOSS_FILE)
 
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Trainer's checkpoint, sealed when all processes have written their parts; only then do older ones go."""
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        run_dir = self._get_output_dir(trial=trial)
+        folder = Path(run_dir) / f"checkpoint-{self.state.global_step}"
+        wait_for_all()
+        if self.args.should_save:
+            if self._memory is not None:
+                self._memory.save(folder / MEMORY_FILE)
+            seal(folder)
+            rotate_checkpoints(run_dir, limit, self.state.best_model_checkpoint, use_mtime=True)
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self._proxies:
             self.aux_loss.load_state_dict(load_file(Path(resume_from_checkpoint) / AUX_LOSS_FILE))
+        if self._memory is not None:
+            self._memory.load(Path(resume_from_checkpoint) / MEMORY_FILE, self.args.device)
 
     def _cache(self, model: nn.Module) -> CachedStep:
         """The metric loss over all micro-batches of this optimizer step and all processes."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import platform
 import re
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,17 +24,19 @@ from transformers import (
     TrainerCallback,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
+from emo_hf.checkpoints import checkpoint_to_resume, remove_checkpoints
 from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, PaddingCollator, load_emotion_data, tokenize_splits
+from emo_hf.distributed import wait_for_all
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError
+from emo_hf.files import move_whole, said_plainly
 from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
 from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
-from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, merge_history, now, write_record
+from emo_hf.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, merge_history, now, write_record
 from emo_hf.statistics import reliability
 from emo_hf.trackers import check_trackers, finish_trackers
 from emo_hf.trainer import MetricTrainer, auxiliary_loss
@@ -197,22 +199,30 @@ def run(
         "bf16": bool(training_arguments.bf16),
     }
     writes = training_arguments.process_index == 0
-    predictions = None
     try:
-        details, predictions = _train_and_test(model_arguments, data_arguments, training_arguments, run_dir, callbacks)
-        record |= details
-        record["model"] |= record.pop("model_details")
-        record["status"] = "completed"
+        with said_plainly(run_dir):
+            details, predictions = _train_and_test(
+                model_arguments, data_arguments, training_arguments, run_dir, callbacks
+            )
+            record |= details
+            record["model"] |= record.pop("model_details")
+            record |= {"status": "completed"} | _ended(started)
+            if writes:
+                write_record(run_dir, record, predictions)
     except (Exception, KeyboardInterrupt) as error:
         record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        record["error"] = _first_line(error)
+        record |= {"error": _first_line(error)} | _ended(started)
+        if writes and run_dir.exists():
+            with contextlib.suppress(OSError):  # the disk may be what has failed
+                write_record(run_dir, record)
         raise
-    finally:
-        record["finished"] = now()
-        record["wall_seconds"] = round(time.monotonic() - started, 2)
-        if writes and (record["status"] == "completed" or run_dir.exists()):
-            write_record(run_dir, record, predictions)
+    if writes:
+        remove_checkpoints(run_dir)  # not before: until the record stands, a run goes on from them
     return record
+
+
+def _ended(started: float) -> dict[str, Any]:
+    return {"finished": now(), "wall_seconds": round(time.monotonic() - started, 2)}
 
 
 def _train_and_test(
@@ -238,9 +248,10 @@ def _train_and_test(
         callbacks=[*callbacks, *([EarlyStoppingCallback(patience)] if patience else [])],
         **trainer_inputs(tokens, tokenizer),
     )
-    checkpoint = _checkpoint(training_arguments, run_dir)
-    if checkpoint is None and trainer.is_world_process_zero():
-        _remove_checkpoints(run_dir)  # of an earlier run: Trainer would count them as its own
+    checkpoint = checkpoint_to_resume(training_arguments.resume_from_checkpoint, run_dir)
+    wait_for_all()
+    if trainer.is_world_process_zero():
+        remove_checkpoints(run_dir, but=checkpoint)  # of an earlier run: Trainer would count them as its own
     trainer.train(resume_from_checkpoint=checkpoint)
     ordered, order = _by_length(tokens["test"])
     predicted = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
@@ -261,10 +272,12 @@ def _train_and_test(
             "prediction": [data.labels[i] for i in logits.argmax(-1)],
         },
     )
-    trainer.save_model(str(run_dir))
+    arriving = run_dir / ".arriving"
+    trainer.save_model(str(arriving))
     if trainer.is_world_process_zero():
-        _remove_checkpoints(run_dir)
-        (run_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
+        (arriving / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
+        (run_dir / RECORD_FILE).unlink(missing_ok=True)  # of an earlier run, which had another model
+        move_whole(arriving, run_dir)
     history = merge_history(trainer.state.log_history)
     tested = _tested_epoch(trainer)
     best = next((row for row in history if row["epoch"] == tested), {})
@@ -307,23 +320,6 @@ def _tested_epoch(trainer: MetricTrainer) -> float | None:
     state = trainer.state
     step = state.best_global_step if trainer.args.load_best_model_at_end else state.global_step
     return next((entry["epoch"] for entry in state.log_history if entry["step"] == step), None)
-
-
-def _remove_checkpoints(run_dir: Path) -> None:
-    for checkpoint in run_dir.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint, ignore_errors=True)
-
-
-def _checkpoint(arguments: MetricTrainingArguments, run_dir: Path) -> str | None:
-    asked = arguments.resume_from_checkpoint
-    if not asked:
-        return None
-    if str(asked).lower() not in ("true", "last"):
-        return str(asked)
-    found = get_last_checkpoint(str(run_dir)) if run_dir.is_dir() else None
-    if found is None:
-        raise UserError(f"--resume_from_checkpoint {asked}: {run_dir} holds no checkpoint-*; leave the argument out")
-    return found
 
 
 def _device_name(device: torch.device) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from emo_hf.files import write_whole
+
 CELL = ["train"] * 5 + ["validation"] + ["test"] * 2
 COLUMNS = ["sentence", "label", "sub_emotion", "situation", "age_group"]
 TARGET = Path(__file__).parents[1] / "emo_hf" / "data" / "sample" / "emotions.csv"
@@ -44,7 +46,8 @@ def main() -> None:
     sentences = pd.concat(parts, ignore_index=True)[COLUMNS]
     for column in COLUMNS:
         sentences[column] = sentences[column].str.normalize("NFC").str.strip()
-    split_cells(sentences, arguments.seed).to_csv(TARGET, index=False, lineterminator="\n")
+    content = split_cells(sentences, arguments.seed).to_csv(index=False, lineterminator="\n")
+    write_whole(TARGET, content.encode())
 
 
 if __name__ == "__main__":

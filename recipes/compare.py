@@ -35,6 +35,8 @@ from emo_hf.arguments import (
 )
 from emo_hf.cluster import connect, execute_on
 from emo_hf.errors import UserError
+from emo_hf.files import remove_leftovers, said_plainly
+from emo_hf.lock import held
 from emo_hf.progress import quiet_libraries, read_progress
 from emo_hf.record import read_record
 from emo_hf.report import write_report
@@ -72,8 +74,9 @@ def main(argv: list[str] | None = None) -> int:
         if "pooling" in names and "poolings" not in names:
             grid.poolings = [model.pooling]
         study = Study(grid, model, data, given(training))
-        failed = [] if report.report_only else train(study, console)
-        written = write_report(study.folder, lang=report.lang, umap=report.umap)
+        with said_plainly(study.folder):
+            failed = [] if report.report_only else train(study, console)
+            written = write_report(study.folder, lang=report.lang, umap=report.umap)
         for path in written:
             console.print(f"wrote {path}")
     except UserError as error:
@@ -94,7 +97,12 @@ def main(argv: list[str] | None = None) -> int:
 def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     """Run what is due, here or on a cluster; the runs that failed come back with their errors."""
     study.check()
-    with connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client:
+    load_data(study.data)  # a mistake in them is said before there is a folder
+    with (
+        connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client,
+        held(study.folder, "wait for it, or give another --study_dir"),
+    ):
+        remove_leftovers(study.folder)
         due = prepare(study, console)
         return execute(study, due, client, console) if due else []
 

@@ -22,6 +22,7 @@ the last `--decay` of the budget, so a run can be ended early, with fewer `--tok
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 from datetime import timedelta
@@ -32,6 +33,7 @@ import torch
 import torch.distributed as dist
 from transformers import AutoModel
 
+from emo_hf.files import write_whole
 from emo_hf.pretraining.corpus import Batches, Corpus, encode, pmi_vectors, read_reviews, train_tokenizer
 from emo_hf.pretraining.loop import PretrainingRun
 from emo_hf.pretraining.objectives import Pretrainer, adopt, encoder_config, sinusoids
@@ -69,7 +71,9 @@ def start_afresh(model: Pretrainer, corpus: Corpus, vectors: Path) -> None:
     embeddings = model.encoder.embeddings
     size = model.encoder.config.hidden_size
     if not vectors.exists():
-        np.save(vectors, pmi_vectors(corpus, model.encoder.config.vocab_size, size).numpy())
+        buffer = io.BytesIO()
+        np.save(buffer, pmi_vectors(corpus, model.encoder.config.vocab_size, size).numpy())
+        write_whole(vectors, buffer.getvalue())
     with torch.no_grad():
         embeddings.word_embeddings.weight.copy_(torch.from_numpy(np.load(vectors)) * 0.04 * size**0.5)
         positions = embeddings.position_embeddings.weight

@@ -4,41 +4,71 @@
     accelerate launch recipes/train.py --pooling mean --aux triplet --encoder klue/bert-base --data AIHUB_FOLDER
 
     python recipes/train.py --push_to_hub --hub_model_id NAME    # after `hf auth login`
+    python recipes/train.py --from_record runs/compare/tiny-bert_mean_triplet_seed1/record.json    # the same run again
 
 `--config file.yaml` gives defaults that the command line overrides.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
+from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, named, parse_arguments
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
+from emo_hf.files import said_plainly
+from emo_hf.lock import held
+
+
+@dataclass
+class RepetitionArguments:
+    """A run that there was."""
+
+    from_record: str | None = field(
+        default=None,
+        metadata={"help": "record.json of a run, to run it again, in runs/again; what else is given here overrides"},
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
     try:
+        argv = sys.argv[1:] if argv is None else argv
+        again, words, settings = parse_arguments([RepetitionArguments], argv, partial=True)
+        if again.from_record:
+            from emo_hf.repetition import check_same, read_again, settings_of
+
+            record = read_again(again.from_record)
+            settings = settings_of(record) | settings
         model, data, training = parse_arguments(
-            [ModelArguments, DataArguments, MetricTrainingArguments],
-            sys.argv[1:] if argv is None else argv,
-            description=__doc__,
+            [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
         )
         # Only now: they take as long to import as all else, and --help has no use for them.
         from emo_hf.hub import check_access, push
         from emo_hf.record import summary
-        from emo_hf.training import run, run_name
+        from emo_hf.training import check_arguments, load_data, run, run_name
 
+        if again.from_record:
+            check_same(record, data, training.world_size, named(argv))
         repo_id = None
         if training.push_to_hub:
             training.push_to_hub = False  # Trainer's own push would upload its arguments as a pickle, at every save
             if training.process_index == 0:
                 name = run_name(model.encoder, model.pooling, training.aux, training.seed)
                 repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
-        record = run(model, data, training)
+        check_arguments(model, data, training)
+        load_data(data)  # before there is a folder
+        training.output_dir = training.output_dir.replace(
+            "{name}", run_name(model.encoder, model.pooling, training.aux, training.seed)
+        )
+        way_out = "stop it, or give another --output_dir"
+        alone = held(Path(training.output_dir), way_out) if training.process_index == 0 else contextlib.nullcontext()
+        with said_plainly(training.output_dir), alone:
+            record = run(model, data, training)
         if training.process_index == 0:
             print(summary(record))
         if repo_id:

@@ -79,6 +79,26 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def speck(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The least that is a run: an encoder of one layer, and 12 training, 6 validation and 12 test sentences."""
+    folder = tmp_path_factory.mktemp("speck")
+    tokenizer = tiny_tokenizer("bert")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder / "speck")
+    tokenizer.save_pretrained(folder / "speck")
+    splits = ["train"] * 4 + ["validation"] * 2 + ["test"] * 4
+    rows = [
+        {"sentence": sentence, "label": label, "split": split}
+        for label in LABELS
+        for sentence, split in zip(sentences(label), splits, strict=False)
+    ]
+    pd.DataFrame(rows).to_csv(folder / "speck.csv", index=False)
+    return str(folder / "speck"), str(folder / "speck.csv")
+
+
+@pytest.fixture(scope="session")
 def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """48 training, 12 validation and 20 test sentences of each of three labels."""
     sizes = {"train": 48, "validation": 12, "test": 20}

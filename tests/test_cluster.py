@@ -162,7 +162,10 @@ def test_a_run_that_fails_comes_back_as_its_line(client, make):
     study = make(training={"learning_rate": 1e30, "max_grad_norm": 0.0}, aux=["none"])
     [(task, error)] = execute_on(client, study, study.tasks())
     assert error.startswith("UserError: ce_loss is") and "lower --learning_rate" in error and "\n" not in error
-    assert not (study.folder / task.run_id).exists()
+    record = read_record(study.folder / task.run_id)
+    assert record["status"] == "failed" and record["error"] in error and not is_done(study.folder / task.run_id)
+    assert record["arguments"]["training"]["output_dir"] == str(study.folder / task.run_id)
+    assert files(study.folder / task.run_id) == {"record.json"} and study.due() == [task]
 
 
 def test_other_data_on_a_worker_is_said(client, make, csv_file, tmp_path):

@@ -263,7 +263,7 @@ def test_a_folder_keeps_one_search(make, instant) -> None:
 def test_a_second_search_in_one_folder_is_refused(make, instant) -> None:
     at_work = make("margin=0.1..10").run()
     next(at_work)
-    with pytest.raises(UserError, match="another search is at work"):
+    with pytest.raises(UserError, match="is in use by process"):
         next(make("margin=0.1..10").run())
 
 

@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow as pa
 from filelock import FileLock
 from transformers import PreTrainedTokenizerBase
 
 from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
+from emo_hf.files import settle
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the stored tokens change for the same input: old files are then never read again.
-CODE_VERSION = 2
+CODE_VERSION = 3
 NORMALIZATION = "NFC"
+DIGEST_KEY = b"emo_hf.sha256"
 FEATURES = datasets.Features(
     {
         "input_ids": datasets.List(datasets.Value("int32")),
@@ -142,11 +145,21 @@ def _read(path: Path, split: datasets.Dataset) -> datasets.Dataset | None:
     """Return the stored tokens, or None where the file is not what was once written."""
     try:
         found = datasets.Dataset.from_file(str(path), split=split.split)
-        if found.features == FEATURES and found["labels"][:] == split["label"][:]:
-            return found
+        with pa.memory_map(str(path)) as file:  # datasets keeps no metadata but its own
+            stored = (pa.ipc.open_stream(file).schema.metadata or {}).get(DIGEST_KEY)
+        known = found.features == FEATURES and found["labels"][:] == split["label"][:]
+        return found if known and stored == _digest(found.data) else None
     except (pa.ArrowException, OSError, ValueError, KeyError):
-        pass
-    return None
+        return None
+
+
+def _digest(table: Any) -> bytes:
+    """SHA-256 of all token ids and their places, so that a damaged block of the disk is no token."""
+    digest = hashlib.sha256()
+    for name in ("input_ids", "length"):
+        for chunk in table.column(name).chunks:
+            digest.update(np.asarray(chunk.flatten() if name == "input_ids" else chunk).tobytes())
+    return digest.hexdigest().encode()
 
 
 def _write(
@@ -168,9 +181,12 @@ def _write(
             desc=f"Tokenizing {split.split}",
         )
         whole = scratch / "whole.arrow"
-        with pa.OSFile(str(whole), "wb") as file, pa.ipc.new_stream(file, tokens.data.schema) as stream:
+        schema = tokens.data.schema
+        schema = schema.with_metadata({**(schema.metadata or {}), DIGEST_KEY: _digest(tokens.data)})
+        with pa.OSFile(str(whole), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
             for batch in tokens.data.to_batches():  # of several parts where several processes wrote
-                stream.write_batch(batch)
+                stream.write_batch(batch.replace_schema_metadata(schema.metadata))
+        settle(scratch)
         whole.replace(path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -17,7 +17,7 @@ from emo_hf.errors import UserError
 from emo_hf.export.cards import card
 from emo_hf.export.formats import quantize, write_onnx, write_sentence_transformers, write_transformers
 from emo_hf.export.measurement import measure, run_data
-from emo_hf.files import write_whole
+from emo_hf.files import settle, write_whole
 from emo_hf.record import now, read_record
 
 EXPORT_FILE = "export.json"
@@ -79,6 +79,7 @@ def export(model: str | Path, to: str, output: str | Path | None = None) -> Path
             shutil.rmtree(folder)
         (building / "README.md").write_text(card(about), encoding="utf-8")
         write_whole(building / EXPORT_FILE, (json.dumps(about, ensure_ascii=False, indent=2) + "\n").encode())
+        settle(building)
         if target.exists():
             shutil.rmtree(target)
         building.rename(target)

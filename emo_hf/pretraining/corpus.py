@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import re
 import unicodedata
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertTokenizer
+
+from emo_hf.files import write_whole
 
 SPECIALS = {
     "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
@@ -66,7 +69,7 @@ def train_tokenizer(texts: list[str], folder: Path, layout: str, vocab_size: int
         trainer = BertWordPieceTokenizer(lowercase=False, strip_accents=False, clean_text=True)
         trainer.train_from_iterator(texts, vocab_size=vocab_size, limit_alphabet=1800, special_tokens=SPECIALS["bert"])
         pieces = sorted(trainer.get_vocab().items(), key=lambda item: item[1])
-        vocabulary.write_text("\n".join(piece for piece, _ in pieces), encoding="utf-8")
+        write_whole(vocabulary, "\n".join(piece for piece, _ in pieces).encode())
     pieces = [p for p in vocabulary.read_text(encoding="utf-8").split("\n") if p not in SPECIALS["bert"]]
     ordered = {piece: index for index, piece in enumerate(SPECIALS[layout] + pieces)}
     tokenizer = BertTokenizer(vocab=ordered, do_lower_case=False, strip_accents=False, model_max_length=256)
@@ -84,7 +87,9 @@ def encode(tokenizer: BertTokenizer, ratings: np.ndarray, texts: list[str], cach
             rows = [e.ids[:MAX_TOKENS] for e in tokenizer.backend_tokenizer.encode_batch(view)]
             arrays[f"{name}_tokens"] = np.fromiter((i for row in rows for i in row), dtype=np.uint16)
             arrays[f"{name}_offsets"] = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-        np.savez(cache, marks=present, ratings=ratings, **arrays)
+        buffer = io.BytesIO()
+        np.savez(buffer, marks=present, ratings=ratings, **arrays)
+        write_whole(cache, buffer.getvalue())
     stored = np.load(cache, allow_pickle=False)
     none = np.full_like(stored["marks"], -1)
     raw = Corpus(stored["raw_tokens"], stored["raw_offsets"], stored["ratings"], none)

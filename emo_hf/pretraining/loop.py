@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
-import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from emo_hf.distributed import average_gradients
+from emo_hf.files import move_whole, write_whole
 from emo_hf.pretraining.corpus import Batches
 from emo_hf.pretraining.objectives import WEIGHTS, Pretrainer
 
@@ -75,10 +74,13 @@ class PretrainingRun:
             "epoch": self.epoch,
             "at": self.at,
         }
-        _write(self.folder / "state.pt", lambda path: torch.save(state, path))
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.folder / "state.pt", buffer.getvalue())
         finished = copy.deepcopy(self.model.encoder).half()
         finished.config.hidden_dropout_prob, finished.config.attention_probs_dropout_prob = self.dropout
-        finished.save_pretrained(self.folder / "encoder")
+        finished.save_pretrained(self.folder / ".arriving")
+        move_whole(self.folder / ".arriving", self.folder / "encoder")
 
     def train(
         self, training: Batches, validation: Batches, *, tokens: float, decay: float, rank: int = 0, world: int = 1
@@ -102,8 +104,7 @@ class PretrainingRun:
             if not steady_saved and self.tokens >= tokens * (1 - decay):
                 steady_saved = True
                 self.save()
-                state = (self.folder / "state.pt").read_bytes()
-                _write(self.folder / "state-steady.pt", lambda path, state=state: path.write_bytes(state))
+                write_whole(self.folder / "state-steady.pt", (self.folder / "state.pt").read_bytes())
             if time.monotonic() > save_at or self.tokens >= tokens:
                 save_at = time.monotonic() + SAVE_EVERY
                 self.save()
@@ -128,8 +129,9 @@ class PretrainingRun:
     def _measure(self, validation: Batches) -> None:
         line = {"step": self.step, "tokens": self.tokens, **held_out(self.model, validation)}
         logger.info("held out: %s", line)
-        with (self.folder / "held_out.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        path = self.folder / "held_out.jsonl"
+        before = path.read_bytes() if path.exists() else b""
+        write_whole(path, before + (json.dumps(line) + "\n").encode())
 
 
 @torch.no_grad()
@@ -168,9 +170,3 @@ def build_optimizers(model: Pretrainer, learning_rate: float, name: str) -> list
     if inner:
         optimizers.append(torch.optim.Muon(inner, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
     return optimizers
-
-
-def _write(path: Path, save: Callable[[Path], Any]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    save(temporary)
-    os.replace(temporary, path)
