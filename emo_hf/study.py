@@ -21,6 +21,7 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.data import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
+from emo_hf.limits import check_numbers
 from emo_hf.record import STUDY_FILE, TEST_FILE, is_done
 from emo_hf.settings import Settings, applied, combinations, parse_over
 from emo_hf.training import check_arguments, run, run_name
@@ -61,6 +62,7 @@ class GridArguments:
     )
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.backend not in BACKENDS:
             raise UserError(f"--backend is {self.backend!r}; allowed: {', '.join(BACKENDS)}")
         if self.backend == "dask" and not self.scheduler:
