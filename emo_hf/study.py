@@ -23,6 +23,7 @@ from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.limits import check_numbers
 from emo_hf.record import STUDY_FILE, TEST_FILE, is_done
+from emo_hf.redaction import redacted
 from emo_hf.settings import Settings, applied, combinations, parse_over
 from emo_hf.training import check_arguments, run, run_name
 
@@ -160,7 +161,7 @@ class Study:
             "data": asdict(self.data),
             "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
         }
-        settings = json.loads(json.dumps(settings, ensure_ascii=False, default=str))
+        settings = redacted(json.loads(json.dumps(settings, ensure_ascii=False, default=str)))
         path = self.folder / STUDY_FILE
         if path.exists():
             try:

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, set_seed
 from transformers.trainer_pt_utils import LabelSmoother
+from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
-from emo_hf.accumulation import CachedStep, cache_step
+from emo_hf.accumulation import CachedStep, RandomState, cache_step
 from emo_hf.arguments import MetricTrainingArguments
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, world_size
 from emo_hf.errors import UserError
@@ -183,9 +185,38 @@ class MetricTrainer(Trainer):
             save_file(self.aux_loss.state_dict(), Path(output_dir or self.args.output_dir) / AUX_LOSS_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        if (folder / WEIGHTS_NAME).is_file() and not (folder / SAFE_WEIGHTS_NAME).is_file():
+            raise UserError(
+                f"{folder} has its weights in {WEIGHTS_NAME}, a pickle, which can run code when it is read; resume "
+                f"from a checkpoint with {SAFE_WEIGHTS_NAME}, which training writes"
+            )
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self._proxies:
             self.aux_loss.load_state_dict(load_file(Path(resume_from_checkpoint) / AUX_LOSS_FILE))
+
+    def _update_auto_batch_size(self, batch_size: int) -> None:
+        """Start anew with the next smaller batch, as a run that had it from the beginning."""
+        again = batch_size != self._train_batch_size
+        if again:
+            logger.warning("out of memory with batches of %d; %d is tried", self._train_batch_size, batch_size)
+        super()._update_auto_batch_size(batch_size)
+        if not again:
+            self._beginning = (
+                {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()},
+                [] if self.aux_loss is None else [p.detach().clone() for p in self.aux_loss.parameters()],
+                RandomState(self.args.device),
+            )
+            return
+        weights, proxies, random_state = self._beginning
+        self.model.load_state_dict(weights)
+        self.model.zero_grad()
+        self.optimizer = self.lr_scheduler = None
+        self._start()
+        with torch.no_grad():
+            for parameter, value in zip(self._proxies, proxies, strict=True):
+                parameter.copy_(value)
+        random_state.restore()
 
     def _cache(self, model: nn.Module) -> CachedStep:
         """The metric loss over all micro-batches of this optimizer step and all processes."""
@@ -230,6 +261,15 @@ class MetricTrainer(Trainer):
         return BalancedLengthSampler(
             np.asarray(dataset["length"]), np.asarray(dataset["labels"]), self._train_batch_size, seed=seed
         )
+
+    def _get_dataloader(self, *args: Any, is_training: bool = False, **kwargs: Any) -> DataLoader:
+        """As Trainer's; but only training drops a last batch that is not full: every row is evaluated."""
+        asked = self.args.dataloader_drop_last
+        self.args.dataloader_drop_last = asked and is_training
+        try:
+            return super()._get_dataloader(*args, is_training=is_training, **kwargs)
+        finally:
+            self.args.dataloader_drop_last = asked
 
     def _aux_weight(self) -> float:
         """The weight of the auxiliary loss at this step: constant, after a linear warm-up if one is asked for."""

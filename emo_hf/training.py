@@ -16,28 +16,21 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from transformers import (
-    AutoConfig,
-    AutoTokenizer,
-    EarlyStoppingCallback,
-    PreTrainedTokenizerBase,
-    TrainerCallback,
-    set_seed,
-)
+from transformers import EarlyStoppingCallback, PreTrainedTokenizerBase, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
-from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, PaddingCollator, load_emotion_data, tokenize_splits
-from emo_hf.encoders import BUNDLED, encoder_path
+from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
-from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
+from emo_hf.pretrained import build_model, check_encoder, load_tokenizer
 from emo_hf.record import PREDICTIONS_FILE, SCHEMA, environment, merge_history, now, write_record
 from emo_hf.statistics import reliability
 from emo_hf.trackers import check_trackers, finish_trackers
 from emo_hf.trainer import MetricTrainer, auxiliary_loss
+from emo_hf.watch import explain
 
 logger = logging.getLogger(__name__)
 
@@ -81,33 +74,18 @@ def forget_data() -> None:
     _load_data.cache_clear()
 
 
-def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
-    path = encoder_path(arguments.encoder)
-    try:
-        return AutoTokenizer.from_pretrained(path, revision=arguments.encoder_revision or "main")
-    except (OSError, ValueError) as error:
-        raise UserError(_not_found(arguments, error)) from error
-
-
 def check_arguments(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments) -> None:
     """Find in a second what would else fail after the data were read.
 
     Raises:
         UserError: unknown pooling, loss, distance, mining or tracker; no such encoder; a max_length beyond its
-            positions; a tracker that is not installed.
+            positions; a tracker that is not installed; all that `check_encoder` finds.
     """
     check_trackers(training.report_to)
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
-    try:
-        encoder = AutoConfig.from_pretrained(encoder_path(model.encoder), revision=model.encoder_revision or "main")
-    except (OSError, ValueError) as error:
-        raise UserError(_not_found(model, error)) from error
-    limit = EmotionConfig(encoder=encoder).max_tokens
-    if limit is not None and data.max_length > limit:
-        raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+    check_encoder(model, data)
 
 
 def default_learning_rate(encoder: str) -> float:
@@ -123,24 +101,6 @@ def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerB
         "processing_class": tokenizer,
         "data_collator": PaddingCollator(tokenizer),
     }
-
-
-def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
-    """A model with a pre-trained encoder and a fresh head."""
-    path = encoder_path(arguments.encoder)
-    try:
-        return EmotionModel.from_encoder(
-            path,
-            labels=labels,
-            pooling=arguments.pooling,
-            embedding_size=arguments.embedding_size,
-            embedding_dropout=arguments.embedding_dropout,
-            revision=arguments.encoder_revision or "main",
-        )
-    except OSError as error:
-        raise UserError(_not_found(arguments, error)) from error
-    except ValueError as error:
-        raise UserError(f"encoder {arguments.encoder!r}: {_first_line(error)}") from error
 
 
 def run(
@@ -201,11 +161,16 @@ def run(
     try:
         details, predictions = _train_and_test(model_arguments, data_arguments, training_arguments, run_dir, callbacks)
         record |= details
+        # What --auto_find_batch_size found.
+        batch_size = training_arguments.per_device_train_batch_size
+        record["arguments"]["training"]["per_device_train_batch_size"] = batch_size
         record["model"] |= record.pop("model_details")
         record["status"] = "completed"
     except (Exception, KeyboardInterrupt) as error:
         record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        record["error"] = _first_line(error)
+        record["error"] = _first_line(explained := explain(error, training_arguments))
+        if explained is not error:
+            raise explained from error
         raise
     finally:
         record["finished"] = now()
@@ -242,6 +207,7 @@ def _train_and_test(
     if checkpoint is None and trainer.is_world_process_zero():
         _remove_checkpoints(run_dir)  # of an earlier run: Trainer would count them as its own
     trainer.train(resume_from_checkpoint=checkpoint)
+    training_arguments.per_device_train_batch_size = trainer.state.train_batch_size // max(1, training_arguments.n_gpu)
     ordered, order = _by_length(tokens["test"])
     predicted = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
     logits, embeddings = (_restore(part, order) for part in predicted.predictions)
@@ -334,9 +300,3 @@ def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
-
-def _not_found(arguments: ModelArguments, error: Exception) -> str:
-    return (
-        f"encoder {arguments.encoder!r} can't be loaded ({_first_line(error)}); give tiny-bert, tiny-roberta, "
-        "a folder with config.json, weights and tokenizer, or a Hub id (which needs the network once)"
-    )

@@ -125,7 +125,7 @@ def fresh_model(folder: str) -> str:
     torch.manual_seed(SEED)
     path = encoder_path("tiny-bert")
     EmotionModel.from_encoder(path, labels=DEFAULT_LABELS, pooling="mean").save_pretrained(folder)
-    AutoTokenizer.from_pretrained(path).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(path, trust_remote_code=False).save_pretrained(folder)
     return folder
 
 

@@ -46,10 +46,11 @@ MAY_IMPORT = {
     "record": {"files", "redaction"},
     "progress": {"files"},
     "yardsticks": {"data", "metrics", "record", "statistics"},
+    "pretrained": {"arguments", "configuration", "encoders", "modeling"},
     # The entry point that trains one run.
     "training": {
-        "arguments", "configuration", "data", "encoders", "losses", "metrics", "modeling", "pooling", "record",
-        "statistics", "trackers", "trainer",
+        "arguments", "data", "encoders", "losses", "metrics", "pooling", "pretrained", "record", "statistics",
+        "trackers", "trainer", "watch",
     },
     "settings": {"arguments"},
     "space": {"encoders", "settings"},
@@ -58,7 +59,7 @@ MAY_IMPORT = {
         "arguments", "data", "files", "limits", "metrics", "record", "settings", "space", "trainer", "training",
         "trials",
     },
-    "study": {"arguments", "data", "files", "limits", "progress", "record", "settings", "training"},
+    "study": {"arguments", "data", "files", "limits", "progress", "record", "redaction", "settings", "training"},
     "cluster": {"__version__", "encoders", "files", "record", "study", "training"},
     "statistics": set(),
     "report": {"files", "record", "statistics"},
