@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import platform
 import re
@@ -34,6 +35,8 @@ from emo_hf.watch import explain
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_NAME = 200  # bytes; a file name has 255 at most, and temporary ones carry more
+
 
 def encoder_name(encoder: str) -> str:
     """A short name for titles and folders: the last part of a path or a Hub id."""
@@ -43,7 +46,11 @@ def encoder_name(encoder: str) -> str:
 def run_name(encoder: str, pooling: str, aux: str, seed: int, settings: Sequence[tuple[str, Any]] = ()) -> str:
     """The id of a run, safe as a folder name."""
     varied = "".join(f"_{name}={value}" for name, value in settings)
-    return re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
+    name = re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    # What a file system takes, in letters of three bytes; the digest keeps apart what is cut alike.
+    return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}_seed{seed}"
 
 
 def load_data(arguments: DataArguments) -> EmotionData:
@@ -299,4 +306,3 @@ def _device_name(device: torch.device) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import statistics
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from emo_hf.files import write_whole
 from emo_hf.modeling import EmotionModel
 from emo_hf.prediction import Predictor
 from emo_hf.progress import quiet_libraries
+from emo_hf.redaction import start_logging
 
 Arm = Callable[[list[str]], np.ndarray]
 MAX_LENGTH = 128
@@ -164,5 +164,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

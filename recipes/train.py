@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
+from emo_hf.redaction import start_logging
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,5 +53,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     leave(main())

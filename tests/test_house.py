@@ -22,6 +22,7 @@ MAY_IMPORT = {
     },
     "redaction": set(),
     "errors": {"redaction"},
+    "escaping": set(),
     "limits": set(),
     "config_file": set(),
     "registration": {"configuration", "modeling"},
@@ -54,7 +55,7 @@ MAY_IMPORT = {
     },
     "settings": {"arguments"},
     "space": {"encoders", "settings"},
-    "trials": {"arguments", "settings"},
+    "trials": {"arguments", "escaping", "settings"},
     "search": {
         "arguments", "data", "files", "limits", "metrics", "record", "settings", "space", "trainer", "training",
         "trials",
@@ -62,13 +63,16 @@ MAY_IMPORT = {
     "study": {"arguments", "data", "files", "limits", "progress", "record", "redaction", "settings", "training"},
     "cluster": {"__version__", "encoders", "files", "record", "study", "training"},
     "statistics": set(),
-    "report": {"files", "record", "statistics"},
-    "hub": {"encoders", "files", "record", "report", "statistics"},
+    "report": {"escaping", "files", "record", "statistics"},
+    "hub": {"encoders", "escaping", "files", "record", "report", "statistics"},
     "backends": {"configuration", "modeling"},
     "prediction": {"backends"},
     "neighbours": {"arguments", "data", "prediction", "training"},
     "showcase": {"neighbours", "prediction"},
-    "export": {"arguments", "backends", "data", "files", "metrics", "modeling", "prediction", "record", "training"},
+    "export": {
+        "arguments", "backends", "data", "escaping", "files", "metrics", "modeling", "prediction", "record",
+        "training",
+    },
 }  # fmt: skip
 
 
