@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -13,7 +14,15 @@ _MOST_BYTES = 1 << 20
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which makes no objects, without what a flat file has no use for."""
+    """PyYAML's safe loader, which makes no objects, without what a flat file has no use for.
+
+    As in YAML 1.2, only true and false are truth values: `eval_strategy: no` means "no".
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        letter: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:bool"]
+        for letter, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):  # a few lines of them stand for gigabytes
@@ -28,6 +37,9 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} twice", key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?i)^(true|false)$"), list("tTfF"))
 
 
 def read_config(path: str) -> dict[str, Any]:

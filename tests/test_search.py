@@ -120,7 +120,7 @@ def test_the_space_has_a_default(encoder) -> None:
         ("train_fraction=0.1..1", "--space train_fraction: a search does not vary it"),
         ("margin=2..1", "--space margin=2..1: the first end of a range must be below the second"),
         ("margin=1..1", "the first end of a range must be below the second"),
-        ("margin=0..inf", "the first end of a range must be below the second, both finite"),
+        ("margin=0..inf", "--margin is inf; allowed: 0 to 1,000,000"),
         ("margin=low..high", "--space margin: argument --margin: invalid float value: 'low..high'"),
         ("embedding_size=8.5..16", "invalid int value: '8.5'"),
         ("num_train_epochs=1..2.5", "epochs are searched in whole numbers"),

@@ -87,6 +87,8 @@ def check_classes(rows: pd.DataFrame, labels: Sequence[str], dropped: dict[str, 
         missing = [label for label in labels if label not in present]
         if missing:
             leaks = f" ({dropped[split]} rows left it: their text stands in another)" if dropped.get(split) else ""
+            few = [f"{label} has {n}" for label in missing if (n := int((rows["label"] == label).sum())) < len(SPLITS)]
+            leaks += f" ({_few(few)} in all)" if few else ""
             rest = ",".join(label for label in labels if label in present)
             raise UserError(
                 f"{split} holds no row of {_few(missing)}{leaks}; every split needs every label: "

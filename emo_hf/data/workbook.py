@@ -57,7 +57,7 @@ def _rows(name: str, data: bytes) -> tuple[list[Any], list[int], list[list[str]]
                 f"{name}, row {number}: its first sheet has more than {MOST_CELLS:,} cells; "
                 "delete what is not needed, or save it as CSV UTF-8."
             )
-        if all(cell is None for cell in row):
+        if row.count(None) == len(row):
             continue
         if not header:
             width = max(place for place, cell in enumerate(row, start=1) if cell is not None)
