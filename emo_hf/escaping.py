@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 
 
 def markdown_name(name: str) -> str:
@@ -26,7 +26,8 @@ def latex_name(name: str) -> str:
 
 def csv_name(name: str | None) -> str:
     """A name that a spreadsheet takes as text, never as a formula; a number stays one."""
-    name = name or ""
+    # A carriage return would end a row: `csv` quotes only the end of a line that it writes itself.
+    name = re.sub(r"\r\n?", "\n", name or "")
     if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name):
         return name
     return f"'{name}" if name.startswith(_FORMULA) or name.lstrip().startswith(_FORMULA[:4]) else name

@@ -129,6 +129,11 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: json.dumps(changed(4, sentence="\ud83d")).encode(),
         "a.json, row 5: half of a \\ud… escape pair; mend or remove it.",
     ),
+    "half a character in a name": (
+        "a.json",
+        lambda: json.dumps([row | {"\udc00": "x"} for row in records(3)]).encode(),
+        "a.json, row 1: half of a \\ud… escape pair; mend or remove it.",
+    ),
     "cells of white space": (
         "a.csv",
         lambda: as_csv(changed(4, sentence="\u200b \u3000")),

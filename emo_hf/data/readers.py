@@ -243,8 +243,9 @@ def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame
             dict(zip(_header(name, list(columns)), columns.values(), strict=True)), numbers, dtype="str"
         )
     except UnicodeEncodeError as error:
-        broken = [n for n, row in zip(numbers, zip(*columns.values(), strict=True), strict=True) if _is_broken(row)]
-        raise UserError(f"{name}, row {broken[0]}: half of a \\ud… escape pair; mend or remove it.") from error
+        rows = zip(numbers, zip(*columns.values(), strict=True), strict=True)
+        broken = next((number for number, row in rows if _is_broken(row)), numbers[0])  # or a name of a column is
+        raise UserError(f"{name}, row {broken}: half of a \\ud… escape pair; mend or remove it.") from error
 
 
 def _is_broken(row: tuple[str, ...]) -> bool:

@@ -132,7 +132,7 @@ def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["model", "encoder", "pooling", "loss", *(["settings"] if swept else [])]
-        + [f"{column}_{part}" for column in columns for part in ("mean", "sd")]
+        + [csv_name(f"{column}_{part}") for column in columns for part in ("mean", "sd")]
         + ["seeds"]
     )
     for model in models + yardsticks:
