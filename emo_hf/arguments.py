@@ -8,15 +8,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
+from emo_hf.config_file import read_config
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.errors import UserError
+from emo_hf.limits import check_numbers
 
 AUX_POOLS = ("batch", "accumulated")
 
@@ -33,6 +33,9 @@ class ModelArguments:
     pooling: str = field(default="cls", metadata={"help": "cls, mean, max or attention"})
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @dataclass
@@ -59,6 +62,9 @@ class DataArguments:
     train_fraction: float = field(
         default=1.0, metadata={"help": "share of the training rows of each label to train on, for learning curves"}
     )
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @dataclass
@@ -128,6 +134,7 @@ class MetricTrainingArguments(TrainingArguments):
             raise UserError(
                 "--hub_token would be stored in plain text; log in with `hf auth login` or set HF_TOKEN instead"
             )
+        check_numbers(self)
         # A run on another machine starts from what was asked, not from what this machine's device made of it.
         self._asked = {name: getattr(self, name) for name in ("use_cpu", "dataloader_pin_memory", "bf16")}
         if not torch.accelerator.is_available():
@@ -135,8 +142,6 @@ class MetricTrainingArguments(TrainingArguments):
             self.dataloader_pin_memory = False
         if self.bf16 is None:
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
-        if self.aux_weight < 0:
-            raise UserError(f"--aux_weight is {self.aux_weight}; it must not be negative")
         if isinstance(self.aux_kwargs, str):
             try:
                 self.aux_kwargs = json.loads(self.aux_kwargs)
@@ -144,10 +149,6 @@ class MetricTrainingArguments(TrainingArguments):
                 self.aux_kwargs = [self.aux_kwargs]
         if not isinstance(self.aux_kwargs, dict | None):
             raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
-        if self.aux_memory < 0:
-            raise UserError(f"--aux_memory is {self.aux_memory}; it must not be negative")
-        if self.aux_warmup < 0:
-            raise UserError(f"--aux_warmup is {self.aux_warmup}; it must not be negative")
         if self.aux_pool not in AUX_POOLS:
             raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
         if self.eval_strategy == "no":
@@ -156,8 +157,9 @@ class MetricTrainingArguments(TrainingArguments):
                 raise UserError("--early_stopping_patience needs evaluations, but --eval_strategy is no")
         try:
             super().__post_init__()
-        except ValueError as error:
-            raise UserError(str(error).strip().splitlines()[0]) from error
+        except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError) as error:
+            # Trainer's own checks; what they don't foresee, as a list for an object, fails somewhere inside.
+            raise UserError((str(error).strip() or type(error).__name__).splitlines()[0]) from error
 
 
 def bf16_is_native(cpu: bool) -> bool:
@@ -165,6 +167,19 @@ def bf16_is_native(cpu: bool) -> bool:
     if cpu:
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def cannot_compile(args: MetricTrainingArguments) -> str | None:
+    """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
+    try:
+        compiled = torch.compile(
+            lambda x: (x @ x).relu() + 1, backend=args.torch_compile_backend, mode=args.torch_compile_mode
+        )
+        compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
+    except Exception as error:  # backends raise errors of their own of every kind
+        said = str(error).partition("Set TORCHDYNAMO_VERBOSE")[0]
+        return " ".join(said.split())[:200]
+    return None
 
 
 def plain(arguments: TrainingArguments) -> dict[str, Any]:
@@ -201,6 +216,8 @@ def parse_arguments(
     Raises:
         UserError: unreadable YAML, unknown key or flag (with the nearest valid one), or a value of the wrong type.
     """
+    if undecoded := next((word for word in argv if not word.isprintable() and _is_undecoded(word)), None):
+        raise UserError(f"argument {undecoded!r} is not UTF-8, and no record could hold it; rename the file or folder")
     parser = _Parser(tuple(classes), description=description, allow_abbrev=False, add_help=not partial)
     parser.add_argument("--config", help="YAML file with defaults for these arguments")
     names = {f.name for cls in classes for f in dataclasses.fields(cls) if f.init}
@@ -223,23 +240,8 @@ def parse_arguments(
     return tuple(filled)
 
 
-def read_config(path: str) -> dict[str, Any]:
-    """The settings of a YAML file, a flat mapping; raises `UserError` if it can't be read."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"--config {path}: cannot be read ({error.__class__.__name__}); give a UTF-8 YAML file"
-        ) from None
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else ""
-        raise UserError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', 'unreadable')})") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds a {type(content).__name__}; it must be a mapping of argument names to values")
-    return {str(key): value for key, value in content.items()}
+def _is_undecoded(word: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def named(argv: Sequence[str]) -> set[str]:

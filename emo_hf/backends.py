@@ -25,8 +25,13 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
         # `from_pretrained` itself would take any checkpoint and fill what it lacks with random weights.
         if kind is not None and kind != EmotionConfig.model_type:
             raise ValueError(f"it is a plain {kind} checkpoint, not a model that training saved")
-        return EmotionModel.from_pretrained(model, revision=revision).eval()
-    except (OSError, ValueError) as error:
+        loaded, found = EmotionModel.from_pretrained(
+            model, revision=revision, use_safetensors=True, output_loading_info=True
+        )
+        if missing := sorted(found["missing_keys"]):
+            raise ValueError(f"its weights lack {len(missing)} tensors, as {missing[0]}")
+        return loaded.eval()
+    except Exception as error:  # any files may stand in a folder, cut off or made up
         raise cant_load(model, error) from error
 
 
@@ -77,7 +82,7 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
-            config = AutoConfig.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             self.session = onnxruntime.InferenceSession(
                 Path(folder) / ONNX_FILE, options, providers=["CPUExecutionProvider"]
             )

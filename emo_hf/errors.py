@@ -1,8 +1,29 @@
 """The one exception that stands for a mistake in the user's input."""
 
+from __future__ import annotations
+
+import re
+
+from emo_hf.redaction import redacted
+
+_LONGEST = 1600
+# What a terminal would obey or a line would end with: control characters, bidirectional overrides, halves of pairs.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class UserError(ValueError):
     """A mistake in a file or an argument, said in one line: what is wrong, where, what is allowed, what to do.
 
-    Recipes print its message and exit with status 2; a traceback would only hide it.
+    Recipes print its message and exit with status 2; a traceback would only hide it. Whatever a file holds, the
+    message stays one line of readable length, steers no terminal and names no secret.
     """
+
+    def __init__(self, message: object = ""):
+        super().__init__(one_line(redacted(str(message))))
+
+
+def one_line(text: str) -> str:
+    """A text in one line: line breaks and tabs as spaces, other control characters as escapes, a long middle cut."""
+    text = re.sub(r"[\t\n\r]+", " ", text).strip()
+    text = _UNSEEN.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 600]} … {text[-600:]}"

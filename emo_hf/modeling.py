@@ -75,10 +75,12 @@ class EmotionModel(PreTrainedModel):
             kwargs: for `AutoModel.from_pretrained`, as `revision`.
 
         Raises:
-            ValueError: as `EmotionConfig`; OSError: if the encoder can't be found.
+            ValueError: as `EmotionConfig`, or weights of another model; OSError: if the encoder can't be found.
         """
-        kwargs = {"dtype": torch.float32, **kwargs}
-        hub = {key: kwargs[key] for key in ("revision", "cache_dir", "token", "local_files_only") if key in kwargs}
+        # Pickles and a repository's own code run whatever somebody wrote into them.
+        kwargs = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": False, **kwargs}
+        names = ("revision", "cache_dir", "token", "local_files_only", "trust_remote_code")
+        hub = {key: kwargs[key] for key in names if key in kwargs}
         encoder_config = AutoConfig.from_pretrained(encoder, **hub)
         config = EmotionConfig(
             encoder=encoder_config,
@@ -89,9 +91,11 @@ class EmotionModel(PreTrainedModel):
             pad_token_id=encoder_config.pad_token_id,
         )
         model = cls(config)
-        model.encoder = AutoModel.from_pretrained(
-            encoder, config=encoder_config, **_without_pooler(encoder_config), **kwargs
+        model.encoder, found = AutoModel.from_pretrained(
+            encoder, config=encoder_config, output_loading_info=True, **_without_pooler(encoder_config), **kwargs
         )
+        if missing := sorted(key for key in found["missing_keys"] if not key.startswith("pooler.")):
+            raise ValueError(f"the weights lack {len(missing)} tensors, as {missing[0]}; they are another model's")
         return model
 
     def get_input_embeddings(self):

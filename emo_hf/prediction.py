@@ -46,8 +46,8 @@ class Predictor:
     ):
         self.backend = open_backend(model, device=device, revision=revision)
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-        except (OSError, ValueError) as error:
+            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+        except Exception as error:  # every class of tokenizer reads files of its own
             raise cant_load(model, error) from error
         self.labels = self.backend.labels
         self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)

@@ -20,6 +20,7 @@ import numpy as np
 
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
+from emo_hf.redaction import redacted
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def merge_history(log_history: Sequence[dict[str, Any]]) -> list[dict[str, float
 
 
 def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, np.ndarray] | None = None) -> Path:
-    """Write the predictions, if any, and then the record: a completed record always has its predictions.
+    """Write the predictions, if any, and then the record, without secrets: a completed one has its predictions.
 
     `predictions`: logits (N, C), labels (N,), embeddings (N, D) by name; see `load_predictions`.
     """
@@ -85,7 +86,7 @@ def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, n
         np.savez_compressed(buffer, **predictions)
         write_whole(run_dir / PREDICTIONS_FILE, buffer.getvalue())
         record = record | {"files": {"predictions": PREDICTIONS_FILE}}
-    text = json.dumps(record, ensure_ascii=False, indent=2, sort_keys=False, allow_nan=False)
+    text = json.dumps(redacted(record), ensure_ascii=False, indent=2, sort_keys=False, allow_nan=False)
     return write_whole(run_dir / RECORD_FILE, (text + "\n").encode())
 
 
@@ -176,7 +177,10 @@ def load_predictions(record: dict[str, Any]) -> dict[str, np.ndarray]:
 
     Raises UserError when the file is missing or damaged.
     """
-    path = Path(record["directory"]) / record["files"]["predictions"]
+    name = str(record["files"]["predictions"])
+    path = Path(record["directory"]) / name
+    if name != path.name:  # somebody else's record may name any file
+        raise UserError(f"{path.parent}: its record names {name!r}, which is no file of its folder")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -19,6 +19,7 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.data import EmotionData, tokenize_splits
 from emo_hf.errors import UserError
 from emo_hf.files import said_plainly, write_whole
+from emo_hf.limits import check_numbers
 from emo_hf.lock import held
 from emo_hf.metrics import trainer_metrics
 from emo_hf.record import SCHEMA, environment, now
@@ -59,8 +60,7 @@ class SearchArguments:
     search_dir: str = field(default="runs/search", metadata={"help": "folder of the search"})
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise UserError(f"--trials is {self.trials}; give 1 or more")
+        check_numbers(self)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.data import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.files import said_plainly, write_whole
+from emo_hf.limits import check_numbers
 from emo_hf.lock import ORPHAN_SECONDS, held, is_lock
 from emo_hf.record import STUDY_FILE, TEST_FILE, is_done
+from emo_hf.redaction import redacted
 from emo_hf.settings import Settings, applied, combinations, parse_over
 from emo_hf.training import check_arguments, run, run_name
 from emo_hf.worker import end_with, give_memory_back
@@ -63,6 +65,7 @@ class GridArguments:
     )
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.backend not in BACKENDS:
             raise UserError(f"--backend is {self.backend!r}; allowed: {', '.join(BACKENDS)}")
         if self.backend == "dask" and not self.scheduler:
@@ -160,7 +163,7 @@ class Study:
             "data": asdict(self.data),
             "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
         }
-        settings = json.loads(json.dumps(settings, ensure_ascii=False, default=str))
+        settings = redacted(json.loads(json.dumps(settings, ensure_ascii=False, default=str)))
         path = self.folder / STUDY_FILE
         if path.exists():
             try:

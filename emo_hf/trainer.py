@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, set_seed
 from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import rotate_checkpoints
+from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
-from emo_hf.accumulation import CachedStep, cache_step
-from emo_hf.arguments import MetricTrainingArguments
+from emo_hf.accumulation import CachedStep, RandomState, cache_step
+from emo_hf.arguments import MetricTrainingArguments, cannot_compile
 from emo_hf.checkpoints import seal
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, wait_for_all, world_size
 from emo_hf.dropout import use_fast_dropout
@@ -64,7 +66,7 @@ class MetricTrainer(Trainer):
     args: MetricTrainingArguments
 
     def __init__(self, model: nn.Module | None, args: MetricTrainingArguments, **kwargs: Any):
-        if args.torch_compile and (reason := _cannot_compile(args)):
+        if args.torch_compile and (reason := cannot_compile(args)):
             logger.warning("training goes on without torch.compile, which fails here: %s", reason)
             args.torch_compile, args.torch_compile_backend, args.torch_compile_mode = False, None, None
         super().__init__(model, args, **kwargs)
@@ -212,11 +214,40 @@ class MetricTrainer(Trainer):
             rotate_checkpoints(run_dir, limit, self.state.best_model_checkpoint, use_mtime=True)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        if (folder / WEIGHTS_NAME).is_file() and not (folder / SAFE_WEIGHTS_NAME).is_file():
+            raise UserError(
+                f"{folder} has its weights in {WEIGHTS_NAME}, a pickle, which can run code when it is read; resume "
+                f"from a checkpoint with {SAFE_WEIGHTS_NAME}, which training writes"
+            )
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self._proxies:
             self.aux_loss.load_state_dict(load_file(Path(resume_from_checkpoint) / AUX_LOSS_FILE))
         if self._memory is not None:
             self._memory.load(Path(resume_from_checkpoint) / MEMORY_FILE, self.args.device)
+
+    def _update_auto_batch_size(self, batch_size: int) -> None:
+        """Start anew with the next smaller batch, as a run that had it from the beginning."""
+        again = batch_size != self._train_batch_size
+        if again:
+            logger.warning("out of memory with batches of %d; %d is tried", self._train_batch_size, batch_size)
+        super()._update_auto_batch_size(batch_size)
+        if not again:
+            self._beginning = (
+                {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()},
+                [] if self.aux_loss is None else [p.detach().clone() for p in self.aux_loss.parameters()],
+                RandomState(self.args.device),
+            )
+            return
+        weights, proxies, random_state = self._beginning
+        self.model.load_state_dict(weights)
+        self.model.zero_grad()
+        self.optimizer = self.lr_scheduler = None
+        self._start()
+        with torch.no_grad():
+            for parameter, value in zip(self._proxies, proxies, strict=True):
+                parameter.copy_(value)
+        random_state.restore()
 
     def _cache(self, model: nn.Module) -> CachedStep:
         """The metric loss over all micro-batches of this optimizer step and all processes."""
@@ -262,6 +293,15 @@ class MetricTrainer(Trainer):
             np.asarray(dataset["length"]), np.asarray(dataset["labels"]), self._train_batch_size, seed=seed
         )
 
+    def _get_dataloader(self, *args: Any, is_training: bool = False, **kwargs: Any) -> DataLoader:
+        """As Trainer's; but only training drops a last batch that is not full: every row is evaluated."""
+        asked = self.args.dataloader_drop_last
+        self.args.dataloader_drop_last = asked and is_training
+        try:
+            return super()._get_dataloader(*args, is_training=is_training, **kwargs)
+        finally:
+            self.args.dataloader_drop_last = asked
+
     def _aux_weight(self) -> float:
         """The weight of the auxiliary loss at this step: constant, after a linear warm-up if one is asked for."""
         steps = self.args.aux_warmup if self.args.aux_warmup >= 1 else self.args.aux_warmup * self.state.max_steps
@@ -299,16 +339,3 @@ class MetricTrainer(Trainer):
         self._sums.clear()
         self._counts.clear()
         return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
-
-
-def _cannot_compile(args: MetricTrainingArguments) -> str | None:
-    """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
-    try:
-        compiled = torch.compile(
-            lambda x: (x @ x).relu() + 1, backend=args.torch_compile_backend, mode=args.torch_compile_mode
-        )
-        compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
-    except Exception as error:  # backends raise errors of their own of every kind
-        said = str(error).partition("Set TORCHDYNAMO_VERBOSE")[0]
-        return " ".join(said.split())[:200]
-    return None

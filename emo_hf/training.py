@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import logging
 import platform
 import re
@@ -16,32 +17,27 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from transformers import (
-    AutoConfig,
-    AutoTokenizer,
-    EarlyStoppingCallback,
-    PreTrainedTokenizerBase,
-    TrainerCallback,
-    set_seed,
-)
+from transformers import EarlyStoppingCallback, PreTrainedTokenizerBase, TrainerCallback, set_seed
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.checkpoints import checkpoint_to_resume, remove_checkpoints
-from emo_hf.configuration import EmotionConfig
 from emo_hf.data import EmotionData, PaddingCollator, load_emotion_data, tokenize_splits
 from emo_hf.distributed import wait_for_all
-from emo_hf.encoders import BUNDLED, encoder_path
+from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.files import move_whole, said_plainly
 from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
-from emo_hf.modeling import EmotionModel
 from emo_hf.pooling import POOLINGS
+from emo_hf.pretrained import build_model, check_encoder, load_tokenizer
 from emo_hf.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, merge_history, now, write_record
 from emo_hf.statistics import reliability
 from emo_hf.trackers import check_trackers, finish_trackers
 from emo_hf.trainer import MetricTrainer, auxiliary_loss
+from emo_hf.watch import explain
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_NAME = 200  # bytes; a file name has 255 at most, and temporary ones carry more
 
 
 def encoder_name(encoder: str) -> str:
@@ -52,7 +48,11 @@ def encoder_name(encoder: str) -> str:
 def run_name(encoder: str, pooling: str, aux: str, seed: int, settings: Sequence[tuple[str, Any]] = ()) -> str:
     """The id of a run, safe as a folder name."""
     varied = "".join(f"_{name}={value}" for name, value in settings)
-    return re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
+    name = re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    # What a file system takes, in letters of three bytes; the digest keeps apart what is cut alike.
+    return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}_seed{seed}"
 
 
 def load_data(arguments: DataArguments) -> EmotionData:
@@ -83,33 +83,18 @@ def forget_data() -> None:
     _load_data.cache_clear()
 
 
-def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
-    path = encoder_path(arguments.encoder)
-    try:
-        return AutoTokenizer.from_pretrained(path, revision=arguments.encoder_revision or "main")
-    except (OSError, ValueError) as error:
-        raise UserError(_not_found(arguments, error)) from error
-
-
 def check_arguments(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments) -> None:
     """Find in a second what would else fail after the data were read.
 
     Raises:
         UserError: unknown pooling, loss, distance, mining or tracker; no such encoder; a max_length beyond its
-            positions; a tracker that is not installed.
+            positions; a tracker that is not installed; all that `check_encoder` finds.
     """
     check_trackers(training.report_to)
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
-    try:
-        encoder = AutoConfig.from_pretrained(encoder_path(model.encoder), revision=model.encoder_revision or "main")
-    except (OSError, ValueError) as error:
-        raise UserError(_not_found(model, error)) from error
-    limit = EmotionConfig(encoder=encoder).max_tokens
-    if limit is not None and data.max_length > limit:
-        raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+    check_encoder(model, data)
 
 
 def default_learning_rate(encoder: str) -> float:
@@ -125,24 +110,6 @@ def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerB
         "processing_class": tokenizer,
         "data_collator": PaddingCollator(tokenizer),
     }
-
-
-def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
-    """A model with a pre-trained encoder and a fresh head."""
-    path = encoder_path(arguments.encoder)
-    try:
-        return EmotionModel.from_encoder(
-            path,
-            labels=labels,
-            pooling=arguments.pooling,
-            embedding_size=arguments.embedding_size,
-            embedding_dropout=arguments.embedding_dropout,
-            revision=arguments.encoder_revision or "main",
-        )
-    except OSError as error:
-        raise UserError(_not_found(arguments, error)) from error
-    except ValueError as error:
-        raise UserError(f"encoder {arguments.encoder!r}: {_first_line(error)}") from error
 
 
 def run(
@@ -205,16 +172,22 @@ def run(
                 model_arguments, data_arguments, training_arguments, run_dir, callbacks
             )
             record |= details
+            # What --auto_find_batch_size found.
+            batch_size = training_arguments.per_device_train_batch_size
+            record["arguments"]["training"]["per_device_train_batch_size"] = batch_size
             record["model"] |= record.pop("model_details")
             record |= {"status": "completed"} | _ended(started)
             if writes:
                 write_record(run_dir, record, predictions)
     except (Exception, KeyboardInterrupt) as error:
+        explained = explain(error, training_arguments)
         record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        record |= {"error": _first_line(error)} | _ended(started)
+        record |= {"error": _first_line(explained)} | _ended(started)
         if writes and run_dir.exists():
             with contextlib.suppress(OSError):  # the disk may be what has failed
                 write_record(run_dir, record)
+        if explained is not error:
+            raise explained from error
         raise
     if writes:
         remove_checkpoints(run_dir)  # not before: until the record stands, a run goes on from them
@@ -253,6 +226,7 @@ def _train_and_test(
     if trainer.is_world_process_zero():
         remove_checkpoints(run_dir, but=checkpoint)  # of an earlier run: Trainer would count them as its own
     trainer.train(resume_from_checkpoint=checkpoint)
+    training_arguments.per_device_train_batch_size = trainer.state.train_batch_size // max(1, training_arguments.n_gpu)
     ordered, order = _by_length(tokens["test"])
     predicted = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
     logits, embeddings = (_restore(part, order) for part in predicted.predictions)
@@ -329,10 +303,3 @@ def _device_name(device: torch.device) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _not_found(arguments: ModelArguments, error: Exception) -> str:
-    return (
-        f"encoder {arguments.encoder!r} can't be loaded ({_first_line(error)}); give tiny-bert, tiny-roberta, "
-        "a folder with config.json, weights and tokenizer, or a Hub id (which needs the network once)"
-    )

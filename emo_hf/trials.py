@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.escaping import markdown_name
 from emo_hf.settings import describe
 
 # A grid has several of them where nothing is said: they are always said.
@@ -35,7 +36,8 @@ def trials_markdown(rows: Sequence[dict[str, Any]]) -> str:
     ]
     for row in ordered:
         values = [
-            describe(((n, row["settings"][n]),)).partition("=")[2] if n in row["settings"] else "–" for n in names
+            markdown_name(describe(((n, row["settings"][n]),)).partition("=")[2]) if n in row["settings"] else "–"
+            for n in names
         ]
         score = row["validation_macro_f1"]
         shown = f"{100 * score:.1f}" if score is not None else row["state"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
 
 from emo_hf.errors import UserError
@@ -15,6 +18,26 @@ logger = logging.getLogger(__name__)
 
 # Below this share of their norm the embeddings of a batch are one point; a fresh model has about one half.
 COLLAPSED = 0.02
+
+
+def explain(error: BaseException, arguments: Any) -> BaseException:
+    """The error of a training itself, or the `UserError` that says what to do about it."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, Exception) and (should_reduce_batch_size(error) or "No executable batch size" in str(error))
+    ):
+        return UserError(
+            f"out of memory: lower --per_device_train_batch_size, which is {arguments.per_device_train_batch_size} "
+            f"(--per_device_eval_batch_size is {arguments.per_device_eval_batch_size}), or --max_length, or let "
+            "--auto_find_batch_size true find the largest that fits"
+        )
+    if isinstance(error, pickle.UnpicklingError):
+        return UserError(
+            f"{arguments.resume_from_checkpoint or arguments.output_dir}: a file of the checkpoint is damaged, or "
+            "holds more than tensors and might run code; start again without --resume_from_checkpoint"
+        )
+    return error
 
 
 class Watch:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import statistics
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from emo_hf.files import write_whole
 from emo_hf.modeling import EmotionModel
 from emo_hf.prediction import Predictor
 from emo_hf.progress import quiet_libraries
+from emo_hf.redaction import start_logging
 
 Arm = Callable[[list[str]], np.ndarray]
 MAX_LENGTH = 128
@@ -125,7 +125,7 @@ def fresh_model(folder: str) -> str:
     torch.manual_seed(SEED)
     path = encoder_path("tiny-bert")
     EmotionModel.from_encoder(path, labels=DEFAULT_LABELS, pooling="mean").save_pretrained(folder)
-    AutoTokenizer.from_pretrained(path).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(path, trust_remote_code=False).save_pretrained(folder)
     return folder
 
 
@@ -164,5 +164,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

@@ -13,7 +13,6 @@ Every argument of train.py holds for all runs. What is done is skipped; a stoppe
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import threading
 import time
@@ -39,6 +38,7 @@ from emo_hf.files import remove_leftovers, said_plainly
 from emo_hf.lock import held
 from emo_hf.progress import quiet_libraries, read_progress
 from emo_hf.record import read_record
+from emo_hf.redaction import start_logging
 from emo_hf.report import write_report
 from emo_hf.study import PROGRESS_FILE, GridArguments, Study, Task
 from emo_hf.training import load_data, load_tokenizer
@@ -191,5 +191,5 @@ def _watch(
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

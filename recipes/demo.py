@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from emo_hf.errors import UserError
 from emo_hf.progress import quiet_libraries
+from emo_hf.redaction import start_logging
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -201,5 +201,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

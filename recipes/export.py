@@ -11,11 +11,11 @@ MODEL is the folder of a run or a Hub id. The folder that is written has a READM
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 
 from emo_hf.errors import UserError
 from emo_hf.progress import quiet_libraries
+from emo_hf.redaction import start_logging
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,5 +39,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import logging
 import os
 import sys
 import time
@@ -24,7 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from emo_hf.errors import UserError
+from emo_hf.escaping import csv_name
+from emo_hf.limits import check_number
 from emo_hf.progress import quiet_libraries
+from emo_hf.redaction import start_logging
 
 if TYPE_CHECKING:
     from emo_hf.prediction import Predictor
@@ -46,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     quiet_libraries()
     try:
+        check_number("batch_size", arguments.batch_size)
+        check_number("max_length", arguments.max_length)
         from emo_hf.prediction import Predictor
 
         predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
@@ -66,11 +70,21 @@ def main(argv: list[str] | None = None) -> int:
 def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
     """The sentences of the command line, of the one file that it names, or of standard input."""
     if not given:
-        yield from (line.rstrip("\n") for line in sys.stdin)
+        found = (line.rstrip("\n") for line in sys.stdin)
+        where = "standard input"
     elif len(given) == 1 and Path(given[0]).suffix.lower() in FILES:
-        yield from read_file(Path(given[0]), text_column)
+        found, where = read_file(Path(given[0]), text_column), given[0]
     else:
-        yield from given
+        found, where = iter(given), "the command line"
+    number = 0
+    try:
+        for number, sentence in enumerate(found, 1):  # noqa: B007
+            sentence.encode()  # halves of characters, which no tokenizer takes
+            yield sentence
+    except UnicodeError:
+        raise UserError(
+            f"{where}, after sentence {number}: bytes that are neither utf-8 nor cp949; save it again as UTF-8"
+        ) from None
 
 
 def read_file(path: Path, text_column: str | None) -> Iterator[str]:
@@ -88,13 +102,20 @@ def read_file(path: Path, text_column: str | None) -> Iterator[str]:
             for number, line in enumerate(lines, 1):
                 try:
                     row = json.loads(line)
-                except ValueError:
-                    raise UserError(f"{path}, line {number}: not JSON; a JSONL file holds one object a line") from None
-                yield row[column_of(path, row, text_column)]
+                except (ValueError, RecursionError):
+                    row = None
+                if not isinstance(row, dict):
+                    raise UserError(f"{path}, line {number}: not JSON; a JSONL file holds one object a line")
+                value = row[column_of(path, row, text_column)]
+                yield "" if value is None else str(value)
         else:
+            csv.field_size_limit(max(path.stat().st_size, 1))  # one cell may be all of the file
             rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
-            column = column_of(path, rows.fieldnames or [], text_column)
-            yield from (row[column] or "" for row in rows)
+            try:
+                column = column_of(path, rows.fieldnames or [], text_column)
+                yield from (row[column] or "" for row in rows)
+            except csv.Error as error:
+                raise UserError(f"{path}, row {rows.line_num}: {error}; save it again as CSV UTF-8") from None
 
 
 def read_parquet(path: Path, text_column: str | None) -> Iterator[str]:
@@ -135,7 +156,10 @@ def column_of(path: Path, columns: Iterable[str], asked: str | None) -> str:
 
 
 def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) -> int:
-    """One line a sentence: its label and the probability of every label; returns how many there were."""
+    """One line a sentence: its label and the probability of every label; returns how many there were.
+
+    In CSV, a sentence that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     waiting: deque[str] = deque()  # read and not yet written: at most one chunk of the predictor
 
     def remembered() -> Iterator[str]:
@@ -146,12 +170,12 @@ def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) ->
     count = 0
     table = csv.writer(out, lineterminator="\n")
     if kind == "csv":
-        table.writerow(["sentence", "label", *predictor.labels])
+        table.writerow(["sentence", "label", *map(csv_name, predictor.labels)])
     for scores in predictor(remembered()):
         text, label = waiting.popleft(), max(scores, key=scores.get)
         count += 1
         if kind == "csv":
-            table.writerow([text, label, *(f"{value:.4f}" for value in scores.values())])
+            table.writerow([csv_name(text), csv_name(label), *(f"{value:.4f}" for value in scores.values())])
         elif kind == "jsonl":
             row = {"sentence": text, "label": label, "scores": {k: round(v, 4) for k, v in scores.items()}}
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -162,5 +186,5 @@ def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) ->
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

@@ -75,7 +75,8 @@ def start_afresh(model: Pretrainer, corpus: Corpus, vectors: Path) -> None:
         np.save(buffer, pmi_vectors(corpus, model.encoder.config.vocab_size, size).numpy())
         write_whole(vectors, buffer.getvalue())
     with torch.no_grad():
-        embeddings.word_embeddings.weight.copy_(torch.from_numpy(np.load(vectors)) * 0.04 * size**0.5)
+        stored = np.load(vectors, allow_pickle=False)
+        embeddings.word_embeddings.weight.copy_(torch.from_numpy(stored) * 0.04 * size**0.5)
         positions = embeddings.position_embeddings.weight
         positions.copy_(sinusoids(len(positions), size) * 0.02)
 

@@ -11,7 +11,6 @@ best model is the one with the best mean macro-F1 on the validation split. What 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from emo_hf.hub import check_access, collect, push
 from emo_hf.hub.upload import chosen_runs
 from emo_hf.progress import quiet_libraries
 from emo_hf.record import is_done, read_record
+from emo_hf.redaction import start_logging
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,5 +62,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

@@ -10,13 +10,13 @@ trials end early. A stopped search goes on where it was; test rows are not used.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, given, parse_arguments
 from emo_hf.errors import UserError
 from emo_hf.progress import quiet_libraries
+from emo_hf.redaction import start_logging
 from emo_hf.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
 from emo_hf.settings import describe
 
@@ -67,5 +67,5 @@ def result(row: dict) -> str:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     sys.exit(main())

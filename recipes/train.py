@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from emo_hf.distributed import leave
 from emo_hf.errors import UserError
 from emo_hf.files import said_plainly
 from emo_hf.lock import held
+from emo_hf.redaction import start_logging
 
 
 @dataclass
@@ -83,5 +83,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     leave(main())

@@ -114,7 +114,7 @@ def test_mistakes_in_the_file(yaml_file, text, message):
         (["mean"], "unknown argument 'mean'"),
         (["--pool", "mean"], "did you mean --pooling?"),  # no abbreviations, which change as arguments are added
         (["--max_length", "many"], "--max_length: invalid int value: 'many'"),
-        (["--aux_weight", "-1"], "--aux_weight is -1.0; it must not be negative"),
+        (["--aux_weight", "-1"], "--aux_weight is -1.0; allowed: 0 to 1,000,000"),
         (["--hub_token", "hf_secret"], "--hub_token would be stored in plain text"),
         (["--eval_strategy", "sometimes"], "sometimes"),
         (["--save_strategy", "steps"], "load_best_model_at_end"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import logging
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emo_hf.data.readers import Table, read_table, suffix_of
+from emo_hf.data.archives import Unpacked, open_archive, read_member
+from emo_hf.data.readers import Table, read_bytes, read_table, suffix_of
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,9 @@ def read_release(path: Path) -> list[tuple[str, Table]]:
         UserError: no training part, nothing that looks like the corpus, a broken or encrypted zip.
     """
     members = list(
-        _walk_folder(path, "") if path.is_dir() else _walk_zip(unicodedata.normalize("NFC", path.name), path, 1)
+        _walk_folder(path, "", set())
+        if path.is_dir()
+        else _walk_zip(unicodedata.normalize("NFC", path.name), path, 1, Unpacked())
     )
     known = [member for member in members if member.part]
     if known and len(known) < len(members):
@@ -102,44 +106,41 @@ def _read_part(members: list[_Member]) -> list[Table]:
     return []
 
 
-def _walk_folder(folder: Path, prefix: str) -> Iterator[_Member]:
+def _walk_folder(folder: Path, prefix: str, seen: set[Path]) -> Iterator[_Member]:
+    if folder.resolve() in seen:  # links may lead back up, and would be followed for ever
+        return
+    seen.add(folder.resolve())
     for path in sorted(folder.iterdir()):
         name = prefix + unicodedata.normalize("NFC", path.name)  # names from macOS are NFD
         if _is_hidden(name):
             continue
         if path.is_dir():
-            yield from _walk_folder(path, name + "/")
+            yield from _walk_folder(path, name + "/", seen)
+        elif not path.is_file():  # a pipe would be waited for
+            continue
         elif suffix_of(name) == ".zip":
-            yield from _walk_zip(name, path, 1)
+            yield from _walk_zip(name, path, 1, Unpacked())
         elif suffix_of(name) in _SUFFIXES:
-            yield _Member(name, path.read_bytes)
+            yield _Member(name, functools.partial(read_bytes, path))
         elif re.search(r"\.zip\.part\d+$", name):
             raise UserError(f"{name}: a piece of a zip; join the pieces first (cat NAME.zip.part* > NAME.zip).")
 
 
-def _walk_zip(name: str, file: Path | io.BytesIO, depth: int) -> Iterator[_Member]:
+def _walk_zip(name: str, file: Path | io.BytesIO, depth: int, unpacked: Unpacked) -> Iterator[_Member]:
     """List a zip's members, zips in it included; all is read in memory, nothing is ever extracted."""
     if depth > _DEEPEST_ZIP:
         raise UserError(f"{name}: zips in zips, more than {_DEEPEST_ZIP} deep; extract it by hand.")
-    try:
-        archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{name} is not a whole zip file; download it again.") from error
-    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+    archive = open_archive(name, file)
+    readable = [info for info in archive.infolist() if suffix_of(_member_name(info)) in (".zip", *_SUFFIXES)]
+    unpacked.add(name, readable)
+    for info in sorted(readable, key=lambda info: info.filename):
         inner = f"{name}/{_member_name(info)}"
         if info.is_dir() or _is_hidden(inner):
             continue
         if suffix_of(inner) == ".zip":
-            yield from _walk_zip(inner, io.BytesIO(_read_member(archive, info, inner)), depth + 1)
-        elif suffix_of(inner) in _SUFFIXES:
-            yield _Member(inner, lambda archive=archive, info=info, inner=inner: _read_member(archive, info, inner))
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
-    try:
-        return archive.read(info)
-    except (RuntimeError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise UserError(f"{name} can't be read from its zip ({error}); download it again.") from error
+            yield from _walk_zip(inner, io.BytesIO(read_member(archive, info, inner)), depth + 1, unpacked)
+        else:
+            yield _Member(inner, lambda archive=archive, info=info, inner=inner: read_member(archive, info, inner))
 
 
 def _member_name(info: zipfile.ZipInfo) -> str:

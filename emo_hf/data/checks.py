@@ -12,6 +12,7 @@ from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS, find_emotion, lev
 from emo_hf.errors import UserError
 
 _SHOWN = 5
+MOST_LABELS = 1000  # a matrix of all pairs of labels stands in every record
 
 
 def check_filled(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -20,11 +21,13 @@ def check_filled(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     Raises:
         UserError: an empty text in a table of the user's, or an empty label, with file and rows.
     """
+    if (wrong := rows[rows["text"].str.contains("\0", regex=False)]).shape[0]:
+        raise UserError(f"{_places(wrong)}: the text holds a NUL character; remove it.")
     empty = rows["text"] == ""
     if (wrong := rows[empty & ~rows["optional"]]).shape[0]:
-        raise UserError(f"{_places(wrong)}: the text is empty; fill it in or remove the row.")
+        raise UserError(f"{_places(wrong)}: the text is empty; fill it in or remove the row{_hint(wrong)}.")
     if (wrong := rows[rows["label"] == ""]).shape[0]:
-        raise UserError(f"{_places(wrong)}: the label is empty; fill it in or remove the row.")
+        raise UserError(f"{_places(wrong)}: the label is empty; fill it in or remove the row{_hint(wrong)}.")
     if empty.all():
         raise UserError(f"{rows['file'].iloc[0]}: every text is empty; is the text column the right one?")
     return rows[~empty].reset_index(drop=True), int(empty.sum())
@@ -58,8 +61,13 @@ def check_several(rows: pd.DataFrame, labels: Sequence[str]) -> None:
     """Require rows of at least two labels.
 
     Raises:
-        UserError: one class only.
+        UserError: one class only, or more than `MOST_LABELS`.
     """
+    if len(labels) > MOST_LABELS:
+        raise UserError(
+            f"{len(labels):,} labels, as {', '.join(map(repr, labels[:3]))} …; at most {MOST_LABELS:,} are taken; is "
+            "the label column the right one?"
+        )
     found = [label for label in labels if (rows["label"] == label).any()]
     if len(found) < 2:
         raise UserError(
@@ -79,6 +87,8 @@ def check_classes(rows: pd.DataFrame, labels: Sequence[str], dropped: dict[str, 
         missing = [label for label in labels if label not in present]
         if missing:
             leaks = f" ({dropped[split]} rows left it: their text stands in another)" if dropped.get(split) else ""
+            few = [f"{label} has {n}" for label in missing if (n := int((rows["label"] == label).sum())) < len(SPLITS)]
+            leaks += f" ({_few(few)} in all)" if few else ""
             rest = ",".join(label for label in labels if label in present)
             raise UserError(
                 f"{split} holds no row of {_few(missing)}{leaks}; every split needs every label: "
@@ -101,6 +111,11 @@ def _mean(level: str, labels: Sequence[str], label: str, sub_emotion: str = "", 
 
 
 def _unknown_labels(unknown: pd.DataFrame, labels: Sequence[str]) -> str:
+    if unknown["text"].isin([*labels, *MAJOR_EMOTIONS]).all():
+        return (
+            f"{_places(unknown)}: the text is a label and the label is none; the two columns seem swapped: name them "
+            "with text_column and label_column."
+        )
     counts = unknown["label"].value_counts()
     known = list(dict.fromkeys([*labels, *MAJOR_EMOTIONS, *SUB_EMOTIONS]))
     parts = []
@@ -123,6 +138,13 @@ def _places(rows: pd.DataFrame) -> str:
     numbers = [str(row) for row in rows.loc[rows["file"] == first, "row"].head(_SHOWN)]
     more = f" and {len(rows) - len(numbers)} more" if len(rows) > len(numbers) else ""
     return f"{first}, row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
+
+
+def _hint(rows: pd.DataFrame) -> str:
+    """Why a cell may be empty that a spreadsheet shows as filled."""
+    if not rows["file"].iloc[0].lower().endswith(".xlsx"):
+        return ""
+    return " (a cell merged into another, and a formula that was saved without its result, read as empty)"
 
 
 def _few(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from emo_hf.data.aihub import is_release
-from emo_hf.data.readers import Table
+from emo_hf.data.readers import Table, suffix_of
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ def rows_of(
     columns = list(table.frame.columns)
     text = _find(columns, TEXT_COLUMNS, text_column, "text", table.name)
     label = _find(columns, LABEL_COLUMNS, label_column, "label", table.name)
+    if text == label:
+        raise UserError(f"{table.name}: column {text!r} is both the text and the label; name two columns.")
     source = {"text": text, "label": label}
     for role, names in _OTHER_COLUMNS.items():
         found = _match(columns, names)
@@ -57,7 +59,7 @@ def rows_of(
     rows["file"] = table.name
     rows["row"] = table.frame.index
     # Each line of a wide table is a dialogue of its own.
-    wide = bool(re.fullmatch(r"사람문장\d+", text))
+    wide = bool(re.fullmatch(r"사람문장\d{1,3}", text))
     if wide and "dialogue" not in rows:
         rows["dialogue"] = table.name + ":" + rows["row"].astype("str")
     if wide and turns == "all" and text_column is None:
@@ -72,7 +74,7 @@ def rows_of(
 
 def _every_turn(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     turn_columns = sorted(
-        (name for name in frame if re.fullmatch(r"사람문장\d+", name)), key=lambda name: int(name[4:])
+        (name for name in frame if re.fullmatch(r"사람문장\d{1,3}", name)), key=lambda name: int(name[4:])
     )
     turns = [rows.assign(text=frame[name], turn=place) for place, name in enumerate(turn_columns)]
     return pd.concat(turns).sort_values(["row", "turn"], kind="stable")
@@ -91,9 +93,10 @@ def _find(columns: Sequence[str], names: Sequence[str], wanted: str | None, role
         raise UserError(f"{where}: {role}_column {wanted!r} is missing; columns found: {', '.join(columns)}.")
     found = _match(columns, names)
     if not found:
+        single = len(columns) == 1 and suffix_of(where) in (".csv", ".tsv", ".txt")
         raise UserError(
             f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {', '.join(columns)}; "
-            f"name yours with {role}_column."
+            f"{'part columns with commas, tabs or semicolons' if single else f'name yours with {role}_column'}."
         )
     if len(found) > 1:
         logger.warning("%s: %s is read as the %s, %s is not", where, found[0], role, ", ".join(found[1:]))

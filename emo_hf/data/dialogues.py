@@ -30,6 +30,7 @@ def _row(name: str, number: int, record: dict[str, Any]) -> dict[str, str]:
         profile, talk = record["profile"], record["talk"]
         code = str(profile["emotion"]["type"]).strip()
         content = talk["content"]
+        content["HS01"]  # may be empty, but every dialogue has it
         turns = {f"사람문장{int(key[2:])}": str(text or "") for key, text in content.items() if key.startswith("HS")}
         human = [str(tag) for tag in (profile.get("persona") or {}).get("human") or ()]
         situation = [str(tag) for tag in profile["emotion"].get("situation") or ()]

@@ -7,8 +7,7 @@ import io
 import json
 import re
 import unicodedata
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -21,9 +20,11 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
 from emo_hf.data.dialogues import dialogue_rows, is_dialogues
+from emo_hf.data.workbook import sheet_rows
 from emo_hf.errors import UserError
 
 ENCODINGS = ("utf-8-sig", "cp949")
+MOST_COLUMNS, MOST_CELLS = 16_384, 100_000_000
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ def read_file(path: Path) -> Table:
     Raises:
         UserError: a file that can't be opened, or whatever `read_table` finds.
     """
-    name = unicodedata.normalize("NFC", path.name)
+    return read_table(unicodedata.normalize("NFC", path.name), read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; raises `UserError` if it can't be opened, or is a pipe, which may never end."""
     try:
-        return read_table(name, path.read_bytes())
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no regular file; give a file or a folder.")
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} can't be opened ({error.strerror}); check its permissions.") from error
 
@@ -76,6 +83,11 @@ def decode(name: str, data: bytes) -> tuple[str, str]:
     Raises:
         UserError: undecodable bytes, with file, row and byte.
     """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{name} is UTF-16; readable encodings are utf-8 and cp949; save the file again as UTF-8.")
+    if (place := data.find(b"\0")) >= 0:
+        row = data.count(b"\n", 0, place) + 1
+        raise UserError(f"{name}, row {row}: a NUL byte, so this is no text; save the file again as UTF-8.")
     failures = []
     for encoding in ENCODINGS:
         try:
@@ -116,6 +128,7 @@ def _read_delimited(name: str, data: bytes) -> Table:
 def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.DataFrame:
     rows, numbers, number = [], [], 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+    usual = csv.field_size_limit(max(len(text), 1))  # one cell may be all of the file
     try:
         for number, row in enumerate(reader, start=1):
             if any(cell.strip() for cell in row):
@@ -126,8 +139,11 @@ def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.D
             f"{name}, row {number + 1}: quotes don't fit ({error}); a cell that holds the delimiter, a line break or "
             'a quote needs quotes around it, and quotes inside are doubled ("").'
         ) from error
+    finally:
+        csv.field_size_limit(usual)
     if not rows:
         raise UserError(f"{name} is empty; a header and rows are needed.")
+    _check_size(name, len(rows[0]), len(rows))
     header = _header(name, rows[0])
     for number, row in zip(numbers, rows, strict=True):
         if len(row) != len(header):
@@ -138,43 +154,39 @@ def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.D
     return pd.DataFrame(rows[1:], columns=header, index=numbers[1:], dtype="str")
 
 
+def _check_size(name: str, columns: int, rows: int) -> None:
+    """Refuse what no table of texts is: a few bytes can stand for more cells than the memory holds."""
+    if columns > MOST_COLUMNS:
+        raise UserError(f"{name}: {columns:,} columns; at most {MOST_COLUMNS:,} are read; check the delimiter.")
+    if columns * rows > MOST_CELLS:
+        raise UserError(f"{name}: {rows:,} rows of {columns:,} columns; leave out those that are not needed.")
+
+
 def _header(name: str, cells: list[Any]) -> list[str]:
     """Clean column names; an unnamed one (an exported index) keeps a name that nothing asks for."""
     header = [unicodedata.normalize("NFC", str(cell if cell is not None else "")).strip() for cell in cells]
-    doubles = sorted({cell for cell in header if cell and header.count(cell) > 1})
-    if doubles:
+    if doubles := sorted(cell for cell, count in Counter(header).items() if cell and count > 1):
         raise UserError(f"{name}: column {', '.join(doubles)} stands twice in the header; rename or remove one.")
     return [cell or f"Unnamed: {place}" for place, cell in enumerate(header)]
 
 
 def _read_xlsx(name: str, data: bytes) -> Table:
-    import openpyxl  # takes a while to import and only this format needs it
-
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # some exporters state a wrong size, and rows would be lost
-        cells = sheet.iter_rows(values_only=True)
-        rows = [(number, row) for number, row in enumerate(cells, start=1) if any(cell is not None for cell in row)]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError, SyntaxError, zlib.error) as error:
-        raise UserError(f"{name} is not a readable XLSX file; save it again as .xlsx or as CSV UTF-8.") from error
-    if not rows:
-        raise UserError(f"{name}: its first sheet is empty; a header and rows are needed.")
-    header = _header(name, list(rows[0][1]))
-    width = len(header)
-    body = [["" if cell is None else str(cell) for cell in row[:width]] for _, row in rows[1:]]
-    body = [row + [""] * (width - len(row)) for row in body]
-    return Table(name, pd.DataFrame(body, columns=header, index=[number for number, _ in rows[1:]], dtype="str"))
+    cells, numbers, rows = sheet_rows(name, data)
+    header = _header(name, cells)
+    _check_size(name, len(header), len(rows))
+    return Table(name, pd.DataFrame(rows, columns=header, index=numbers, dtype="str"))
 
 
 def _read_json(name: str, data: bytes) -> Table:
     text, encoding = decode(name, data)
     try:
-        content = json.loads(text)
+        content = _parsed(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text.lstrip().startswith("{"):  # JSON lines under the name .json
             return _read_jsonl(name, data)
         raise UserError(f"{name}, row {error.lineno}: not JSON ({error.msg}); mend or export it again.") from error
+    except (ValueError, RecursionError) as error:  # an endless number, ten thousand brackets
+        raise UserError(f"{name}: not JSON of a table ({_why(error)}); mend or export it again.") from error
     if isinstance(content, dict):
         lists = {key: value for key, value in content.items() if isinstance(value, list)}
         if len(lists) > 1 and len({len(value) for value in lists.values()}) == 1:  # {"sentence": […], "label": […]}
@@ -193,11 +205,22 @@ def _read_jsonl(name: str, data: bytes) -> Table:
         if not line.strip():
             continue
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{name}, row {number}: not a JSON object ({error.msg}); mend the line.") from error
+            records.append(_parsed(line))
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{name}, row {number}: not a JSON object ({_why(error)}); mend the line.") from error
         numbers.append(number)
     return Table(name, _frame_of(name, records, numbers), encoding)
+
+
+def _parsed(text: str) -> Any:
+    # pandas and numpy write a missing value as NaN, which would else pass as the text "nan".
+    return json.loads(text, parse_constant=lambda constant: None if constant == "NaN" else constant)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error).split(";")[0]
 
 
 def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame:
@@ -207,7 +230,9 @@ def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame
     if is_dialogues(records):
         records = dialogue_rows(name, records)
     columns = {}
-    for key in dict.fromkeys(key for record in records for key in record):
+    keys = dict.fromkeys(key for record in records for key in record)
+    _check_size(name, len(keys), len(records))
+    for key in keys:
         values = [record.get(key) for record in records]
         if not any(isinstance(value, list | dict) for value in values):  # a text or a label is never nested
             columns[key] = [
@@ -218,8 +243,9 @@ def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame
             dict(zip(_header(name, list(columns)), columns.values(), strict=True)), numbers, dtype="str"
         )
     except UnicodeEncodeError as error:
-        broken = [n for n, row in zip(numbers, zip(*columns.values(), strict=True), strict=True) if _is_broken(row)]
-        raise UserError(f"{name}, row {broken[0]}: half of a \\ud… escape pair; mend or remove it.") from error
+        rows = zip(numbers, zip(*columns.values(), strict=True), strict=True)
+        broken = next((number for number, row in rows if _is_broken(row)), numbers[0])  # or a name of a column is
+        raise UserError(f"{name}, row {broken}: half of a \\ud… escape pair; mend or remove it.") from error
 
 
 def _is_broken(row: tuple[str, ...]) -> bool:
@@ -228,10 +254,15 @@ def _is_broken(row: tuple[str, ...]) -> bool:
 
 def _read_parquet(name: str, data: bytes) -> Table:
     try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        _check_size(name, file.metadata.num_columns, file.metadata.num_rows)
+        table = file.read()
+        table.validate(full=True)  # texts that are no UTF-8, offsets beyond the data
+        return Table(name, frame_from_arrow(name, table))
+    except UserError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
         raise UserError(f"{name} is not a readable Parquet file; write it again.") from error
-    return Table(name, frame_from_arrow(name, table))
 
 
 def frame_from_arrow(name: str, table: pa.Table) -> pd.DataFrame:
@@ -248,6 +279,8 @@ def frame_from_arrow(name: str, table: pa.Table) -> pd.DataFrame:
             numbers = pd.Series(column.to_pandas(ignore_metadata=True)).fillna(-1).astype(int)
             columns[key] = numbers.map(dict(enumerate(feature.names))).fillna("")  # -1: not labelled
             continue
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)  # pandas' way to say that a value is missing
         try:
             column = pc.fill_null(pc.cast(column, pa.string()), "")
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # images and other bytes are neither text nor label

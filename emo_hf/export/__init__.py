@@ -53,7 +53,7 @@ def export(model: str | Path, to: str, output: str | Path | None = None) -> Path
     _check_target(target)
     loaded, record = load_model(source).float(), read_record(source)
     data = run_data(record) if to == "onnx-int8" else None
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     longest = min(tokenizer.model_max_length, loaded.config.max_tokens or tokenizer.model_max_length)
     tokenizer.model_max_length = longest
     trained = record["arguments"]["data"]["max_length"] if record else 128

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from emo_hf.escaping import markdown_name
+
 _LIBRARIES = {
     "transformers": "transformers",
     "sentence-transformers": "sentence-transformers",
@@ -57,9 +59,10 @@ def card(about: dict[str, Any]) -> str:
     task = "sentence-similarity" if to == "sentence-transformers" else "text-classification"
     parts = [
         f"---\nlanguage: ko\nlibrary_name: {_LIBRARIES[to]}\npipeline_tag: {task}\n---",
-        f"# {about['model']} for {to}",
-        f"Emotion of one Korean utterance ({', '.join(about['labels'])}), {about['pooling']} pooling, trained and "
-        f"exported by emo_hf. Longest input in training: {about['max_length']} tokens.",
+        f"# {markdown_name(about['model'])} for {to}",
+        f"Emotion of one Korean utterance ({', '.join(map(markdown_name, about['labels']))}), "
+        f"{about['pooling']} pooling, trained and exported by emo_hf. Longest input in training: "
+        f"{about['max_length']} tokens.",
         f"```python\n{use}\n```",
         _NFC,
         *_exactness(to, checked),

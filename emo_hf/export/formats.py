@@ -160,7 +160,7 @@ def quantize(source: Path, folder: Path) -> None:
     """The ONNX export in `source` with int8 weights, in `folder`; activations are quantised as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source, trust_remote_code=False).save_pretrained(folder)
     (folder / "config.json").write_bytes((source / "config.json").read_bytes())
     root = logging.getLogger()
     before = root.level

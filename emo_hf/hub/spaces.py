@@ -14,8 +14,8 @@ from huggingface_hub import CommitInfo, HfApi, SpaceCardData
 from huggingface_hub.errors import HFValidationError
 
 from emo_hf.errors import UserError
+from emo_hf.escaping import markdown_name
 from emo_hf.hub.upload import FAILURES, reason
-from emo_hf.report.table import markdown_name
 
 PACKAGE = Path(__file__).parents[1]
 APP_FILE = "app.py"

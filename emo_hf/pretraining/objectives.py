@@ -127,7 +127,9 @@ def adopt(model: Pretrainer, path: Path, layout: str) -> None:
     `path` is the state of a run, with its heads, or the folder of a finished encoder with the same vocabulary.
     """
     if path.is_dir():
-        finished = AutoModel.from_pretrained(path, add_pooling_layer=False, dtype=torch.float32)
+        finished = AutoModel.from_pretrained(
+            path, add_pooling_layer=False, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
         state = {f"encoder.{name}": value for name, value in finished.state_dict().items()}
         stored = {"layout": finished.config.model_type, "model": state}
     else:

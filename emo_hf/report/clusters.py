@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 
+from emo_hf.escaping import csv_name, markdown_name
 from emo_hf.files import write_whole
 from emo_hf.report.contrasts import contrasts
 from emo_hf.report.findings import ALPHA, question
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.table import MISSING, Score, csv_name, markdown_name
+from emo_hf.report.table import MISSING, Score
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.statistics import holm, seed_effect
 
@@ -55,11 +57,11 @@ def clusters_markdown(models: list[ModelRuns], *, lang: str = "en") -> str:
         names = [markdown_name(str(name)) for name in (model.number, model.encoder, model.pooling, model.aux)]
         lines.append([*names, *(_text(column, score) for column, score in cluster_scores(model).items())])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    found = "".join(f"- {line}\n" for line in cluster_sentences(models, lang=lang))
+    found = "".join(f"- {line}\n" for line in cluster_sentences(models, lang=lang, name=markdown_name))
     return f"{table}\n\n{words['clusters_note']}\n" + (f"\n{found}" if found else "")
 
 
-def cluster_sentences(models: list[ModelRuns], *, lang: str = "en") -> list[str]:
+def cluster_sentences(models: list[ModelRuns], *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:
     """Whether losses, poolings and encoders differ in how their embeddings cluster; nothing for single seeds."""
     words, lines = WORDS[lang], []
     for column in ASKED:
@@ -75,7 +77,11 @@ def cluster_sentences(models: list[ModelRuns], *, lang: str = "en") -> list[str]
             about = words[column].rstrip(" ↑↓")
             lines.append(
                 words["cluster_finding"].format(
-                    score=about, question=question(contrast, lang=lang), p=p_value(p), verdict=verdict, **numbers
+                    score=about,
+                    question=question(contrast, lang=lang, name=name),
+                    p=p_value(p),
+                    verdict=verdict,
+                    **numbers,
                 )
             )
     return lines

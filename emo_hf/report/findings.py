@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from emo_hf.escaping import markdown_name
 from emo_hf.files import write_whole
 from emo_hf.record import readable_predictions, study_arguments
 from emo_hf.report.contrasts import BASELINES, Cell, Contrast, contrasts, sweep_contrasts
@@ -83,28 +84,29 @@ def findings_markdown(models: list[ModelRuns], own: Mapping[str, Any] | None = N
     """Sentences with intervals; where models have one seed, McNemar's test of single runs instead."""
     words = WORDS[lang]
     found = find(models, own)
-    lines = [f"- {sentence(finding, lang=lang)}" for finding in found if not math.isnan(finding.p)]
+    lines = [f"- {sentence(finding, lang=lang, name=markdown_name)}" for finding in found if not math.isnan(finding.p)]
     if lines:
         return "\n".join([*lines, "", words["findings_note"]]) + "\n"
     lines = [f"- {line}" for line in _single_runs(models, lang)]
     return "\n".join([*lines, *([""] if lines else []), words["one_seed_note" if lines else "no_findings"]]) + "\n"
 
 
-def sentence(finding: Finding, *, lang: str = "en") -> str:
-    """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5], p = 0.031: a difference"."""
+def sentence(finding: Finding, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
+    """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5], p = 0.031: a difference"; `name` writes the names."""
     words, effect = WORDS[lang], finding.effect
     values = {name: f"{100 * getattr(effect, name):+z.1f}" for name in ("estimate", "low", "high")}
     verdict = words["shown"] if finding.p < ALPHA else words["not_shown"]
-    asked = question(finding.contrast, lang=lang)
+    asked = question(finding.contrast, lang=lang, name=name)
     return words["finding"].format(question=asked, p=p_value(finding.p), verdict=verdict, **values)
 
 
-def question(contrast: Contrast, *, lang: str = "en") -> str:
+def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
     """ "triplet over none, more under mean than under cls"."""
     words = WORDS[lang]
-    asked = words["over"].format(level=contrast.level, baseline=contrast.baseline)
+    asked = words["over"].format(level=name(contrast.level), baseline=name(contrast.baseline))
     if contrast.under:
-        asked = words["under"].format(question=asked, upper=contrast.under[0], lower=contrast.under[1])
+        upper, lower = map(name, contrast.under)
+        asked = words["under"].format(question=asked, upper=upper, lower=lower)
     return asked
 
 
@@ -120,11 +122,15 @@ def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:
         if aux == BASELINES["aux"] or base is None:
             continue
         difference = float((classes[0] == labels).mean() - (base[0] == labels).mean())
-        question = words["over"].format(level=aux, baseline=BASELINES["aux"])
+        question = words["over"].format(level=markdown_name(aux), baseline=BASELINES["aux"])
         p = p_value(mcnemar(classes[0], base[0], labels))
         lines.append(
             words["single"].format(
-                encoder=encoder, pooling=pooling, question=question, estimate=f"{100 * difference:+z.1f}", p=p
+                encoder=markdown_name(encoder),
+                pooling=markdown_name(pooling),
+                question=question,
+                estimate=f"{100 * difference:+z.1f}",
+                p=p,
             )
         )
     return lines

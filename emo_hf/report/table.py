@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emo_hf.escaping import csv_name, latex_name, markdown_name
 from emo_hf.files import write_whole
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS
@@ -131,7 +132,7 @@ def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["model", "encoder", "pooling", "loss", *(["settings"] if swept else [])]
-        + [f"{column}_{part}" for column in columns for part in ("mean", "sd")]
+        + [csv_name(f"{column}_{part}") for column in columns for part in ("mean", "sd")]
         + ["seeds"]
     )
     for model in models + yardsticks:
@@ -175,24 +176,3 @@ def _rows(models: list[ModelRuns], words: str) -> str:
     """How many test rows the scores rest on; nothing when the runs disagree."""
     sizes = {sum(map(sum, run["test"]["confusion_matrix"])) for model in models for run in model.runs}
     return words.format(n=f"{sizes.pop():,}") if len(sizes) == 1 else ""
-
-
-def markdown_name(name: str) -> str:
-    """A name that can not break the table or turn into markup."""
-    name = " ".join(name.split()).replace("&", "&amp;").replace("<", "&lt;")
-    for sign in "\\|*`[]~":
-        name = name.replace(sign, f"\\{sign}")
-    return name
-
-
-def latex_name(name: str) -> str:
-    """A name in which LaTeX reads no command."""
-    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    signs |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
-    return "".join(signs.get(letter, letter) for letter in " ".join(name.split()))
-
-
-def csv_name(name: str | None) -> str:
-    """A name that a spreadsheet takes as text, never as a formula."""
-    name = name or ""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

@@ -1,0 +1,33 @@
+"""Names and sentences of others as a part of Markdown, LaTeX and CSV, where they stay text."""
+
+from __future__ import annotations
+
+import re
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
+
+
+def markdown_name(name: str) -> str:
+    """A name that can not break the table or turn into markup."""
+    name = " ".join(name.split()).replace("&", "&amp;").replace("<", "&lt;")
+    for sign in "\\|*`[]~$":
+        name = name.replace(sign, f"\\{sign}")
+    # Inside a word an underscore is an underscore; `://` and `www.` would become links of their own.
+    name = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", name)
+    return re.sub(r"(?i)(?<=\w):(?=//)", "&#58;", re.sub(r"(?i)\bwww\.", "www&#46;", name))
+
+
+def latex_name(name: str) -> str:
+    """A name in which LaTeX reads no command."""
+    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    signs |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    return "".join(signs.get(letter, letter) for letter in " ".join(name.split()))
+
+
+def csv_name(name: str | None) -> str:
+    """A name that a spreadsheet takes as text, never as a formula; a number stays one."""
+    # A carriage return would end a row: `csv` quotes only the end of a line that it writes itself.
+    name = re.sub(r"\r\n?", "\n", name or "")
+    if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name):
+        return name
+    return f"'{name}" if name.startswith(_FORMULA) or name.lstrip().startswith(_FORMULA[:4]) else name
