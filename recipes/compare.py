@@ -16,6 +16,7 @@ import contextlib
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         study = Study(grid, model, data, given(training))
         with said_plainly(study.folder):
             failed = [] if report.report_only else train(study, console)
-            written = write_report(study.folder, lang=report.lang, umap=report.umap)
+            written = write_report(study.folder, lang=report.lang, umap=report.umap, jobs=_cores())
         for path in written:
             console.print(f"wrote {path}")
     except UserError as error:
@@ -104,7 +105,11 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     ):
         remove_leftovers(study.folder)
         due = prepare(study, console)
-        return execute(study, due, client, console) if due else []
+        with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
+            yardsticks = beside.submit(run_yardsticks, load_data(study.data), study.folder)
+            failed = execute(study, due, client, console) if due else []
+            yardsticks.result()
+        return failed
 
 
 def prepare(study: Study, console: Console) -> list[Task]:
@@ -114,7 +119,6 @@ def prepare(study: Study, console: Console) -> list[Task]:
         load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
     study.claim_folder(data.fingerprint)
     study.note_test_rows(data)
-    run_yardsticks(data, study.folder)
     tasks, due = study.tasks(), study.due()
     console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")
     return due
@@ -122,8 +126,7 @@ def prepare(study: Study, console: Console) -> list[Task]:
 
 def execute(study: Study, due: list[Task], client: Client | None, console: Console) -> list[tuple[Task, str]]:
     """Run the tasks, on the cluster if there is one, with progress; the runs that failed come back."""
-    cores = joblib.cpu_count(only_physical_cores=True)
-    jobs = study.grid.jobs or (torch.accelerator.device_count() or cores)
+    jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
     runs = execute_on(client, study, due) if client else study.execute(due, jobs)
     failed, started = [], time.monotonic()
     bar = Progress(
@@ -160,6 +163,10 @@ def execute(study: Study, due: list[Task], client: Client | None, console: Conso
             watch.join()
             bar.update(shown, completed=len(ended), description="training", left="")
     return failed
+
+
+def _cores() -> int:
+    return joblib.cpu_count(only_physical_cores=True)
 
 
 def _watch(

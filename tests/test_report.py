@@ -136,6 +136,19 @@ def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path
     assert not list(study.glob(".*")), "temporary files are left"
 
 
+def test_pictures_drawn_side_by_side_are_the_same(tmp_path: Path) -> None:
+    for name, jobs in (("one", 1), ("two", 2)):
+        write_study(tmp_path / name, encoders=("tiny-bert", "tiny-roberta"), seeds=(1,))
+        paths = write_report(tmp_path / name, jobs=jobs)
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).glob("*.png")} for n in ("one", "two"))
+    assert one == two and len(one) == 8
+    assert [path.name for path in paths if path.suffix == ".png"] == [
+        f"{kind}_{encoder}.png"
+        for encoder in ("tiny-bert", "tiny-roberta")
+        for kind in ("history", "embeddings", "confusion", "calibration")
+    ]
+
+
 def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
     study, paths = reported
     names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion", "calibration")]

@@ -63,7 +63,8 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False,
             ("calibration", draw_calibration, {}),
         ]
     ]
-    paths += joblib.Parallel(n_jobs=jobs)(pictures)
+    # A process takes a second to start: one encoder's pictures are not worth a second one.
+    paths += joblib.Parallel(n_jobs=min(jobs, len(pictures) // 4))(pictures)
     paths.append(write_page(models, yardsticks, study_dir, lang=lang))
     logger.info("wrote %d files of the report to %s", len(paths), study_dir)
     return paths
