@@ -137,6 +137,13 @@ def _plain(work: Work, folder: str) -> dict[str, Any]:
     }
 
 
+class Unsorted(MetricTrainer):
+    """Batches in random order, as plain Trainer has them."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
+        return torch.utils.data.RandomSampler(self.train_dataset)
+
+
 def ours(
     work: Work,
     folder: str,
@@ -157,11 +164,6 @@ def ours(
     if not fast_collator:
         inputs["data_collator"] = DataCollatorWithPadding(tokenizer)
     arguments = _plain(work, folder) | {"aux": aux, "eval_strategy": "no", "learning_rate": 5e-4} | training
-
-    class Unsorted(MetricTrainer):
-        def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler:
-            return torch.utils.data.RandomSampler(self.train_dataset)
-
     trainer = MetricTrainer if sort else Unsorted
     return _trained(
         lambda: trainer(build_model(model_arguments, names), MetricTrainingArguments(**arguments), **inputs)

@@ -1,6 +1,7 @@
 """The benchmarks measure what they name, on little data; speeds themselves are no matter for a test."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from emo_hf.arguments import DataArguments
 from emo_hf.training import load_data
-from recipes import bench_scale, bench_training
+from recipes import bench_order, bench_scale, bench_training
 from recipes.bench_training import FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
 
 
@@ -112,3 +113,15 @@ def test_parquet_is_streamed(tmp_path: Path) -> None:
     assert told["rows"] == 20_000
     sentences = list(bench_scale.read_file(path, None))
     assert len(sentences) == 20_000 and sentences[-1].endswith(" 19999") and len(set(sentences)) == 20_000
+
+
+def test_the_cost_of_sorting_is_a_difference_with_an_interval(encoders, csv_file, tmp_path: Path, capsys) -> None:
+    words = ["--data", csv_file, "--encoder", encoders["bert"], "--seeds", "1", "2", "--jobs", "1"]
+    assert bench_order.main([*words, "--output", str(tmp_path)]) == 0
+    said = (tmp_path / "order.md").read_text()
+    assert said in capsys.readouterr().out
+    assert re.fullmatch(
+        r"- \S+\.csv, triplet, 2 seeds: sorted, bf16 [\d.]+, random, fp32 [\d.]+; "
+        r"difference [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] points of macro-F1\n",
+        said,
+    )
