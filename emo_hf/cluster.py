@@ -180,6 +180,10 @@ class _Crew:
         from distributed import CancelledError, KilledWorker
 
         if isinstance(result, Outcome):
+            if strange := [
+                name for name in result.files or () if ".." in Path(name).parts or Path(name).is_absolute()
+            ]:
+                return Outcome(error=f"its worker sent a file for another folder ({strange[0]})")
             return result
         error = result[1] if isinstance(result, tuple) else result
         if isinstance(error, KilledWorker):

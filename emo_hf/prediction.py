@@ -49,6 +49,8 @@ class Predictor:
             self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
         except Exception as error:  # every class of tokenizer reads files of its own
             raise cant_load(model, error) from error
+        if not set(self.tokenizer.get_vocab()) - set(self.tokenizer.all_special_tokens):
+            raise cant_load(model, ValueError("its folder has no tokenizer.json, and every word would be unknown"))
         self.labels = self.backend.labels
         self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
         self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)

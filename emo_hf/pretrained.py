@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,18 +26,30 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
         UserError: no such encoder, weights that are missing or pickles, a tokenizer that is missing or another's, a
             max_length beyond the encoder's positions, `cls` pooling where no sequence starts with CLS.
     """
+    folder = Path(encoder_path(model.encoder))
+    try:
+        files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise _not_found(model, error) from error
+    limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, tuple(files))
+    if limit is not None and data.max_length > limit:
+        raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+
+
+@functools.lru_cache(maxsize=32)  # a study asks once for each of its models
+def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tuple[str, int], ...]) -> int | None:
+    model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling)
     try:
         config = AutoConfig.from_pretrained(
-            encoder_path(model.encoder), revision=model.encoder_revision or "main", trust_remote_code=False
+            encoder_path(encoder), revision=revision or "main", trust_remote_code=False
         )
         limit = EmotionConfig(encoder=config).max_tokens
     except Exception as error:  # any JSON may stand in config.json
         raise _not_found(model, error) from error
-    if (folder := Path(encoder_path(model.encoder))).is_dir():
-        check_weights(folder, f"encoder {model.encoder!r}")
-    if limit is not None and data.max_length > limit:
-        raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+    if Path(encoder_path(encoder)).is_dir():
+        check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
     _check_tokenizer(load_tokenizer(model), config, model)
+    return limit
 
 
 def check_weights(folder: Path, what: str) -> None:

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from test_aihub import as_json, as_xlsx, as_zip
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
+from emo_hf.config_file import read_config
 from emo_hf.data.aihub import read_release
 from emo_hf.data.columns import rows_of
 from emo_hf.data.readers import READERS, read_table
@@ -71,7 +72,7 @@ def read(suffix: str, data: bytes, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if suffix == ".yaml":
-                parse_arguments(ALL, ["--config", str(bad.put(folder / "a.yaml", data))])
+                read_config(str(bad.put(folder / "a.yaml", data)))
             elif suffix == ".zip":
                 for _, table in read_release(bad.put(folder / "a.zip", data)):
                     rows_of(table, text_column=None, label_column=None, turns="all")
@@ -108,6 +109,16 @@ def test_mutated_files_are_read_or_refused(suffix, tmp_path):
         read(suffix, data, tmp_path)
 
     check()
+
+
+@QUICK
+@given(mutated(".yaml"))
+def test_mutated_settings_are_taken_or_refused(tmp_path_factory, data):
+    path = bad.put(tmp_path_factory.getbasetemp() / "settings.yaml", data)
+    try:
+        parse_arguments(ALL, ["--config", str(path)])
+    except UserError as error:
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -182,7 +193,7 @@ def test_random_arguments_are_taken_or_refused(words):
 def test_bytes_that_reach_further_are_read_or_refused(suffix):
     """15 seconds of coverage-guided fuzzing a format, each input within 20 seconds and 2 GiB."""
     done = subprocess.run(
-        [sys.executable, __file__, "15", suffix], capture_output=True, text=True, errors="replace", timeout=150
+        [sys.executable, __file__, "15", suffix], capture_output=True, text=True, errors="replace", timeout=400
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert int(re.search(r"Done (\d+) runs", done.stderr).group(1)) > 100, done.stderr[-1000:]
@@ -195,7 +206,7 @@ def main(seconds: str, suffix: str) -> None:
     folder = Path(tempfile.mkdtemp())
     for number, data in enumerate(seeds(suffix)):
         bad.put(folder / "corpus" / str(number), data)
-    for module in [name for name in sys.modules if name.startswith("emo_hf.data")]:
+    for module in [name for name in sys.modules if name.startswith(("emo_hf.data", "emo_hf.config_file"))]:
         for name, value in vars(sys.modules[module]).items():
             if callable(value) and getattr(value, "__module__", "") == module and hasattr(value, "__code__"):
                 setattr(sys.modules[module], name, atheris.instrument_func(value))

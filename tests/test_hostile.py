@@ -24,6 +24,7 @@ from synthetic import write_run
 from test_recipes import RECIPES, recipe
 
 import emo_hf
+from emo_hf.cluster import Outcome, _Crew
 from emo_hf.errors import UserError
 from emo_hf.escaping import csv_name, markdown_name
 from emo_hf.export.cards import card
@@ -318,3 +319,20 @@ def test_escaping_leaves_ordinary_names_alone():
     for name in ("klue/bert-base", "aux_weight=0.3, margin=1", "가난한·불우한", "고립된(상처)", "pml:ProxyAnchorLoss"):
         assert markdown_name(name) == csv_name(name) == name
     assert all(markdown_name(label) == label for label in LABELS)
+
+
+def test_a_model_without_its_tokenizer_predicts_nothing(checkpoint, tmp_path, capsys):
+    """Nor one that transformers makes up, which knows no word."""
+    _, folder = checkpoint
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    assert recipe("predict").main([str(tmp_path), "좋아"]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1 and "okenizer" in errors[0]
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/../../x"])
+def test_a_worker_s_files_stay_in_the_folder_of_their_run(name):
+    outcome = _Crew._read(None, Outcome({"record.json": b"{}", name: b""}))
+    assert not outcome.files and name in outcome.error
+    assert _Crew._read(None, sound := Outcome({"record.json": b"{}", "a/b.json": b""})) is sound
