@@ -12,7 +12,15 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PrinterCallback, Trainer, set_seed
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import rotate_checkpoints
 
@@ -248,9 +256,12 @@ class MetricTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> BalancedLengthSampler:
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return BalancedLengthSampler(
+        sampler = BalancedLengthSampler(
             np.asarray(dataset["length"]), np.asarray(dataset["labels"]), self._train_batch_size, seed=seed
         )
+        self.remove_callback(_EpochOfSampler)
+        self.add_callback(_EpochOfSampler(sampler))
+        return sampler
 
     def _aux_weight(self) -> float:
         """The weight of the auxiliary loss at this step: constant, after a linear warm-up if one is asked for."""
@@ -289,6 +300,18 @@ class MetricTrainer(Trainer):
         self._sums.clear()
         self._counts.clear()
         return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
+
+
+class _EpochOfSampler(TrainerCallback):
+    """Tells the sampler its epoch: on several processes accelerate does not, in an epoch that is resumed within."""
+
+    def __init__(self, sampler: BalancedLengthSampler):
+        self._sampler = sampler
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._sampler.set_epoch(int(state.epoch or 0))
 
 
 def _cannot_compile(args: MetricTrainingArguments) -> str | None:
