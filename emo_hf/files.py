@@ -95,8 +95,10 @@ def said_plainly(folder: Path | str) -> Iterator[None]:
         number = error.errno if isinstance(error, OSError) else None
         if number is None:
             number = next((code for words, code in _SAID.items() if words in str(error)), None)
-        if number not in (*_FULL, *_CLOSED, errno.EIO):
-            raise
+        named = getattr(error, "filename", None)
+        elsewhere = named is not None and not Path(named).absolute().is_relative_to(Path(folder).absolute())
+        if number not in (*_FULL, *_CLOSED, errno.EIO) or (number in _CLOSED and elsewhere):
+            raise  # as of a data file that may not be read
         if number in _FULL:
             way_out = "free some space, or give a folder on another disk"
         elif number in _CLOSED:

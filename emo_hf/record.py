@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import logging
@@ -115,6 +116,7 @@ def is_done(run_dir: Path, warn: bool = False) -> bool:
     return record is not None and damage is None and record.get("status") == "completed"
 
 
+@functools.cache  # of the code that this process has read
 def _commit() -> str | None:
     """The commit of the checkout that this package is part of; None for an installed copy."""
     folder = Path(__file__).parent

@@ -49,10 +49,10 @@ def read_again(path: str | Path) -> dict[str, Any]:
     return record
 
 
-def settings_of(record: dict[str, Any]) -> dict[str, Any]:
+def settings_of(record: dict[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
     """The arguments of a record by name, as a config file has them, where they are not the defaults of this machine.
 
-    The run's folder is a new one, `runs/again/…`.
+    The run's folder is a new one, `runs/again/…`. The arguments `named` are given otherwise.
 
     Raises:
         UserError: an argument that this version does not have.
@@ -71,6 +71,10 @@ def settings_of(record: dict[str, Any]) -> dict[str, Any]:
     known = {f.name for cls in (ModelArguments, DataArguments, MetricTrainingArguments) for f in fields(cls) if f.init}
     if unknown := sorted(set(found) - known):
         raise UserError(f"--from_record: the record has {unknown[0]!r}, which this version does not know; use its own")
+    if commit := record["model"].get("encoder_commit"):
+        found["encoder_revision"] = commit
+    for name in {"encoder", "data"} & set(named):  # another one, of which the revision is none
+        found.pop(f"{name}_revision", None)
     return found | {"output_dir": f"{FOLDER}/{record['run_id']}"}
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -148,3 +150,15 @@ def _move(counts: np.ndarray, donor: int, batch: int, wanted: int, given: int, n
 def _paired(counts: np.ndarray) -> np.ndarray:
     """How many classes have two rows or more, from the rows of each class (..., C)."""
     return (counts >= 2).sum(-1)
+
+
+class EpochOfSampler(TrainerCallback):
+    """Tells the sampler its epoch: on several processes accelerate does not, in an epoch that is resumed within."""
+
+    def __init__(self, sampler: BalancedLengthSampler):
+        self._sampler = sampler
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._sampler.set_epoch(int(state.epoch or 0))

@@ -26,7 +26,7 @@ from emo_hf.dropout import use_fast_dropout
 from emo_hf.errors import UserError
 from emo_hf.losses import LossOutput, build_loss
 from emo_hf.memory import EmbeddingMemory
-from emo_hf.sampling import BalancedLengthSampler
+from emo_hf.sampling import BalancedLengthSampler, EpochOfSampler
 from emo_hf.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -289,9 +289,12 @@ class MetricTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> BalancedLengthSampler:
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return BalancedLengthSampler(
+        sampler = BalancedLengthSampler(
             np.asarray(dataset["length"]), np.asarray(dataset["labels"]), self._train_batch_size, seed=seed
         )
+        self.remove_callback(EpochOfSampler)
+        self.add_callback(EpochOfSampler(sampler))
+        return sampler
 
     def _get_dataloader(self, *args: Any, is_training: bool = False, **kwargs: Any) -> DataLoader:
         """As Trainer's; but only training drops a last batch that is not full: every row is evaluated."""
@@ -339,3 +342,6 @@ class MetricTrainer(Trainer):
         self._sums.clear()
         self._counts.clear()
         return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
+
+
+from torch.utils.data import DataLoader

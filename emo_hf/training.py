@@ -255,8 +255,13 @@ def _train_and_test(
     history = merge_history(trainer.state.log_history)
     tested = _tested_epoch(trainer)
     best = next((row for row in history if row["epoch"] == tested), {})
+    commit = getattr(model.encoder.config, "_commit_hash", None)  # of an encoder from the Hub, whose branch may move
     details = {
-        "model_details": {"parameters": model.num_parameters(), "embedding_size": model.config.embedding_size},
+        "model_details": {
+            "parameters": model.num_parameters(),
+            "embedding_size": model.config.embedding_size,
+            **({"encoder_commit": commit} if commit else {}),
+        },
         "data": data.summary(),
         "history": history,
         "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if key in best},

@@ -14,6 +14,7 @@ import argparse
 import sys
 
 from emo_hf.errors import UserError
+from emo_hf.files import said_plainly
 from emo_hf.progress import quiet_libraries
 from emo_hf.redaction import start_logging
 
@@ -29,7 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from emo_hf.export import export
 
-        folder = export(arguments.model, arguments.to, arguments.output)
+        with said_plainly(arguments.output or "runs/export"):
+            folder = export(arguments.model, arguments.to, arguments.output)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             from emo_hf.repetition import check_same, read_again, settings_of
 
             record = read_again(again.from_record)
-            settings = settings_of(record) | settings
+            settings = settings_of(record, named(argv)) | settings
         model, data, training = parse_arguments(
             [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
         )

@@ -122,7 +122,7 @@ def test_killed_at_random_moments_a_study_ends_as_one_that_was_not(zygote, words
     while kills < KILLS or done:
         process = zygote.start([*words, "--study_dir", str(study)])
         if kills < KILLS:
-            time.sleep(moments.uniform(0, 0.7 * longest))
+            time.sleep(moments.uniform(0, 0.3 * longest))
             os.kill(process, signal.SIGKILL)
         code = zygote.ended()
         assert code in (0, -signal.SIGKILL), zygote.log.read_text()

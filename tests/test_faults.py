@@ -181,7 +181,9 @@ def _holds(path: Path, ids: list[int]) -> bool:
 
 
 def test_other_errors_stay_what_they_are(tmp_path):
-    for error in (ValueError("no"), OSError("of another kind"), FileNotFoundError(errno.ENOENT, "gone", "x")):
+    unreadable = PermissionError(errno.EACCES, "Permission denied", "/elsewhere/data.csv")
+    gone = FileNotFoundError(errno.ENOENT, "gone", str(tmp_path / "x"))
+    for error in (ValueError("no"), OSError("of another kind"), gone, unreadable):
         with pytest.raises(type(error)) as caught, said_plainly(tmp_path):
             raise error
         assert caught.value is error

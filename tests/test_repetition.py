@@ -13,6 +13,7 @@ import pytest
 import torch
 from test_recipes import RECIPES, recipe
 
+from emo_hf import training
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, parse_arguments
 from emo_hf.record import read_record
 from emo_hf.repetition import settings_of
@@ -72,11 +73,29 @@ def test_every_argument_of_a_record_is_one_that_can_be_given(first):
     """What is stored is read back as it was: no argument is lost on the way."""
     record = read_record(first)
     record["arguments"]["training"] |= {"report_to": ["tensorboard"], "optim": "adamw_torch", "save_total_limit": 3}
-    _, _, training = parse_arguments(
+    _, _, found = parse_arguments(
         [ModelArguments, DataArguments, MetricTrainingArguments], [], settings=settings_of(record)
     )
-    assert (training.report_to, training.save_total_limit) == (["tensorboard"], 3)
-    assert training.lr_scheduler_type == "cosine" and training.aux_kwargs == {"balanced": True}
+    assert (found.report_to, found.save_total_limit) == (["tensorboard"], 3)
+    assert found.lr_scheduler_type == "cosine" and found.aux_kwargs == {"balanced": True}
+
+
+def test_an_encoder_of_the_hub_is_that_of_its_commit(words, tmp_path, monkeypatch):
+    """A record names the commit that a branch stood at, and the run again takes it."""
+
+    train = recipe("train")
+    original = training.build_model
+    monkeypatch.setattr(training, "build_model", lambda *given: _with_commit(original(*given)))
+    assert train.main([*words, "--output_dir", str(tmp_path / "run")]) == 0
+    record = read_record(tmp_path / "run")
+    assert record["model"]["encoder_commit"] == "0123abcd"
+    assert settings_of(record)["encoder_revision"] == "0123abcd"
+    assert "encoder_revision" not in settings_of(record, ["encoder"])
+
+
+def _with_commit(model: Any) -> Any:
+    model.encoder.config._commit_hash = "0123abcd"
+    return model
 
 
 def changed(folder: Path, **parts: Any) -> str:
@@ -88,8 +107,8 @@ def changed(folder: Path, **parts: Any) -> str:
 
 def test_what_is_no_record_is_said_in_one_line(first, tmp_path, capsys):
     (tmp_path / "broken.json").write_text('{"schema": 1, "argu')
-    training = read_record(first)["arguments"]["training"] | {"warp_drive": 9}
-    arguments = read_record(first)["arguments"] | {"training": training}
+    arguments = read_record(first)["arguments"]
+    arguments["training"]["warp_drive"] = 9
     for path, said in (
         ("missing.json", "there is no such file; give the record.json of a run"),
         ("broken.json", "not readable as a record (JSONDecodeError)"),
@@ -132,7 +151,7 @@ def test_one_by_one_and_side_by_side_are_equal(speck, tmp_path):
         *("--data", data, "--max_length", "16", "--embedding_size", "8", "--bf16", "false"),
         *("--num_train_epochs", "2", "--per_device_train_batch_size", "6", "--learning_rate", "0.002"),
     ]
-    for name, jobs, cores in (("one", 1, 1), ("again", 1, 1), ("two", 2, 2)):
+    for name, jobs, cores in (("one", 1, 1), ("two", 2, 2)):
         done = subprocess.run(
             [sys.executable, str(RECIPES / "compare.py"), *words, "--jobs", str(jobs), "--study_dir", name],
             cwd=tmp_path,
@@ -144,10 +163,10 @@ def test_one_by_one_and_side_by_side_are_equal(speck, tmp_path):
     one = tmp_path / "one"
     runs = [path.name for path in one.glob("*_seed*")]
     assert len(runs) == 4
-    for other in (tmp_path / "again", tmp_path / "two"):
-        for run in runs:
-            assert but_for_times(other / run) == but_for_times(one / run)
-            for name in ("model.safetensors", "predictions.npz"):
-                assert (other / run / name).read_bytes() == (one / run / name).read_bytes()
-        for name in ("table.md", "table.csv", "table.tex", "findings.md"):
-            assert (other / name).read_bytes() == (one / name).read_bytes()
+    two = tmp_path / "two"
+    for run in runs:
+        assert but_for_times(two / run) == but_for_times(one / run)
+        for name in ("model.safetensors", "predictions.npz"):
+            assert (two / run / name).read_bytes() == (one / run / name).read_bytes()
+    for name in ("table.md", "table.csv", "table.tex", "findings.md"):
+        assert (two / name).read_bytes() == (one / name).read_bytes()
