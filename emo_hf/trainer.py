@@ -344,4 +344,3 @@ class MetricTrainer(Trainer):
         return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
 
 
-from torch.utils.data import DataLoader
