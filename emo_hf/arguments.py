@@ -71,8 +71,8 @@ class DataArguments:
 class MetricTrainingArguments(TrainingArguments):
     """`TrainingArguments` plus the auxiliary metric loss.
 
-    Defaults that differ from `TrainingArguments`: `output_dir` (named after the run), `num_train_epochs` 3,
-    `per_device_train_batch_size` 32, `per_device_eval_batch_size` 128, `learning_rate` by encoder (7e-4 for a bundled
+    Defaults that differ from `TrainingArguments`: `output_dir` (named after the run), `num_train_epochs` 4,
+    `per_device_train_batch_size` 16, `per_device_eval_batch_size` 128, `learning_rate` by encoder (5e-4 for a bundled
     one, else 3e-5), `label_smoothing_factor` 0.1, `warmup_steps` 0.1 (a share), `weight_decay` 0.01, `eval_strategy`,
     `save_strategy` and `logging_strategy` epoch, `save_total_limit` 1, `load_best_model_at_end` with
     `metric_for_best_model` macro_f1, `bf16` where the processor computes it natively (`--bf16 false` for fp32),
@@ -83,11 +83,11 @@ class MetricTrainingArguments(TrainingArguments):
         default="runs/train/{name}",
         metadata={"help": "folder of the run; {name} stands for encoder, pooling, loss and seed"},
     )
-    num_train_epochs: float = field(default=3.0, metadata={"help": "epochs"})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "rows of a batch on one device"})
+    num_train_epochs: float = field(default=4.0, metadata={"help": "epochs"})
+    per_device_train_batch_size: int = field(default=16, metadata={"help": "rows of a batch on one device"})
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
     learning_rate: float | None = field(
-        default=None, metadata={"help": "peak learning rate; default 7e-4 for a bundled encoder, 3e-5 for any other"}
+        default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
     )
     label_smoothing_factor: float = field(
         default=0.1, metadata={"help": "share of the target spread over all classes (Szegedy et al. 2016); 0 for none"}
@@ -234,7 +234,7 @@ def parse_arguments(
     if partial:
         if "--help" in argv or "-h" in argv:
             parser.print_help()
-        return (*filled, remaining, foreign)
+        return (*filled, [*(["--config", path] if path else []), *remaining], foreign)  # the file, to be named
     if remaining:
         raise UserError(_unknown(remaining[0], names, flag=True))
     return tuple(filled)

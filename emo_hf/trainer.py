@@ -342,5 +342,3 @@ class MetricTrainer(Trainer):
         self._sums.clear()
         self._counts.clear()
         return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
-
-

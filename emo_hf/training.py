@@ -99,7 +99,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
 
 def default_learning_rate(encoder: str) -> float:
     """The learning rate where none is given: small encoders take a larger one."""
-    return 7e-4 if encoder in BUNDLED else 3e-5
+    return 5e-4 if encoder in BUNDLED else 3e-5
 
 
 def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

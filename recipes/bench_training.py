@@ -35,7 +35,6 @@ from torch import nn
 from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     DataCollatorWithPadding,
     Trainer,
     TrainerCallback,
@@ -173,7 +172,7 @@ def ours(
 def plain_trainer(work: Work, folder: str, **training: Any) -> Epoch:
     """Transformers' Trainer, its sequence classifier and its padding collator: cross-entropy alone, in fp32."""
     texts, labels, names = work.texts()
-    tokenizer = AutoTokenizer.from_pretrained(encoder_path(work.encoder))
+    tokenizer = load_tokenizer(ModelArguments(encoder=work.encoder))
     rows = tokenizer(texts, truncation=True, max_length=work.max_length)
     rows = datasets.Dataset.from_dict({**rows, "labels": labels, "length": [len(ids) for ids in rows["input_ids"]]})
 
@@ -192,7 +191,7 @@ class Triplets(torch.utils.data.Dataset):
 
     def __init__(self, work: Work, texts: list[str], labels: list[int]):
         self.work, self.texts, self.labels = work, texts, np.asarray(labels)
-        self.tokenizer = AutoTokenizer.from_pretrained(encoder_path(work.encoder))
+        self.tokenizer = load_tokenizer(ModelArguments(encoder=work.encoder))
 
     def __len__(self) -> int:
         return len(self.texts)

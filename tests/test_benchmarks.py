@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from emo_hf.arguments import DataArguments
 from emo_hf.training import load_data
@@ -32,7 +33,7 @@ def test_every_arm_trains_on_the_same_rows(name: str, work: Work, tmp_path: Path
         return
     assert counted.sentences == work.rows
     texts, _, _ = work.texts()
-    tokenizer = bench_training.AutoTokenizer.from_pretrained(work.encoder)
+    tokenizer = AutoTokenizer.from_pretrained(work.encoder)
     tokens = sum(map(len, tokenizer(texts, truncation=True, max_length=32)["input_ids"]))
     if name == ORIGINAL:
         assert counted.cells == 3 * 24 * 32

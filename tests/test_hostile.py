@@ -196,7 +196,7 @@ def checkpoint(encoders, csv_file, tmp_path_factory) -> tuple[list[str], Path]:
         "4",
     ]  # within the epoch
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emo_hf.training._remove_checkpoints", lambda run_dir: None)
+        patch.setattr("emo_hf.training.remove_checkpoints", lambda *_, **__: None)
         assert recipe("train").main([*words, "--save_total_limit", "3"]) == 0
     return words, (folder / "run" / "checkpoint-4").rename(folder / "checkpoint-4")
 
