@@ -40,7 +40,7 @@ test: $(READY) ## fast tests
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
 
 test-slow: $(READY) ## the tests that take longer
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .

@@ -191,9 +191,9 @@ def test_random_arguments_are_taken_or_refused(words):
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_bytes_that_reach_further_are_read_or_refused(suffix):
-    """15 seconds of coverage-guided fuzzing a format, each input within 20 seconds and 2 GiB."""
+    """Some seconds of coverage-guided fuzzing a format, each input within 20 seconds and 2 GiB."""
     done = subprocess.run(
-        [sys.executable, __file__, "15", suffix], capture_output=True, text=True, errors="replace", timeout=400
+        [sys.executable, __file__, "6", suffix], capture_output=True, text=True, errors="replace", timeout=400
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert int(re.search(r"Done (\d+) runs", done.stderr).group(1)) > 100, done.stderr[-1000:]

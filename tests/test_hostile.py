@@ -24,6 +24,7 @@ from synthetic import write_run
 from test_recipes import RECIPES, recipe
 
 import emo_hf
+from emo_hf.checkpoints import seal
 from emo_hf.cluster import Outcome, _Crew
 from emo_hf.errors import UserError
 from emo_hf.escaping import csv_name, markdown_name
@@ -210,6 +211,7 @@ def test_a_checkpoint_runs_nothing(checkpoint, tmp_path, capsys, name):
         if not (name == "pytorch_model.bin" and path.name == "model.safetensors"):
             (hostile / path.name).write_bytes(path.read_bytes())
     torch.save({"state": Bomb(tmp_path / "TAKEN")}, hostile / name)
+    seal(hostile)  # as whoever sends it would
     assert recipe("train").main([*words, "--resume_from_checkpoint", str(hostile)]) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and str(hostile) in errors[0]
