@@ -21,6 +21,7 @@ STATE_FILE = "trainer_state.json"
 def seal(folder: Path) -> None:
     """Note the files of a checkpoint, which is whole, with size and SHA-256, once they are all on the disk."""
     settle(folder)
+    (folder / SEAL_FILE).unlink(missing_ok=True)
     files = {p.relative_to(folder).as_posix(): _digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     write_whole(folder / SEAL_FILE, json.dumps(files, indent=2).encode())
 

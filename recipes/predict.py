@@ -109,7 +109,7 @@ def read_file(path: Path, text_column: str | None) -> Iterator[str]:
                 value = row[column_of(path, row, text_column)]
                 yield "" if value is None else str(value)
         else:
-            csv.field_size_limit(max(path.stat().st_size, 1))  # one cell may be all of the file
+            csv.field_size_limit(max(path.stat().st_size, csv.field_size_limit()))  # one cell may be all of the file
             rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
             try:
                 column = column_of(path, rows.fieldnames or [], text_column)
