@@ -15,7 +15,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from emo_hf.config_file import read_config
 from emo_hf.data.taxonomy import DEFAULT_LABELS
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.limits import check_numbers
 
 AUX_POOLS = ("batch", "accumulated")
@@ -159,7 +159,7 @@ class MetricTrainingArguments(TrainingArguments):
             super().__post_init__()
         except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError) as error:
             # Trainer's own checks; what they don't foresee, as a list for an object, fails somewhere inside.
-            raise UserError((str(error).strip() or type(error).__name__).splitlines()[0]) from error
+            raise UserError(first_line(error)) from error
 
 
 def bf16_is_native(cpu: bool) -> bool:

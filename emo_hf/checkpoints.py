@@ -72,10 +72,10 @@ def checkpoint_to_resume(asked: str | None, run_dir: Path) -> str | None:
     raise UserError(f"--resume_from_checkpoint {asked}: {run_dir} holds no {sound}; leave the argument out")
 
 
-def remove_checkpoints(run_dir: Path, but: str | None = None) -> None:
-    """Remove every checkpoint of a run that is not sound; all of them, unless the run goes on from one, `but`."""
+def remove_checkpoints(run_dir: Path, *, but_sound: bool = False) -> None:
+    """Remove the checkpoints of a run; with `but_sound`, those that it could not go on from."""
     for checkpoint in run_dir.glob("checkpoint-*"):
-        if but is None or fault(checkpoint) is not None:
+        if not but_sound or fault(checkpoint) is not None:
             shutil.rmtree(checkpoint, ignore_errors=True)
 
 

@@ -21,7 +21,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from emo_hf import __version__
 from emo_hf.encoders import BUNDLED
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.files import write_folder_whole
 from emo_hf.record import RECORD_FILE
 from emo_hf.study import Study, Task, run_task
@@ -69,7 +69,7 @@ def connect(address: str) -> Client:
         return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(
-            f"--scheduler {address}: no Dask scheduler answers ({_first_line(error)}); give the address that "
+            f"--scheduler {address}: no Dask scheduler answers ({first_line(error)}); give the address that "
             "`dask scheduler` shows when it starts, as tcp://host:8786"
         ) from error
 
@@ -191,8 +191,8 @@ class _Crew:
         if isinstance(error, CancelledError):
             raise self._disconnected()
         if isinstance(error, ImportError):
-            return Outcome(unfit=f"its emo_hf does not fit this one ({_first_line(error)}); install the same version")
-        return Outcome(error=f"{type(error).__name__}: {_first_line(error)}")
+            return Outcome(unfit=f"its emo_hf does not fit this one ({first_line(error)}); install the same version")
+        return Outcome(error=f"{type(error).__name__}: {first_line(error)}")
 
     def _disconnected(self) -> UserError:
         return UserError(f"--scheduler {self.study.grid.scheduler}: it was lost, or dropped the runs; {_GOES_ON}")
@@ -251,7 +251,7 @@ def _other_data(study: Study, task: Task, fingerprint: str) -> str | None:
             forget_data()  # this process may have read them for an earlier study
         found = load_data(data).fingerprint
     except UserError as error:
-        return f"its data can't be read ({_first_line(error)}); {advice}"
+        return f"its data can't be read ({first_line(error)}); {advice}"
     if found != fingerprint:
         return f"{data.data} holds other data there (fingerprint {found[:12]}, here {fingerprint[:12]}); {advice}"
     return None
@@ -300,7 +300,3 @@ async def _reach(address: str) -> None:
     async with asyncio.timeout(2 * CONNECT_SECONDS):
         comm = await connect(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
     comm.abort()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 
 _MOST_BYTES = 1 << 20
 
@@ -67,7 +67,7 @@ def read_config(path: str) -> dict[str, Any]:
         OverflowError,
         TypeError,
     ) as error:  # the 32nd of a month, ten thousand brackets
-        raise UserError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: not valid YAML ({first_line(error)})") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -22,6 +22,11 @@ class UserError(ValueError):
         super().__init__(one_line(redacted(str(message))))
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a foreign error says, or its name where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def one_line(text: str) -> str:
     """A text in one line: line breaks and tabs as spaces, other control characters as escapes, a long middle cut."""
     text = re.sub(r"[\t\n\r]+", " ", text).strip()

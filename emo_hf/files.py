@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from emo_hf.errors import UserError
 
@@ -37,6 +39,15 @@ def write_whole(path: Path, content: bytes) -> Path:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
     return path
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None if there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 from emo_hf.errors import UserError
-from emo_hf.files import write_whole
+from emo_hf.files import read_object, write_whole
+from emo_hf.record import now
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def held(folder: Path, way_out: str, wait: float = 0.0) -> Iterator[None]:
     try:
         if (left := _owner(folder)) is not None:
             logger.warning("%s is taken over from %s, which was killed or cut off", folder, _name(left))
-        note = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+        note = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
         write_whole(folder / OWNER_FILE, json.dumps(note).encode())
         yield
     finally:
@@ -61,11 +61,7 @@ def is_lock(path: Path) -> bool:
 
 
 def _owner(folder: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((folder / OWNER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    return read_object(folder / OWNER_FILE)
 
 
 def _is_dead(owner: dict[str, Any]) -> bool:
@@ -78,7 +74,3 @@ def _name(owner: dict[str, Any] | None) -> str:
     if owner is None:
         return "another process"
     return f"process {owner.get('pid')} on {owner.get('host')}, since {owner.get('since')}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

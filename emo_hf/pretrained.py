@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from emo_hf.arguments import DataArguments, ModelArguments
 from emo_hf.configuration import EmotionConfig
 from emo_hf.encoders import encoder_path
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.modeling import EmotionModel
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -119,12 +119,7 @@ def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionMode
     except OSError as error:
         raise _not_found(arguments, error) from error
     except Exception as error:  # sizes that no tensor has, weights that are cut off, kinds that aren't encoders
-        raise UserError(f"encoder {arguments.encoder!r}: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+        raise UserError(f"encoder {arguments.encoder!r}: {first_line(error)}") from error
 
 
 def _not_found(arguments: ModelArguments, error: Exception) -> UserError:
@@ -134,6 +129,6 @@ def _not_found(arguments: ModelArguments, error: Exception) -> UserError:
             "an encoder of a type that transformers has, as bert or roberta"
         )
     return UserError(
-        f"encoder {arguments.encoder!r} can't be loaded ({_first_line(error)}); give tiny-bert, tiny-roberta, "
+        f"encoder {arguments.encoder!r} can't be loaded ({first_line(error)}); give tiny-bert, tiny-roberta, "
         "a folder with config.json, weights and tokenizer, or a Hub id (which needs the network once)"
     )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from emo_hf.errors import UserError
-from emo_hf.files import write_whole
+from emo_hf.files import read_object, write_whole
 from emo_hf.redaction import redacted
 
 logger = logging.getLogger(__name__)
@@ -93,27 +93,31 @@ def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, n
 
 def read_record(run_dir: Path) -> dict[str, Any] | None:
     """The record of one run folder, or None if there is none that can be read."""
-    try:
-        record = json.loads((run_dir / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
+    return read_object(run_dir / RECORD_FILE)
 
 
 def is_done(run_dir: Path, warn: bool = False) -> bool:
     """Whether a run has ended well and can be read; with `warn`, what is damaged is named."""
     record = read_record(run_dir)
-    damage = f"{run_dir / RECORD_FILE} is no readable record" if (run_dir / RECORD_FILE).exists() else None
-    if record is not None:
-        damage = None
-        if record.get("status") == "completed" and "files" in record:
-            try:
-                load_predictions(record | {"directory": run_dir})
-            except (UserError, KeyError, TypeError):
-                damage = f"{run_dir / PREDICTIONS_FILE} is missing or damaged"
+    if record is None:
+        damage = f"{run_dir / RECORD_FILE} is no readable record" if (run_dir / RECORD_FILE).exists() else None
+    elif record.get("status") != "completed":
+        return False
+    elif _has_its_predictions(run_dir, record):
+        return True
+    else:
+        damage = f"{run_dir / PREDICTIONS_FILE} is missing or damaged"
     if damage and warn:
         logger.warning("%s, so the run is due again", damage)
-    return record is not None and damage is None and record.get("status") == "completed"
+    return False
+
+
+def _has_its_predictions(run_dir: Path, record: dict[str, Any]) -> bool:
+    """Whether the predictions that a record names can be read; it may name none."""
+    try:
+        return "files" not in record or bool(load_predictions(record | {"directory": run_dir}))
+    except (UserError, KeyError, TypeError):
+        return False
 
 
 @functools.cache  # of the code that this process has read

@@ -17,21 +17,20 @@ from transformers import EarlyStoppingCallback
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import EmotionData, tokenize_splits
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.files import said_plainly, write_whole
 from emo_hf.limits import check_numbers
 from emo_hf.lock import held
 from emo_hf.metrics import trainer_metrics
+from emo_hf.pretrained import build_model, load_tokenizer
 from emo_hf.record import SCHEMA, environment, now
 from emo_hf.settings import AUX_SETTINGS, Settings, applied, split
 from emo_hf.space import Dimension, Range, default_space, parse_space, suggest
 from emo_hf.trainer import MetricTrainer
 from emo_hf.training import (
-    build_model,
     check_arguments,
     default_learning_rate,
     load_data,
-    load_tokenizer,
     trainer_inputs,
 )
 from emo_hf.trials import best_yaml, trials_markdown
@@ -172,8 +171,9 @@ class Search:
         try:
             return optuna.create_study(storage=f"sqlite:///{path}", **_STUDY)
         except Exception as error:  # of the database, of every kind
-            said = str(error).splitlines()[0]
-            raise UserError(f"{path} can't be used ({said}); delete it, or give another --search_dir") from error
+            raise UserError(
+                f"{path} can't be used ({first_line(error)}); delete it, or give another --search_dir"
+            ) from error
 
     def _claim(self, study: optuna.Study, fingerprint: str) -> None:
         """Note the settings in the study, or refuse a folder that holds a search of other settings."""

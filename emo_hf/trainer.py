@@ -72,8 +72,7 @@ class MetricTrainer(Trainer):
         super().__init__(model, args, **kwargs)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
-        if self.args.device.type == "cpu":
-            use_fast_dropout(self.model)
+        use_fast_dropout(self.model)
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
         self.loss_is_scaled_for_ga = False
         self._start()
@@ -161,10 +160,7 @@ class MetricTrainer(Trainer):
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
         """A fresh model, as a search makes one for each trial."""
-        model = super().call_model_init(trial)
-        if self.args.device.type == "cpu":
-            use_fast_dropout(model)
-        return model
+        return use_fast_dropout(super().call_model_init(trial))
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""

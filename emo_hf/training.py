@@ -24,7 +24,7 @@ from emo_hf.checkpoints import checkpoint_to_resume, remove_checkpoints
 from emo_hf.data import EmotionData, PaddingCollator, load_emotion_data, tokenize_splits
 from emo_hf.distributed import wait_for_all
 from emo_hf.encoders import BUNDLED
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.files import move_whole, said_plainly
 from emo_hf.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
 from emo_hf.pooling import POOLINGS
@@ -182,7 +182,7 @@ def run(
     except (Exception, KeyboardInterrupt) as error:
         explained = explain(error, training_arguments)
         record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        record |= {"error": _first_line(explained)} | _ended(started)
+        record |= {"error": first_line(explained)} | _ended(started)
         if writes and run_dir.exists():
             with contextlib.suppress(OSError):  # the disk may be what has failed
                 write_record(run_dir, record)
@@ -224,7 +224,8 @@ def _train_and_test(
     checkpoint = checkpoint_to_resume(training_arguments.resume_from_checkpoint, run_dir)
     wait_for_all()
     if trainer.is_world_process_zero():
-        remove_checkpoints(run_dir, but=checkpoint)  # of an earlier run: Trainer would count them as its own
+        # Of an earlier run: Trainer would count them as its own.
+        remove_checkpoints(run_dir, but_sound=checkpoint is not None)
     trainer.train(resume_from_checkpoint=checkpoint)
     training_arguments.per_device_train_batch_size = trainer.state.train_batch_size // max(1, training_arguments.n_gpu)
     ordered, order = _by_length(tokens["test"])
@@ -303,8 +304,3 @@ def _tested_epoch(trainer: MetricTrainer) -> float | None:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

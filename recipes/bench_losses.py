@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    versions = {package: _version(package) for package in ("torch", *PEERS)}
+    versions = {package: installed(package) for package in ("torch", *PEERS)}
     for package in PEERS:
         if versions[package] is None:
             print(f"{package} is not installed and is left out")
@@ -203,7 +203,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _version(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """The version of a package, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -17,21 +17,19 @@ from pathlib import Path
 
 import joblib
 import torch
+from bench_arms import Unsorted
+from transformers import set_seed
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import tokenize_splits
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
 from emo_hf.metrics import ClassificationScores
+from emo_hf.pretrained import build_model, load_tokenizer
 from emo_hf.progress import quiet_libraries
 from emo_hf.statistics import seed_effect
 from emo_hf.trainer import MetricTrainer
-from emo_hf.training import build_model, default_learning_rate, load_data, load_tokenizer, set_seed, trainer_inputs
-
-if __package__:
-    from recipes.bench_training import Unsorted
-else:
-    from bench_training import Unsorted
+from emo_hf.training import default_learning_rate, load_data, trainer_inputs
 
 # The trainer, and whether bf16 is taken where the processor has it.
 ARMS = {"sorted, bf16": (MetricTrainer, None), "random, fp32": (Unsorted, False)}

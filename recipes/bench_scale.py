@@ -23,18 +23,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from predict import read_file
 
 from emo_hf.arguments import DataArguments, ModelArguments
 from emo_hf.data import load_emotion_data, tokenize_splits
 from emo_hf.data.taxonomy import emotions
 from emo_hf.files import write_whole
+from emo_hf.pretrained import load_tokenizer
 from emo_hf.progress import quiet_libraries
-from emo_hf.training import load_data, load_tokenizer
-
-if __package__:
-    from recipes.predict import read_file
-else:
-    from predict import read_file
+from emo_hf.training import load_data
 
 VALIDATION = 0.13  # of AI Hub's dialogues
 

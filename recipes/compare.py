@@ -37,12 +37,13 @@ from emo_hf.cluster import connect, execute_on
 from emo_hf.errors import UserError
 from emo_hf.files import remove_leftovers, said_plainly
 from emo_hf.lock import held
+from emo_hf.pretrained import load_tokenizer
 from emo_hf.progress import quiet_libraries, read_progress
 from emo_hf.record import read_record
 from emo_hf.redaction import start_logging
 from emo_hf.report import write_report
 from emo_hf.study import PROGRESS_FILE, GridArguments, Study, Task
-from emo_hf.training import load_data, load_tokenizer
+from emo_hf.training import load_data
 from emo_hf.yardsticks import run_yardsticks
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.escaping import csv_name
 from emo_hf.limits import check_number
 from emo_hf.progress import quiet_libraries
@@ -129,7 +129,7 @@ def read_parquet(path: Path, text_column: str | None) -> Iterator[str]:
             for batch in file.iter_batches(batch_size=8192, columns=[column]):
                 yield from ("" if text is None else str(text) for text in batch.column(0).to_pylist())
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: no readable Parquet file ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: no readable Parquet file ({first_line(error)})") from None
 
 
 def encoding_of(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -111,3 +112,33 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("data") / "mini.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def mains() -> dict[str, Callable[[list[str]], int]]:
+    """The recipes that read data, by name."""
+    return {name: importlib.import_module(name).main for name in ("train", "compare", "predict")}
+
+
+@pytest.fixture
+def refused(mains, capsys, tmp_path, encoders, monkeypatch) -> Callable[..., str]:
+    """What a recipe says on standard error, with status 2, without the Hub, and with nothing trained."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def call(*words: str, recipe: str = "train") -> str:
+        # What a test names comes last, and wins.
+        own = {
+            "train": ["--encoder", encoders["bert"], "--max_length", "32", "--output_dir", str(tmp_path / "run")],
+            "compare": ["--encoders", encoders["bert"], "--max_length", "32", "--study_dir", str(tmp_path / "study")],
+            "predict": [],
+        }[recipe]
+        capsys.readouterr()
+        assert mains[recipe]([*own, *words]) == 2
+        said = capsys.readouterr()
+        trained = [path for name in ("run", "study") for path in (tmp_path / name).rglob("model.safetensors")]
+        assert not said.out and not trained
+        lines = [line for line in said.err.splitlines() if not line.startswith(("Loading weights", "Tokenizing"))]
+        assert len(lines) == 1 and lines[0].startswith("error: "), said.err
+        return lines[0].removeprefix("error: ").replace(str(tmp_path), "TMP")
+
+    return call

@@ -4,14 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import bench_order
+import bench_scale
+import bench_training
 import pytest
 import torch
+from bench_arms import ARMS, FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
 from transformers import AutoTokenizer
 
 from emo_hf.arguments import DataArguments
 from emo_hf.training import load_data
-from recipes import bench_order, bench_scale, bench_training
-from recipes.bench_training import FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +21,10 @@ def work(encoders) -> Work:
     return Work(encoders["bert"], "sample", rows=24, batch_size=8, max_length=32, threads=1)
 
 
-@pytest.mark.parametrize("name", list(bench_training.ARMS))
+@pytest.mark.parametrize("name", list(ARMS))
 def test_every_arm_trains_on_the_same_rows(name: str, work: Work, tmp_path: Path) -> None:
     """An epoch is all rows once: their real tokens are counted, three times where an arm passes them three times."""
-    build, settings = bench_training.ARMS[name]
+    build, settings = ARMS[name]
     (wall, cpu), counted = build(work, str(tmp_path), **settings)()
     assert wall > 0 and cpu > 0
     if name == SETFIT:  # pairs
@@ -47,7 +49,7 @@ def test_length_sorted_batches_hold_less_padding(encoders, tmp_path: Path) -> No
     work = Work(encoders["bert"], "sample", rows=256, batch_size=16, max_length=64, threads=1)
     shares = {}
     for name in (OURS, "emo_hf, batches in random order"):
-        build, settings = bench_training.ARMS[name]
+        build, settings = ARMS[name]
         _, counted = build(work, str(tmp_path), **settings)()
         shares[name] = 1 - counted.tokens / counted.cells
     assert shares[OURS] < 0.08 < 0.15 < shares["emo_hf, batches in random order"]
@@ -92,6 +94,15 @@ def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, ca
     assert [line.split(": ")[:2] for line in printed] == [
         ["warm-up", "Trainer"], ["warm-up", OURS], ["epoch 1", "Trainer"], ["epoch 1", OURS],
     ]  # fmt: skip
+
+
+def test_an_arm_that_fails_or_dies_is_said_and_the_others_go_on() -> None:
+    """Before its first epoch, or killed within one."""
+    ours, theirs = bench_training.multiprocessing.Pipe()
+    theirs.send("ImportError: no")
+    theirs.close()
+    assert bench_training._epoch_of(ours) == "ImportError: no"
+    assert bench_training._epoch_of(ours).startswith("its process was killed")
 
 
 def test_unknown_data_is_one_line(capsys, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "config_file": set(),
     "registration": {"configuration", "modeling"},
     "files": set(),
-    "lock": {"files"},
+    "lock": {"files", "record"},
     "checkpoints": {"files"},
     "configuration": {"pooling"},
     "pooling": set(),
@@ -63,8 +63,8 @@ MAY_IMPORT = {
     "space": {"encoders", "settings"},
     "trials": {"arguments", "escaping", "settings"},
     "search": {
-        "arguments", "data", "files", "limits", "lock", "metrics", "record", "settings", "space", "trainer",
-        "training", "trials",
+        "arguments", "data", "files", "limits", "lock", "metrics", "pretrained", "record", "settings", "space",
+        "trainer", "training", "trials",
     },
     "worker": set(),
     "study": {

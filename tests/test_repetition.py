@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ TIMES = ("started", "finished", "wall_seconds")
 def but_for_times(folder: Path) -> dict[str, Any]:
     """A record without its times, and without the place where it stands."""
     record = read_record(folder)
-    for name in TIMES:
-        assert record.pop(name) is not None
+    started, finished, seconds = (record.pop(name) for name in TIMES)
+    assert datetime.fromisoformat(started) <= datetime.fromisoformat(finished) and seconds > 0
     record["arguments"]["training"].pop("output_dir")
     return record
 

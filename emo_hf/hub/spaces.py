@@ -13,7 +13,7 @@ from pathlib import Path
 from huggingface_hub import CommitInfo, HfApi, SpaceCardData
 from huggingface_hub.errors import HFValidationError
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.escaping import markdown_name
 from emo_hf.hub.upload import FAILURES, reason
 
@@ -48,7 +48,7 @@ def pushed_model(model: str) -> tuple[str, bool]:
         user = api.whoami()["name"]
         found = api.model_info(model if "/" in model else f"{user}/{model}")
     except HFValidationError as error:
-        raise UserError(f"--hub_model_id {model!r}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"--hub_model_id {model!r}: {first_line(error)}") from error
     except FAILURES as error:
         raise UserError(
             f"a Space shows a model that is on the Hub, and {model!r} can't be reached there: {reason(error)}; log in "

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.files import write_whole
 from emo_hf.hub.card import draw_pictures, model_card
 from emo_hf.record import read_records
@@ -53,7 +53,7 @@ def check_access(
         api.auth_check(full, repo_type=kind, write=True)
         return full
     except HFValidationError as error:
-        raise UserError(f"--hub_{kind}_id {wanted!r}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"--hub_{kind}_id {wanted!r}: {first_line(error)}") from error
     except FAILURES as error:
         raise UserError(
             f"the Hub can't be used as {wanted!r}: {reason(error)}; log in with `hf auth login` or set HF_TOKEN to a "

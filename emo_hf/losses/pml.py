@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emo_hf.distances import as_float
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.losses.pairs import LossOutput
 
 PREFIX = "pml:"
@@ -42,7 +42,7 @@ class PmlLoss(nn.Module):
         try:
             self.loss = loss_class(**{**{k: v for k, v in filled.items() if k in takes}, **kwargs})
         except (TypeError, ValueError) as error:
-            raise UserError(f"{name} with {kwargs}: {str(error).splitlines()[0]}") from error
+            raise UserError(f"{name} with {kwargs}: {first_line(error)}") from error
 
     def forward(
         self,
