@@ -101,6 +101,10 @@ class MetricTrainingArguments(TrainingArguments):
     load_best_model_at_end: bool | None = field(default=True, metadata={"help": "end with the best checkpoint"})
     metric_for_best_model: str | None = field(default="macro_f1", metadata={"help": "chosen on validation data"})
     bf16: bool | None = field(default=None, metadata={"help": "bfloat16 autocast; default: where it is native"})
+    fused_layers: bool = field(
+        default=True,
+        metadata={"help": "on a CPU, our form of the layers of BERT, RoBERTa and ELECTRA, which is faster"},
+    )
 
     aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
     aux_kwargs: dict | str | None = field(

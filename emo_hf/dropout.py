@@ -8,21 +8,37 @@ from torch import Tensor, nn
 _STEPS = 2**16  # a draw of 16 bits decides on an element
 
 
-class FastDropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014) that takes four decisions from each 64-bit draw: in half the time.
+def multipliers(input: Tensor, p: float) -> Tensor | None:
+    """What dropout multiplies a tensor on the CPU with, of its shape and type: 0 with probability p, else 1 / (1 - p).
 
-    The probability is rounded to a multiple of 2^-16. Draws come from torch's default generator of the CPU, so a seed
-    decides them; they are not those of `nn.Dropout`. On other devices it is `nn.Dropout`.
+    Four decisions come from each 64-bit draw of torch's default generator, and p is rounded to a multiple of 2^-16.
+    None for a p of 0.
+    """
+    threshold = min(round(p * _STEPS), _STEPS - 1)
+    if threshold == 0:
+        return None
+    scale = torch.tensor(_STEPS / (_STEPS - threshold), dtype=input.dtype)
+    draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    kept = torch.empty(input.shape, dtype=torch.int16)
+    # Into integers of its own size a comparison is seven times as fast as into booleans.
+    torch.ge(draws.view(torch.int16)[: input.numel()].view(input.shape), threshold - _STEPS // 2, out=kept)
+    if scale.element_size() == kept.element_size():
+        return kept.mul_(scale.view(torch.int16)).view(scale.dtype)  # the bits of the scale, or none
+    return kept.to(scale.dtype).mul_(scale)
+
+
+class FastDropout(nn.Dropout):
+    """Dropout (Srivastava et al. 2014) by `multipliers`, in a fraction of the time; a seed decides its draws.
+
+    They are not those of `nn.Dropout`. On other devices it is `nn.Dropout`.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape; zeroes elements while training."""
-        if not self.training or self.p in (0, 1) or input.device.type != "cpu":
+        if not self.training or self.p == 1 or input.device.type != "cpu":
             return super().forward(input)
-        threshold = min(round(self.p * _STEPS), _STEPS - 1)
-        draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        kept = draws.view(torch.int16)[: input.numel()] >= threshold - _STEPS // 2
-        return input * kept.view(input.shape).to(input.dtype).mul_(_STEPS / (_STEPS - threshold))
+        kept = multipliers(input, self.p)
+        return input if kept is None else input * kept
 
 
 def use_fast_dropout(model: nn.Module) -> nn.Module:

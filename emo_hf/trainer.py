@@ -24,6 +24,7 @@ from emo_hf.checkpoints import seal
 from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, wait_for_all, world_size
 from emo_hf.dropout import use_fast_dropout
 from emo_hf.errors import UserError
+from emo_hf.fused import use_fused_layers
 from emo_hf.losses import LossOutput, build_loss
 from emo_hf.memory import EmbeddingMemory
 from emo_hf.sampling import BalancedLengthSampler, EpochOfSampler
@@ -72,7 +73,7 @@ class MetricTrainer(Trainer):
         super().__init__(model, args, **kwargs)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
-        use_fast_dropout(self.model)
+        self._speed_up(self.model)
         # Our loss is a mean over the batch: Trainer has to divide it by the accumulation steps.
         self.loss_is_scaled_for_ga = False
         self._start()
@@ -160,7 +161,13 @@ class MetricTrainer(Trainer):
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
         """A fresh model, as a search makes one for each trial."""
-        return use_fast_dropout(super().call_model_init(trial))
+        return self._speed_up(super().call_model_init(trial))
+
+    def _speed_up(self, model: nn.Module) -> nn.Module:
+        use_fast_dropout(model)
+        if self.args.fused_layers and self.args.device.type == "cpu" and not self.args.torch_compile:
+            use_fused_layers(model)
+        return model
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""

@@ -281,6 +281,7 @@ ARMS: dict[str, tuple[Callable[..., Epoch], dict[str, Any]]] = {
     "emo_hf, without the auxiliary loss": (ours, {"aux": "none"}),
     "emo_hf, batches in random order": (ours, {"sort": False}),
     "emo_hf, fp32 and random order": (ours, {"bf16": False, "sort": False}),
+    "emo_hf, transformers' layers": (ours, {"fused_layers": False}),
     "emo_hf, transformers' collator": (ours, {"fast_collator": False}),
     "emo_hf, AdamW not fused": (ours, {"optim": "adamw_torch"}),
 }

@@ -44,9 +44,11 @@ MAY_IMPORT = {
     "watch": set(),
     "memory": set(),
     "dropout": set(),
+    "fused": {"dropout"},
     "accumulation": {"distances", "losses"},
     "trainer": {
-        "accumulation", "arguments", "checkpoints", "distributed", "dropout", "losses", "memory", "sampling", "watch",
+        "accumulation", "arguments", "checkpoints", "distributed", "dropout", "fused", "losses", "memory", "sampling",
+        "watch",
     },
     "trackers": set(),
     "record": {"files", "redaction"},
