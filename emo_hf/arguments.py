@@ -106,6 +106,13 @@ class MetricTrainingArguments(TrainingArguments):
         metadata={"help": "on a CPU, our form of the layers of BERT, RoBERTa and ELECTRA, which is faster"},
     )
 
+    tokens_per_batch: int = field(
+        default=0,
+        metadata={
+            "help": "tokens of a batch, padding included, instead of its rows: many short ones or few long ones"
+        },
+    )
+
     aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
     aux_kwargs: dict | str | None = field(
         default=None, metadata={"help": "further arguments of the auxiliary loss, as JSON: '{\"temperature\": 0.05}'"}
@@ -155,6 +162,8 @@ class MetricTrainingArguments(TrainingArguments):
             raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
         if self.aux_pool not in AUX_POOLS:
             raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
+        if self.tokens_per_batch and self.auto_find_batch_size:
+            raise UserError("--auto_find_batch_size varies the rows of a batch; leave it or --tokens_per_batch out")
         if self.eval_strategy == "no":
             self.load_best_model_at_end = False
             if self.early_stopping_patience:

@@ -20,13 +20,17 @@ from emo_hf.dropout import multipliers
 
 @dataclass(frozen=True)
 class _How:
-    """How a layer is computed; rates of dropout are those of attention, after attention, after feed-forward."""
+    """How a layer is computed; rates of dropout are those of attention, after attention, after feed-forward.
+
+    Products have the type `dtype`; the residual stream and normalisation have that of the parameters.
+    """
 
     heads: int
     scale: float
     eps: tuple[float, float]
     rates: tuple[float, float, float]
     first_only: bool
+    dtype: torch.dtype
 
 
 class FusedLayer(nn.Module):
@@ -34,8 +38,8 @@ class FusedLayer(nn.Module):
 
     The same function of the same parameters: self-attention and feed-forward with normalisation after each (Vaswani
     et al. 2017), but written out, forward and backward, so that little is spent beside the matrix products, which are
-    most of the work of a small encoder. Under autocast the products and the residual stream have its type, and
-    normalisation and softmax compute in fp32. What it does not know, as another device or attention than SDPA, goes to
+    most of the work of a small encoder. Under autocast the products have its type; the residual stream, normalisation
+    and softmax stay in fp32. What it does not know, as another device or attention than SDPA, goes to
     the layer as it was.
     """
 
@@ -47,13 +51,14 @@ class FusedLayer(nn.Module):
         """hidden_states (B, L, H) and SDPA's attention_mask, broadcast to (B, 1, L, L), or None -> (B, L, H)."""
         attention, after_attention, after = self.attention.self, self.attention.output, self.output
         autocast = torch.is_autocast_enabled("cpu")
-        dtype = torch.get_autocast_dtype("cpu") if autocast else attention.query.weight.dtype
+        stored = attention.query.weight.dtype
+        dtype = torch.get_autocast_dtype("cpu") if autocast else stored
         unknown = (*args, *(kwargs.get(name) for name in ("past_key_values", "encoder_hidden_states")))
         if (
             hidden_states.device.type != "cpu"
             or attention.config._attn_implementation != "sdpa"
             or any(value is not None for value in unknown)
-            or not (autocast or hidden_states.dtype == dtype)
+            or not (autocast or hidden_states.dtype == stored)
             or torch.jit.is_tracing()
             or torch.compiler.is_compiling()
         ):
@@ -64,6 +69,7 @@ class FusedLayer(nn.Module):
             eps=(after_attention.LayerNorm.eps, after.LayerNorm.eps),
             rates=(attention.dropout.p, after_attention.dropout.p, after.dropout.p) if self.training else (0.0,) * 3,
             first_only=self.first_only and self.training,
+            dtype=dtype,
         )
         parts = (
             *(attention.query, attention.key, attention.value, after_attention.dense, after_attention.LayerNorm),
@@ -71,7 +77,7 @@ class FusedLayer(nn.Module):
         )
         parameters = [parameter for part in parts for parameter in (part.weight, part.bias)]
         with torch.autocast("cpu", enabled=False):
-            return _Layer.apply(hidden_states.to(dtype), _bias(attention_mask, dtype), how, *parameters)
+            return _Layer.apply(hidden_states.to(stored), _bias(attention_mask, dtype), how, *parameters)
 
 
 class FusedBertLayer(FusedLayer, BertLayer):
@@ -141,10 +147,12 @@ class _Layer(torch.autograd.Function):
         query_w, query_b, key_w, key_b, value_w, value_b, out_w, out_b, scale1, shift1, *rest = parameters
         up_w, up_b, down_w, down_b, scale2, shift2 = rest
         batch, length, width = x.shape
-        dtype, heads, head = x.dtype, how.heads, width // how.heads
+        dtype, stored, heads, head = how.dtype, x.dtype, how.heads, width // how.heads
         precise = torch.promote_types(dtype, torch.float32)
-        flat = x.reshape(-1, width)
-        asked = flat[::length] if how.first_only else flat
+        stream = x.reshape(-1, width)
+        flat = stream.to(dtype)
+        every = length if how.first_only else 1  # which tokens ask
+        asked = flat[::every]
         pair_w, pair_b = torch.cat((key_w, value_w)).to(dtype), torch.cat((key_b, value_b)).to(dtype)
         query_w, out_w, up_w, down_w = (weight.to(dtype) for weight in (query_w, out_w, up_w, down_w))
 
@@ -163,13 +171,14 @@ class _Layer(torch.autograd.Function):
 
         first = F.linear(context, out_w, out_b.to(dtype))
         kept1 = multipliers(first, how.rates[1])
-        first = (first if kept1 is None else first.mul_(kept1)).add_(asked)
-        middle, mean1, rstd1 = torch.native_layer_norm(first, (width,), scale1, shift1, how.eps[0])
+        first = (first if kept1 is None else first.mul_(kept1)).to(stored).add_(stream[::every])
+        after, mean1, rstd1 = torch.native_layer_norm(first, (width,), scale1, shift1, how.eps[0])
+        middle = after.to(dtype)
         up = F.linear(middle, up_w, up_b.to(dtype))
         active = F.gelu(up)
         second = F.linear(active, down_w, down_b.to(dtype))
         kept2 = multipliers(second, how.rates[2])
-        second = (second if kept2 is None else second.mul_(kept2)).add_(middle)
+        second = (second if kept2 is None else second.mul_(kept2)).to(stored).add_(after)
         states, mean2, rstd2 = torch.native_layer_norm(second, (width,), scale2, shift2, how.eps[1])
 
         ctx.how, ctx.shape = how, (batch, length, width)
@@ -187,19 +196,24 @@ class _Layer(torch.autograd.Function):
         middle, mean1, rstd1, up, active, second, kept2, mean2, rstd2, query_w, pair_w, *rest = rest
         out_w, scale1, shift1, up_w, down_w, scale2, shift2 = rest
         how, (batch, length, width) = ctx.how, ctx.shape
-        heads, head, dtype, needed = how.heads, width // how.heads, flat.dtype, [True, True, True]
+        heads, head, dtype, stored = how.heads, width // how.heads, how.dtype, scale1.dtype
+        needed = [True, True, True]
         precise = torch.promote_types(dtype, torch.float32)
 
         dsecond, dscale2, dshift2 = torch.ops.aten.native_layer_norm_backward(
             dstates.reshape(-1, width), second, (width,), mean2, rstd2, scale2, shift2, needed
         )
-        ddown = dsecond if kept2 is None else dsecond * kept2
+        ddown = dsecond.to(dtype)
+        if kept2 is not None:
+            ddown = ddown * kept2
         dup = torch.ops.aten.gelu_backward(ddown @ down_w, up)
-        dmiddle = torch.addmm(dsecond, dup, up_w)
+        dmiddle = (dup @ up_w).to(stored).add_(dsecond)
         dfirst, dscale1, dshift1 = torch.ops.aten.native_layer_norm_backward(
             dmiddle, first, (width,), mean1, rstd1, scale1, shift1, needed
         )
-        dout = dfirst if kept1 is None else dfirst * kept1
+        dout = dfirst.to(dtype)
+        if kept1 is not None:
+            dout = dout * kept1
         dcontext = (dout @ out_w).view(batch, -1, heads, head).transpose(1, 2).reshape(batch * heads, -1, head)
         dshare = torch.bmm(dcontext, value.mT)
         if kept0 is not None:
@@ -211,18 +225,15 @@ class _Layer(torch.autograd.Function):
         torch.bmm(kept_share.mT, dcontext, out=dpair[1])
         dpair = dpair.view(2, batch, heads, length, -1).permute(1, 3, 0, 2, 4).reshape(-1, 2 * width)
         dquery = torch.bmm(dscores, key).view(batch, heads, -1, head).transpose(1, 2).reshape(-1, width)
-        dasked = torch.addmm(dfirst, dquery, query_w)
-        dflat = dpair @ pair_w
-        dflat[:: length if how.first_only else 1] += dasked
-
-        stored = scale1.dtype  # of the parameters
+        dx = (dpair @ pair_w).to(stored)
+        dx[:: length if how.first_only else 1] += (dquery @ query_w).to(stored).add_(dfirst)
 
         def of(gradient: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
             return (gradient.mT @ inputs).to(stored), gradient.sum(0, dtype=stored)
 
         dpair_w, dpair_b = of(dpair, flat)
         return (
-            dflat.view(batch, length, width),
+            dx.view(batch, length, width),
             None,
             None,
             *of(dquery, asked),

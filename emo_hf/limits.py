@@ -44,6 +44,7 @@ LIMITS = {
     "max_steps": Limits(-1, COUNT),  # -1: as many as the epochs have
     "per_device_train_batch_size": Limits(1, 2**20),
     "per_device_eval_batch_size": Limits(1, 2**20),
+    "tokens_per_batch": Limits(0, COUNT),
     "gradient_accumulation_steps": Limits(1, 2**20),
     "eval_accumulation_steps": Limits(1, COUNT),
     "learning_rate": Limits(0, LARGEST),

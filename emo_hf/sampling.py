@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,9 @@ class BalancedLengthSampler(Sampler[int]):
         self.jitter = float(jitter)
         self.epoch = 0
         self._warned = False
+        # Where the batches of the order begin, and where the last ends; the first `_full` have all their rows.
+        self._bounds = np.append(np.arange(0, len(self.labels), self.batch_size), len(self.labels))
+        self._full = len(self.labels) // self.batch_size
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,17 +75,18 @@ class BalancedLengthSampler(Sampler[int]):
         # The incomplete batch has to come last; taken at a random place, it is not always the longest rows.
         start = int(random.integers(full + 1)) * size
         order = np.concatenate([order[:start], order[start + rest_size :], order[start : start + rest_size]])
-        self._spread_classes(order)
+        if size >= 4:
+            self._spread_classes(order)
         batches = order[: full * size].reshape(full, size)[random.permutation(full)]
         return iter(np.concatenate([batches.ravel(), order[full * size :]]).tolist())
 
     def _spread_classes(self, order: np.ndarray) -> None:
         """Swap rows between the batches of an order (N,), in place, so that each has two rows of two classes."""
-        full = len(order) // self.batch_size
-        if self.batch_size < 4 or full == 0:
+        full = self._full
+        if full == 0:
             return
-        batch_of = np.arange(len(order)) // self.batch_size
-        counts = np.zeros((int(batch_of[-1]) + 1, int(self.labels.max()) + 1), dtype=np.int64)
+        batch_of = np.searchsorted(self._bounds, np.arange(len(order)), side="right") - 1
+        counts = np.zeros((len(self._bounds) - 1, int(self.labels.max()) + 1), dtype=np.int64)
         np.add.at(counts, (batch_of, self.labels[order]), 1)
         poor, left = np.flatnonzero(_paired(counts[:full]) < 2), None
         while len(poor) and len(poor) != left:  # a swap may free rows that a batch before it lacked
@@ -106,7 +113,7 @@ class BalancedLengthSampler(Sampler[int]):
                 surplus[list(classes)] -= 2
                 given = int(surplus.argmax())
                 for number in range(min(need, int(surplus[given])), 0, -1):
-                    donor = self._donor(counts, batch, wanted, given, number, len(order) // self.batch_size)
+                    donor = self._donor(counts, batch, wanted, given, number, self._full)
                     if donor is not None:
                         break
                 else:
@@ -124,8 +131,8 @@ class BalancedLengthSampler(Sampler[int]):
 
     def _places(self, order: np.ndarray, batch: int, label: int) -> np.ndarray:
         """Where in the order the rows of a label stand in a batch."""
-        start = batch * self.batch_size
-        return start + np.flatnonzero(self.labels[order[start : start + self.batch_size]] == label)
+        start, end = self._bounds[batch : batch + 2]
+        return start + np.flatnonzero(self.labels[order[start:end]] == label)
 
     @staticmethod
     def _donor(counts: np.ndarray, batch: int, wanted: int, given: int, number: int, full: int) -> int | None:
@@ -140,6 +147,89 @@ class BalancedLengthSampler(Sampler[int]):
             if len(able):
                 return int(able[np.abs(able - batch).argmin()])
         return None
+
+
+class TokenBudgetSampler(BalancedLengthSampler):
+    """Batches of as many rows of near-equal length as fit into a number of tokens with their padding.
+
+    A batch of short rows is large, one of long rows small, and all steps take about as much time and memory.
+    Gives whole batches, for the `batch_sampler` of a data loader. Their sizes are the same in every epoch, and so is
+    their number. Else it is as `BalancedLengthSampler`; a row swapped in for its class may be longer than its batch.
+
+    Several processes take batches in turn: their number is a multiple of `processes`, and those of a turn have equally
+    many rows. For that, up to `processes` - 1 rows come twice an epoch.
+
+    Args:
+        tokens: of a batch on one process, padding included.
+
+    Raises:
+        UserError: if `tokens` do not hold four of the longest rows, which pairs of two classes need.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        labels: Sequence[int],
+        tokens: int,
+        seed: int = 0,
+        jitter: float = 2.0,
+        processes: int = 1,
+    ):
+        super().__init__(lengths, labels, 1, seed, jitter)
+        longest = np.sort(self.lengths) + self.jitter  # that the row at a place of the order may have
+        if len(longest) and 4 * longest[-1] > tokens:
+            raise UserError(
+                f"--tokens_per_batch is {tokens}, but a batch needs four rows for its pairs, and the longest have "
+                f"{int(self.lengths.max())} tokens; give at least {math.ceil(4 * longest[-1])}, or lower --max_length"
+            )
+        sizes = _sizes(longest, tokens, processes)
+        self._processes = processes
+        self._bounds = np.concatenate([[0], np.repeat(sizes, processes).cumsum()]).astype(np.int64)
+        self._full = processes * sum(size >= 4 for size in sizes)
+        self._repeated = int(self._bounds[-1]) - len(longest)
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        order = np.argsort(self.lengths + random.uniform(0, self.jitter, len(self.labels)), kind="stable")
+        order = np.concatenate([order, np.resize(order[::-1], self._repeated)])
+        self._spread_classes(order)
+        batches = np.split(order, self._bounds[1:-1])
+        for turn in random.permutation(len(batches) // self._processes) * self._processes:
+            yield from (batch.tolist() for batch in batches[turn : turn + self._processes])
+
+
+def whole_batches(
+    dataset: Dataset, batches: TokenBudgetSampler, collate: Callable, arguments: TrainingArguments
+) -> DataLoader:
+    """A loader of the batches of a sampler that gives whole ones, with the arguments' workers."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=arguments.dataloader_num_workers,
+        pin_memory=arguments.dataloader_pin_memory,
+        persistent_workers=arguments.dataloader_persistent_workers,
+        prefetch_factor=arguments.dataloader_prefetch_factor,
+    )
+
+
+def _sizes(longest: np.ndarray, tokens: int, processes: int) -> list[int]:
+    """Rows of the batches of each turn, from the lengths (N,) in ascending order."""
+    sizes: list[int] = []
+    start, rows = 0, len(longest)
+    while start < rows:
+        left = math.ceil((rows - start) / processes)
+        size = 1
+        while size < left and (size + 1) * longest[min(start + processes * (size + 1), rows) - 1] <= tokens:
+            size += 1
+        sizes.append(size)
+        start += processes * size
+    if len(sizes) > 1 and sizes[-1] < 4 and sum(sizes[-2:]) >= 8:  # the last can have four, which hold pairs
+        sizes[-2:] = [sum(sizes[-2:]) - 4, 4]
+    return sizes
 
 
 def _move(counts: np.ndarray, donor: int, batch: int, wanted: int, given: int, number: int) -> None:

@@ -21,14 +21,14 @@ from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from emo_hf.accumulation import CachedStep, RandomState, cache_step
 from emo_hf.arguments import MetricTrainingArguments, cannot_compile
 from emo_hf.checkpoints import seal
-from emo_hf.distributed import gather_embeddings, gather_rows, sum_over_processes, wait_for_all, world_size
+from emo_hf.distributed import gather_embeddings, gather_rows, wait_for_all, world_size
 from emo_hf.dropout import use_fast_dropout
 from emo_hf.errors import UserError
 from emo_hf.fused import use_fused_layers
 from emo_hf.losses import LossOutput, build_loss
 from emo_hf.memory import EmbeddingMemory
-from emo_hf.sampling import BalancedLengthSampler, EpochOfSampler
-from emo_hf.watch import Watch
+from emo_hf.sampling import BalancedLengthSampler, EpochOfSampler, TokenBudgetSampler, whole_batches
+from emo_hf.watch import Means, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,7 @@ class MetricTrainer(Trainer):
         self._cached: CachedStep | None = None
         self._memory = EmbeddingMemory(self.args.aux_memory) if self.args.aux_memory else None
         self._watch = Watch()
-        self._sums: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, torch.Tensor] = {}
+        self._means = Means()
 
     def compute_loss(
         self,
@@ -279,8 +278,8 @@ class MetricTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss to a log of the training loss."""
-        if "loss" in logs and self._sums:
-            logs |= self._means()
+        if "loss" in logs and (means := self._means.take()):
+            logs |= means
             self._watch.log(logs, self.args)
         super().log(logs, start_time)
 
@@ -291,13 +290,24 @@ class MetricTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> BalancedLengthSampler:
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
+        lengths, labels = np.asarray(dataset["length"]), np.asarray(dataset["labels"])
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        sampler = BalancedLengthSampler(
-            np.asarray(dataset["length"]), np.asarray(dataset["labels"]), self._train_batch_size, seed=seed
-        )
+        if self.args.tokens_per_batch:
+            budget = self.args.tokens_per_batch
+            sampler = TokenBudgetSampler(lengths, labels, budget, seed=seed, processes=world_size())
+        else:
+            sampler = BalancedLengthSampler(lengths, labels, self._train_batch_size, seed=seed)
         self.remove_callback(EpochOfSampler)
         self.add_callback(EpochOfSampler(sampler))
         return sampler
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Trainer's, or under `--tokens_per_batch` one with batches of many sizes."""
+        if not self.args.tokens_per_batch:
+            return super().get_train_dataloader()
+        dataset = self._remove_unused_columns(self.train_dataset, description="Training")
+        loader = whole_batches(dataset, self._get_train_sampler(), self.data_collator, self.args)
+        return self.accelerator.prepare(loader)
 
     def _get_dataloader(self, *args: Any, is_training: bool = False, **kwargs: Any) -> DataLoader:
         """As Trainer's; but only training drops a last batch that is not full: every row is evaluated."""
@@ -322,26 +332,15 @@ class MetricTrainer(Trainer):
 
     @torch.no_grad()
     def _note(self, parts: dict[str, torch.Tensor], outputs: Any, labels: torch.Tensor) -> None:
-        """Add to the running sums on the device; nothing waits for it here."""
+        """Add to the running means."""
         embeddings = outputs.embeddings.detach().float()
         if self.label_smoother is not None:
             parts = {**parts, "plain_ce_loss": outputs.loss}
-        parts = {
-            **parts,
-            "accuracy": (outputs.logits.argmax(-1) == labels).float().mean(),
-            "embedding_norm": embeddings.norm(dim=1).mean(),
-            "embedding_spread": (embeddings - embeddings.mean(0)).square().sum(1).mean().sqrt(),
-        }
-        for name, value in parts.items():
-            value = value.detach().float()
-            known = torch.ones_like(value) if name.endswith("loss") else ~value.isnan()  # no pairs, no distance
-            self._sums[name] = self._sums.get(name, 0.0) + torch.where(known.bool(), value, 0.0)
-            self._counts[name] = self._counts.get(name, 0.0) + known.float()
-
-    def _means(self) -> dict[str, float]:
-        names = list(self._sums)
-        stacked = torch.stack([torch.stack([self._sums[n], self._counts[n]]) for n in names])
-        sums, counts = sum_over_processes(stacked).cpu().unbind(1)
-        self._sums.clear()
-        self._counts.clear()
-        return {n: float(s / c) for n, s, c in zip(names, sums, counts, strict=True) if c > 0}
+        self._means.add(
+            {
+                **parts,
+                "accuracy": (outputs.logits.argmax(-1) == labels).float().mean(),
+                "embedding_norm": embeddings.norm(dim=1).mean(),
+                "embedding_spread": (embeddings - embeddings.mean(0)).square().sum(1).mean().sqrt(),
+            }
+        )

@@ -1,4 +1,4 @@
-"""Says when a training goes wrong: a loss that is no number, embeddings that fall together."""
+"""What a training says of itself: means of its losses, and when one is no number or embeddings fall together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
 
+from emo_hf.distributed import sum_over_processes
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,32 @@ class Watch:
             norm,
             at_margin,
         )
+
+
+class Means:
+    """Running means of scalars, kept on their device: nothing waits for it until they are taken."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._sums: Tensor | None = None  # (2, N): of the values, and how many there were
+
+    def add(self, parts: Mapping[str, Tensor]) -> None:
+        """Note one batch's scalars, the same names every time; a NaN that is no loss is no value."""
+        if self._sums is None:
+            self._names = list(parts)
+        values = torch.stack([parts[name].detach().float() for name in self._names])
+        losses = torch.tensor([name.endswith("loss") for name in self._names], device=values.device)
+        known = ~values.isnan() | losses
+        sums = torch.stack([values.where(known, 0.0), known.float()])
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def take(self) -> dict[str, float]:
+        """The means over all processes since the last time, of what had a value."""
+        if self._sums is None:
+            return {}
+        sums, counts = sum_over_processes(self._sums).cpu()
+        self._sums = None
+        return {n: float(s / c) for n, s, c in zip(self._names, sums, counts, strict=True) if c > 0}
 
 
 def _short(rows: list[int]) -> str:

@@ -30,6 +30,7 @@ NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "max_steps": ("-1 to 1,000,000,000", ("-2", "99999999999999999999")),
     "per_device_train_batch_size": ("1 to 1,048,576", BEYOND),
     "per_device_eval_batch_size": ("1 to 1,048,576", BEYOND),
+    "tokens_per_batch": ("0 to 1,000,000,000", WHOLE),
     "gradient_accumulation_steps": ("1 to 1,048,576", BEYOND),
     "eval_accumulation_steps": ("1 to 1,000,000,000", BEYOND),
     "learning_rate": ("0 to 1e+38", REAL),
@@ -120,6 +121,17 @@ WORDS: dict[str, tuple[str, list[str], str]] = {
         "train",
         ["--encoder", "tiny-bert", "--max_length", "257"],
         "--max_length is 257, but tiny-bert takes at most 256 tokens",
+    ),
+    "batches too small for pairs": (
+        "train",
+        ["--tokens_per_batch", "8"],
+        "--tokens_per_batch is 8, but a batch needs four rows for its pairs, and the longest have 7 tokens; give at "
+        "least 36, or lower --max_length",
+    ),
+    "two sizes of a batch": (
+        "train",
+        ["--tokens_per_batch", "900", "--auto_find_batch_size", "true"],
+        "--auto_find_batch_size varies the rows of a batch; leave it or --tokens_per_batch out",
     ),
     "a NaN among the seeds": ("compare", ["--seeds", "nan"], "argument --seeds: invalid int value: 'nan'; see --help"),
     "a negative seed": ("compare", ["--seeds", "1", "-1"], "--seeds is -1; allowed: 0 to 4,294,967,295"),

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "pretraining": {"distributed", "files"},
     "metrics": set(),
     "arguments": {"config_file", "data.taxonomy", "limits"},
-    "watch": set(),
+    "watch": {"distributed"},
     "memory": set(),
     "dropout": set(),
     "fused": {"dropout"},

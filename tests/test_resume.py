@@ -61,6 +61,7 @@ def start(encoders, csv_file, tmp_path):
             "gradient_accumulation_steps": 2,
         },
         {"aux": "pml:ProxyAnchorLoss"},
+        {"aux": "triplet", "tokens_per_batch": 112},
     ],
     ids=lambda loss: "-".join(map(str, loss.values())),
 )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emo_hf.sampling import BalancedLengthSampler
+from emo_hf.errors import UserError
+from emo_hf.sampling import BalancedLengthSampler, TokenBudgetSampler
 
 
 @st.composite
@@ -177,3 +178,41 @@ def test_what_it_refuses():
         BalancedLengthSampler([1, 2, 3], [0, 1], 4)
     with pytest.raises(ValueError, match="batch_size is 0"):
         BalancedLengthSampler([1, 2], [0, 1], 0)
+
+
+@given(data(), st.integers(0, 3), st.integers(1, 3), st.integers(0, 60))
+@settings(deadline=None)
+def test_batches_of_a_budget_hold_every_row_within_it(given_data, epoch, processes, more):
+    lengths, labels, _, seed = given_data
+    labels = np.zeros_like(labels)  # no class to swap for
+    tokens = 4 * (int(lengths.max()) + 2) + more
+    sampler = TokenBudgetSampler(lengths, labels, tokens, seed=seed, processes=processes)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    assert len(batches) == len(sampler) and len(batches) % processes == 0
+    rows = [row for batch in batches for row in batch]
+    assert set(rows) == set(range(len(labels))) and len(rows) - len(labels) < processes
+    assert max(len(batch) * lengths[batch].max() for batch in batches) <= tokens
+    turns = [batches[start : start + processes] for start in range(0, len(batches), processes)]
+    assert all(len({len(batch) for batch in turn}) == 1 for turn in turns)
+    sampler.set_epoch(epoch + 1)
+    assert sorted(map(len, sampler)) == sorted(map(len, batches))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_batches_of_a_budget_are_full_padded_little_and_have_pairs(processes):
+    lengths, labels = realistic()
+    sampler = TokenBudgetSampler(lengths, labels, 700, processes=processes)
+    batches = list(sampler)
+    cells = [len(batch) * lengths[batch].max() for batch in batches]
+    assert np.mean(cells) > 0.85 * 700
+    assert 1 - lengths.sum() / sum(cells) < 0.05
+    sizes = [len(batch) for batch in batches]
+    assert max(sizes) > 5 * min(sizes)
+    assert all(good(labels[batch]) for batch in batches)
+    assert abs(np.corrcoef(sizes, np.arange(len(sizes)))[0, 1]) < 0.2  # long and short ones come in no order
+
+
+def test_a_budget_below_four_of_the_longest_rows_is_refused():
+    with pytest.raises(UserError, match=r"--tokens_per_batch is 100, .* have 30 tokens; give at least 128, or lower"):
+        TokenBudgetSampler([3, 30, 5, 6], [0, 0, 1, 1], 100)

@@ -94,6 +94,16 @@ def logged(trainer: MetricTrainer) -> list[dict[str, float]]:
     return [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
+def test_batches_by_tokens_are_large_where_rows_are_short(make, tokens):
+    trainer = make(tokens_per_batch=120, num_train_epochs=2, aux="triplet")
+    trainer.train()
+    shapes = [tuple(step["inputs"]["input_ids"].shape) for step in trainer.steps]
+    assert all(rows * length <= 120 for rows, length in shapes)
+    assert len({rows for rows, _ in shapes}) > 1
+    assert trainer.state.global_step == len(shapes) == 2 * len(trainer.get_train_dataloader())
+    assert sum(rows for rows, _ in shapes) == 2 * len(tokens["train"])
+
+
 @pytest.mark.parametrize("aux", ["none", "triplet"])
 def test_accumulated_gradients_are_the_mean_of_the_micro_batches(make, aux):
     """With cross-entropy alone 4 × 4 rows are 16 rows, gradient for gradient."""
