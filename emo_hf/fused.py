@@ -39,8 +39,8 @@ class FusedLayer(nn.Module):
     The same function of the same parameters: self-attention and feed-forward with normalisation after each (Vaswani
     et al. 2017), but written out, forward and backward, so that little is spent beside the matrix products, which are
     most of the work of a small encoder. Under autocast the products have its type; the residual stream, normalisation
-    and softmax stay in fp32. What it does not know, as another device or attention than SDPA, goes to
-    the layer as it was.
+    and softmax stay in fp32. What it does not know, as another device or attention than SDPA, goes to the layer as it
+    was.
     """
 
     first_only = False  # while training, give the state of the first token alone, (B, 1, H)
