@@ -122,12 +122,6 @@ WORDS: dict[str, tuple[str, list[str], str]] = {
         ["--encoder", "tiny-bert", "--max_length", "257"],
         "--max_length is 257, but tiny-bert takes at most 256 tokens",
     ),
-    "batches too small for pairs": (
-        "train",
-        ["--tokens_per_batch", "8"],
-        "--tokens_per_batch is 8, but a batch needs four rows for its pairs, and the longest have 7 tokens; give at "
-        "least 36, or lower --max_length",
-    ),
     "two sizes of a batch": (
         "train",
         ["--tokens_per_batch", "900", "--auto_find_batch_size", "true"],
