@@ -176,6 +176,7 @@ class TokenBudgetSampler(BalancedLengthSampler):
         processes: int = 1,
     ):
         super().__init__(lengths, labels, 1, seed, jitter)
+        self.batch_size = None  # as accelerate has it for batches of many sizes, when it deals them out
         longest = np.sort(self.lengths) + self.jitter  # that the row at a place of the order may have
         if len(longest) and 4 * longest[-1] > tokens:
             raise UserError(
