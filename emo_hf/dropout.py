@@ -27,6 +27,11 @@ def multipliers(input: Tensor, p: float) -> Tensor | None:
     return kept.to(scale.dtype).mul_(scale)
 
 
+def dropped(input: Tensor, kept: Tensor | None) -> Tensor:
+    """A tensor times its `multipliers`."""
+    return input if kept is None else input * kept
+
+
 class FastDropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014) by `multipliers`, in a fraction of the time; a seed decides its draws.
 
@@ -37,8 +42,7 @@ class FastDropout(nn.Dropout):
         """Any shape; zeroes elements while training."""
         if not self.training or self.p == 1 or input.device.type != "cpu":
             return super().forward(input)
-        kept = multipliers(input, self.p)
-        return input if kept is None else input * kept
+        return dropped(input, multipliers(input, self.p))
 
 
 def use_fast_dropout(model: nn.Module) -> nn.Module:

@@ -15,7 +15,7 @@ from transformers.models.electra.modeling_electra import ElectraLayer
 from transformers.models.roberta.modeling_roberta import RobertaLayer
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaLayer
 
-from emo_hf.dropout import multipliers
+from emo_hf.dropout import dropped, multipliers
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,18 @@ def _bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
+def _split(rows: Tensor, batch: int, heads: int) -> Tensor:
+    """(B * N, H) -> (B * heads, N, H / heads)."""
+    parts = rows.view(batch, -1, heads, rows.shape[1] // heads).transpose(1, 2)
+    return parts.reshape(batch * heads, -1, parts.shape[-1])
+
+
+def _join(parts: Tensor, batch: int) -> Tensor:
+    """(B * heads, N, H / heads) -> (B * N, H)."""
+    rows = parts.view(batch, -1, *parts.shape[1:]).transpose(1, 2)
+    return rows.reshape(batch * rows.shape[1], -1)
+
+
 class _Layer(torch.autograd.Function):
     """All of a layer. Rows are tokens; gradients are named as their values, with a d before.
 
@@ -147,7 +159,7 @@ class _Layer(torch.autograd.Function):
         query_w, query_b, key_w, key_b, value_w, value_b, out_w, out_b, scale1, shift1, *rest = parameters
         up_w, up_b, down_w, down_b, scale2, shift2 = rest
         batch, length, width = x.shape
-        dtype, stored, heads, head = how.dtype, x.dtype, how.heads, width // how.heads
+        dtype, stored, heads = how.dtype, x.dtype, how.heads
         precise = torch.promote_types(dtype, torch.float32)
         stream = x.reshape(-1, width)
         flat = stream.to(dtype)
@@ -156,8 +168,7 @@ class _Layer(torch.autograd.Function):
         pair_w, pair_b = torch.cat((key_w, value_w)).to(dtype), torch.cat((key_b, value_b)).to(dtype)
         query_w, out_w, up_w, down_w = (weight.to(dtype) for weight in (query_w, out_w, up_w, down_w))
 
-        query = F.linear(asked, query_w, query_b.to(dtype)).view(batch, -1, heads, head).transpose(1, 2)
-        query = query.reshape(batch * heads, -1, head)
+        query = _split(F.linear(asked, query_w, query_b.to(dtype)), batch, heads)
         pair = F.linear(flat, pair_w, pair_b).view(batch, length, 2, heads, -1).permute(2, 0, 3, 1, 4)
         key, value = pair.reshape(2, batch * heads, length, -1)
         scores = torch.bmm(query, key.mT).mul_(how.scale)
@@ -165,20 +176,19 @@ class _Layer(torch.autograd.Function):
             scores.view(batch, heads, -1, length).add_(bias[:, :, : scores.shape[1]])
         share = torch.softmax(scores.to(precise), -1).to(dtype)
         kept0 = multipliers(share, how.rates[0])
-        kept_share = share if kept0 is None else share * kept0
-        context = torch.bmm(kept_share, value).view(batch, heads, -1, head).transpose(1, 2)
-        context = context.reshape(-1, width)
+        kept_share = dropped(share, kept0)
+        context = _join(torch.bmm(kept_share, value), batch)
 
         first = F.linear(context, out_w, out_b.to(dtype))
         kept1 = multipliers(first, how.rates[1])
-        first = (first if kept1 is None else first.mul_(kept1)).to(stored).add_(stream[::every])
+        first = dropped(first, kept1).to(stored).add_(stream[::every])
         after, mean1, rstd1 = torch.native_layer_norm(first, (width,), scale1, shift1, how.eps[0])
         middle = after.to(dtype)
         up = F.linear(middle, up_w, up_b.to(dtype))
         active = F.gelu(up)
         second = F.linear(active, down_w, down_b.to(dtype))
         kept2 = multipliers(second, how.rates[2])
-        second = (second if kept2 is None else second.mul_(kept2)).to(stored).add_(after)
+        second = dropped(second, kept2).to(stored).add_(after)
         states, mean2, rstd2 = torch.native_layer_norm(second, (width,), scale2, shift2, how.eps[1])
 
         ctx.how, ctx.shape = how, (batch, length, width)
@@ -196,35 +206,28 @@ class _Layer(torch.autograd.Function):
         middle, mean1, rstd1, up, active, second, kept2, mean2, rstd2, query_w, pair_w, *rest = rest
         out_w, scale1, shift1, up_w, down_w, scale2, shift2 = rest
         how, (batch, length, width) = ctx.how, ctx.shape
-        heads, head, dtype, stored = how.heads, width // how.heads, how.dtype, scale1.dtype
-        needed = [True, True, True]
+        heads, dtype, stored, needed = how.heads, how.dtype, scale1.dtype, [True, True, True]
         precise = torch.promote_types(dtype, torch.float32)
 
         dsecond, dscale2, dshift2 = torch.ops.aten.native_layer_norm_backward(
             dstates.reshape(-1, width), second, (width,), mean2, rstd2, scale2, shift2, needed
         )
-        ddown = dsecond.to(dtype)
-        if kept2 is not None:
-            ddown = ddown * kept2
+        ddown = dropped(dsecond.to(dtype), kept2)
         dup = torch.ops.aten.gelu_backward(ddown @ down_w, up)
         dmiddle = (dup @ up_w).to(stored).add_(dsecond)
         dfirst, dscale1, dshift1 = torch.ops.aten.native_layer_norm_backward(
             dmiddle, first, (width,), mean1, rstd1, scale1, shift1, needed
         )
-        dout = dfirst.to(dtype)
-        if kept1 is not None:
-            dout = dout * kept1
-        dcontext = (dout @ out_w).view(batch, -1, heads, head).transpose(1, 2).reshape(batch * heads, -1, head)
-        dshare = torch.bmm(dcontext, value.mT)
-        if kept0 is not None:
-            dshare.mul_(kept0)
+        dout = dropped(dfirst.to(dtype), kept1)
+        dcontext = _split(dout @ out_w, batch, heads)
+        dshare = dropped(torch.bmm(dcontext, value.mT), kept0)
         dscores = torch.ops.aten._softmax_backward_data(dshare.to(precise), share.to(precise), -1, precise)
         dscores = dscores.mul_(how.scale).to(dtype)
         dpair = torch.empty(2, *key.shape, dtype=dtype)
         torch.bmm(dscores.mT, query, out=dpair[0])
         torch.bmm(kept_share.mT, dcontext, out=dpair[1])
         dpair = dpair.view(2, batch, heads, length, -1).permute(1, 3, 0, 2, 4).reshape(-1, 2 * width)
-        dquery = torch.bmm(dscores, key).view(batch, heads, -1, head).transpose(1, 2).reshape(-1, width)
+        dquery = _join(torch.bmm(dscores, key), batch)
         dx = (dpair @ pair_w).to(stored)
         dx[:: length if how.first_only else 1] += (dquery @ query_w).to(stored).add_(dfirst)
 

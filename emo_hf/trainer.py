@@ -89,9 +89,8 @@ class MetricTrainer(Trainer):
                 parameter.register_hook(lambda gradient: gradient / world_size())
         if self.aux_loss is not None and self.args.gradient_accumulation_steps > 1 and self.args.aux_pool == "batch":
             logger.warning(
-                "pairs come from one batch of %d at a time: accumulation does not enlarge their pool; "
-                "--aux_pool accumulated does, for one more forward pass",
-                self._train_batch_size,
+                "pairs come from one batch at a time: accumulation does not enlarge their pool; "
+                "--aux_pool accumulated does, for one more forward pass"
             )
         self._batches: list[dict[str, Any]] = []  # of the optimizer step in work, while they wait to be cached
         self._draws = 0  # of the optimizer step in work

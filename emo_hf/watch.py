@@ -95,15 +95,16 @@ class Means:
 
     def __init__(self) -> None:
         self._names: list[str] = []
+        self._losses: Tensor | None = None  # (N,): which of them are losses
         self._sums: Tensor | None = None  # (2, N): of the values, and how many there were
 
     def add(self, parts: Mapping[str, Tensor]) -> None:
-        """Note one batch's scalars, the same names every time; a NaN that is no loss is no value."""
-        if self._sums is None:
+        """Note one batch's scalars, the same names in the same order every time; a NaN that is no loss is no value."""
+        values = torch.stack([value.detach().float() for value in parts.values()])
+        if self._losses is None:
             self._names = list(parts)
-        values = torch.stack([parts[name].detach().float() for name in self._names])
-        losses = torch.tensor([name.endswith("loss") for name in self._names], device=values.device)
-        known = ~values.isnan() | losses
+            self._losses = torch.tensor([name.endswith("loss") for name in self._names], device=values.device)
+        known = ~values.isnan() | self._losses
         sums = torch.stack([values.where(known, 0.0), known.float()])
         self._sums = sums if self._sums is None else self._sums + sums
 
