@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import csv
 import importlib
-import itertools
-import json
 import logging
 import os
 import re
@@ -14,20 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib import font_manager
 from PIL import Image
 from synthetic import LABELS, ORIGINAL, write_run, write_study
 
 from emo_hf.errors import UserError
 from emo_hf.files import file_stem, write_whole
 from emo_hf.record import read_records
-from emo_hf.report import fonts, write_report
-from emo_hf.report.clusters import cluster_sentences, write_clusters
-from emo_hf.report.embeddings import draw_embeddings
-from emo_hf.report.findings import find, findings_markdown, predictions
+from emo_hf.report import write_report
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.history import curves, draw_history
-from emo_hf.report.projection import project
 from emo_hf.report.table import csv_table, latex_table, markdown_table
 
 
@@ -257,176 +250,6 @@ def test_training_curve_is_cross_entropy_without_the_metric_term(tmp_path: Path)
     write_run(tmp_path, history=history)
     [model], _ = group_runs(read_records(tmp_path))
     assert curves(model, "ce_loss", "train_loss")[1].tolist() == [[0.7, 0.5]]
-
-
-@pytest.mark.parametrize("rows", [1, 2, 5, 12])
-def test_maps_of_few_rows(rows: int) -> None:
-    cloud = np.random.default_rng(0).normal(size=(rows, 8)).astype(np.float16)
-    [points] = project([cloud], "t-SNE")
-    assert points.shape == (rows, 2)
-    assert np.isfinite(points).all()
-
-
-def test_map_of_equal_embeddings_is_finite() -> None:
-    [points] = project([np.ones((20, 8), dtype=np.float16)], "t-SNE")
-    assert np.isfinite(points).all()
-
-
-def test_maps_are_the_same_each_time_and_alike_for_equal_clouds() -> None:
-    cloud = np.random.default_rng(0).normal(size=(30, 8))
-    first, second = project([cloud, cloud], "t-SNE")
-    np.testing.assert_array_equal(first, second)
-
-
-def test_missing_or_infinite_embeddings_leave_an_empty_panel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_run(tmp_path, aux="none")
-    write_run(tmp_path, aux="triplet")
-    (tmp_path / "tiny-bert_cls_none_seed42" / "predictions.npz").write_bytes(b"PK damaged")
-    path = tmp_path / "tiny-bert_cls_triplet_seed42" / "predictions.npz"
-    np.savez(path, labels=np.arange(6) % 3, embeddings=np.full((6, 4), np.inf, dtype=np.float16))
-    models, _ = group_runs(read_records(tmp_path))
-    with caplog.at_level(logging.WARNING):
-        assert draw_embeddings(models, tmp_path / "embeddings.png").exists()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-
-
-def test_map_is_drawn_again_when_its_input_changes(tmp_path: Path) -> None:
-    write_run(tmp_path, rows=12)
-    [path] = [path for path in write_report(tmp_path) if path.name.startswith("embeddings")]
-    before = path.read_bytes()
-    write_run(tmp_path, rows=15)
-    write_report(tmp_path)
-    after = path.read_bytes()
-    assert after != before
-    path.write_bytes(after[:2000])
-    write_report(tmp_path)
-    assert path.read_bytes() == after
-
-
-@pytest.fixture
-def no_hangul_font(monkeypatch: pytest.MonkeyPatch):
-    fonts.hangul_font.cache_clear()
-    monkeypatch.setattr(fonts, "FAMILIES", ())
-    monkeypatch.setattr(fonts, "PACKAGE", "no-such-font-package")
-    yield
-    fonts.hangul_font.cache_clear()
-
-
-def test_hangul_is_drawn_with_a_font_that_has_it() -> None:
-    assert Path(font_manager.findfont(fonts.hangul_font(), fallback_to_default=False)).is_file()
-    assert fonts.drawable("불안 Anxiety ± · –…")
-    assert fonts.drawable_labels([*LABELS, "\ua000"]) == [*LABELS, "class 4"]
-
-
-def test_without_a_font_labels_are_english_and_one_warning_names_the_package(
-    no_hangul_font: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    labels = ["불안", "슬픔", "기쁨", "분노", "상처", "당황", "평온", "calm"]
-    english = ["Anxiety", "Sadness", "Joy", "Anger", "Hurt", "Embarrassment", "class 7", "calm"]
-    write_run(tmp_path, labels=labels, encoder="내 모델")
-    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
-        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
-        assert fonts.drawable_labels(labels) == english
-        write_report(tmp_path, lang="ko")
-    [warning] = caplog.records
-    assert "pip install no-such-font-package" in warning.getMessage()
-
-
-def test_korean_report_is_korean(tmp_path: Path) -> None:
-    write_run(tmp_path)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
-        write_report(tmp_path, lang="ko")
-    assert "| 모델 | 인코더 |" in (tmp_path / "table.md").read_text(encoding="utf-8")
-
-
-def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
-    for encoder, pooling in itertools.product(["tiny-bert", "tiny-roberta"], ["cls", "mean"]):
-        for aux, seed in itertools.product(["none", "triplet"], (1, 2, 3)):
-            correct = 0.9 if aux == "triplet" else 0.6
-            write_run(tmp_path, encoder=encoder, pooling=pooling, aux=aux, seed=seed, correct=correct, rows=300)
-    models, _ = group_runs(read_records(tmp_path))
-    [loss, pooling, encoder] = [finding for finding in find(models) if not finding.contrast.under]
-    scores = {
-        aux: np.mean([run["test"]["macro_f1"] for model in models if model.aux == aux for run in model.runs])
-        for aux in ("none", "triplet")
-    }
-    assert loss.effect.estimate == pytest.approx(scores["triplet"] - scores["none"])
-    assert loss.effect.low > 0.2 and loss.effect.high < 0.4 and loss.p < 0.001
-    assert pooling.p > 0.05 and encoder.p > 0.05
-    text = findings_markdown(models)
-    assert f"triplet over none: {100 * loss.effect.estimate:+.1f} points of macro-F1 [" in text
-    assert "p < 0.001: a difference\n" in text and text.count("no difference shown") >= 2
-    korean = findings_markdown(models, lang="ko")
-    assert "none 대비 triplet: 매크로 F1" in korean and korean.count("\n- ") == text.count("\n- ")
-
-
-def test_cluster_scores_are_summarised_over_seeds(tmp_path: Path) -> None:
-    for seed, value in ((1, 0.2), (2, 0.4)):
-        record = write_run(tmp_path, seed=seed)
-        record["test"]["embeddings"] = {"silhouette": value, "knn_accuracy": value, "alignment": None}
-        folder = tmp_path / record["run_id"]
-        (folder / "record.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-    write_run(tmp_path, aux="triplet")  # a record from before there were such scores
-    models, _ = group_runs(read_records(tmp_path))
-    write_clusters(models, tmp_path)
-    rows = [line.strip("|").split(" | ") for line in (tmp_path / "clusters.md").read_text().splitlines()]
-    scores = dict(zip([cell.strip() for cell in rows[0]], [cell.strip() for cell in rows[2]], strict=True))
-    assert scores["Silhouette ↑"] == "0.300 ± 0.141" and scores["5-NN accuracy ↑"] == "30.0 ± 14.1"
-    assert scores["Alignment ↓"] == "–" and rows[3][4:] == ["–"] * 7 + ["– "]
-    [first, _] = csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines())
-    assert float(first["silhouette_mean"]) == pytest.approx(0.3) and first["alignment_mean"] == ""
-
-
-def test_whether_a_loss_makes_clusters_is_said_with_an_interval(tmp_path: Path) -> None:
-    for aux, seed in itertools.product(["none", "triplet"], [1, 2, 3]):
-        silhouette = {"none": 0.1, "triplet": 0.5}[aux] + 0.01 * seed
-        record = write_run(tmp_path, aux=aux, seed=seed)
-        record["test"]["embeddings"] = {"silhouette": silhouette, "knn_accuracy": 0.7 + 0.02 * seed}
-        path = tmp_path / record["run_id"] / "record.json"
-        path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-    models, _ = group_runs(read_records(tmp_path))
-    first, second = cluster_sentences(models)  # no run has a linear probe
-    assert first == "triplet over none: Silhouette +0.400 [+0.377, +0.423], p < 0.001: a difference"
-    assert second.startswith("triplet over none: 5-NN accuracy +0.0 [") and second.endswith("no difference shown")
-    write_clusters(models, tmp_path)
-    assert f"- {first}" in (tmp_path / "clusters.md").read_text(encoding="utf-8")
-    row = next(csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines()))
-    assert float(row["silhouette_low"]) < 0.12 < float(row["silhouette_high"])
-
-
-def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:
-    write_run(tmp_path, aux="none", correct=0.5, rows=200)
-    write_run(tmp_path, aux="triplet", correct=0.9, rows=200)
-    text = findings_markdown(group_runs(read_records(tmp_path))[0])
-    assert "tiny-bert, cls: triplet over none: +" in text and "McNemar p < 0.001" in text
-    assert "give two seeds or more" in text and "[" not in text
-
-
-def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_study(tmp_path, seeds=(1, 2))
-    (tmp_path / "tiny-bert_cls_none_seed1" / "predictions.npz").write_bytes(b"PK damaged")
-    models, _ = group_runs(read_records(tmp_path))
-    runs, _ = predictions(models)
-    assert runs["tiny-bert", "cls", "none"].shape == (1, 45) and runs["tiny-bert", "cls", "triplet"].shape == (2, 45)
-    assert "tiny-bert_cls_none_seed1 is left out" in caplog.text
-    write_run(tmp_path, seed=3, rows=30)
-    models, _ = group_runs(read_records(tmp_path))
-    assert find(models) == [] and "different rows" in caplog.text
-    assert findings_markdown(models)  # says that nothing is compared
-
-
-def test_umap_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(UserError, match="pip install"):
-        project([np.ones((20, 8))], "UMAP")
-
-
-@pytest.mark.slow
-def test_umap_sheet_is_drawn(tmp_path: Path) -> None:
-    write_run(tmp_path, rows=5)
-    write_run(tmp_path, rows=40, aux="triplet")
-    assert tmp_path / "umap_tiny-bert.png" in write_report(tmp_path, umap=True)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
