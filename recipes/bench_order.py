@@ -37,12 +37,12 @@ ARMS = {"the defaults": (MetricTrainer, {}), "random, fp32": (Unsorted, {"bf16":
 SIZES = {"validation_size": 0.15, "test_size": 0.25}
 
 
-def score(data: str, aux: str, seed: int, arm: str, encoder: str, threads: int) -> float:
+def score(data: str, aux: str, seed: int, arm: str, encoder: str, pooling: str, threads: int) -> float:
     """Test macro-F1 in percent of one training."""
     quiet_libraries()
     torch.set_num_threads(threads)
     trainer_class, own = ARMS[arm]
-    model_arguments = ModelArguments(encoder=encoder, pooling="mean")
+    model_arguments = ModelArguments(encoder=encoder, pooling=pooling)
     loaded, tokenizer = load_data(DataArguments(data=data, **SIZES)), load_tokenizer(model_arguments)
     with tempfile.TemporaryDirectory() as folder:
         arguments = MetricTrainingArguments(
@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--aux", nargs="+", default=["triplet"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--encoder", default="tiny-bert")
+    parser.add_argument("--pooling", default="mean")
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(only_physical_cores=True))
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
@@ -87,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
             load_data(DataArguments(data=data, **SIZES))
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
             found = joblib.Parallel(n_jobs=arguments.jobs)(
-                joblib.delayed(score)(*cell, arguments.encoder, threads) for cell in cells
+                joblib.delayed(score)(*cell, arguments.encoder, arguments.pooling, threads) for cell in cells
             )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         effect = seed_effect(by_arm, dict(zip(ARMS, (1, -1), strict=True)))
         means = ", ".join(f"{arm} {sum(values) / len(values):.1f}" for arm, values in by_arm.items())
         lines.append(
-            f"- {Path(data).name}, {aux}, {len(arguments.seeds)} seeds: {means}; difference {effect.estimate:+.1f} "
+            f"- {Path(data).name}, {arguments.pooling}, {aux}, {len(arguments.seeds)} seeds: {means}; difference {effect.estimate:+.1f} "
             f"[{effect.low:+.1f}, {effect.high:+.1f}] points of macro-F1"
         )
     said = "\n".join(lines) + "\n"

@@ -133,7 +133,7 @@ def test_the_cost_of_sorting_is_a_difference_with_an_interval(encoders, csv_file
     said = (tmp_path / "order.md").read_text()
     assert said in capsys.readouterr().out
     assert re.fullmatch(
-        r"- \S+\.csv, triplet, 2 seeds: the defaults [\d.]+, random, fp32 [\d.]+; "
+        r"- \S+\.csv, mean, triplet, 2 seeds: the defaults [\d.]+, random, fp32 [\d.]+; "
         r"difference [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] points of macro-F1\n",
         said,
     )
