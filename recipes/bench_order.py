@@ -100,8 +100,8 @@ def main(argv: list[str] | None = None) -> int:
         effect = seed_effect(by_arm, dict(zip(ARMS, (1, -1), strict=True)))
         means = ", ".join(f"{arm} {sum(values) / len(values):.1f}" for arm, values in by_arm.items())
         lines.append(
-            f"- {Path(data).name}, {arguments.pooling}, {aux}, {len(arguments.seeds)} seeds: {means}; difference {effect.estimate:+.1f} "
-            f"[{effect.low:+.1f}, {effect.high:+.1f}] points of macro-F1"
+            f"- {Path(data).name}, {arguments.pooling}, {aux}, {len(arguments.seeds)} seeds: {means}; "
+            f"difference {effect.estimate:+.1f} [{effect.low:+.1f}, {effect.high:+.1f}] points of macro-F1"
         )
     said = "\n".join(lines) + "\n"
     print(said, end="")
