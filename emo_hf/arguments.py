@@ -182,6 +182,15 @@ def bf16_is_native(cpu: bool) -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
+def precision(args: MetricTrainingArguments) -> str:
+    """What a run multiplies in, and why: the words for its log."""
+    if args.bf16:
+        native = bf16_is_native(cpu=args.device.type == "cpu")
+        reason = "which it multiplies natively" if native else "as asked, though it has no instructions for it"
+        return f"bf16, {reason} (--bf16 false for fp32)"
+    return "fp16" if args.fp16 else "fp32"
+
+
 def cannot_compile(args: MetricTrainingArguments) -> str | None:
     """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
     try:

@@ -16,7 +16,14 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, named, parse_arguments
+from emo_hf.arguments import (
+    DataArguments,
+    MetricTrainingArguments,
+    ModelArguments,
+    named,
+    parse_arguments,
+    precision,
+)
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
 from emo_hf.files import said_plainly
@@ -68,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
         way_out = "stop it, or give another --output_dir"
         alone = held(Path(training.output_dir), way_out) if training.process_index == 0 else contextlib.nullcontext()
         with said_plainly(training.output_dir), alone:
+            if training.process_index == 0:
+                print(f"training on {training.device} in {precision(training)}")
             record = run(model, data, training)
         if training.process_index == 0:
             print(summary(record))

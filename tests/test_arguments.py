@@ -17,6 +17,7 @@ from emo_hf.arguments import (
     given,
     parse_arguments,
     plain,
+    precision,
 )
 from emo_hf.errors import UserError
 
@@ -210,3 +211,14 @@ def test_help_shows_both_parsers(capsys):
     assert end.value.code == 0
     shown = capsys.readouterr().out
     assert "--seeds" in shown and "--aux_weight" in shown
+
+
+def test_the_precision_of_a_run_is_said_with_its_reason(monkeypatch, tmp_path):
+    monkeypatch.setattr("emo_hf.arguments.bf16_is_native", lambda cpu: True)
+    taken = MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    assert precision(taken) == "bf16, which it multiplies natively (--bf16 false for fp32)"
+    assert precision(MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True, bf16=False)) == "fp32"
+    monkeypatch.setattr("emo_hf.arguments.bf16_is_native", lambda cpu: False)
+    assert precision(MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True)) == "fp32"
+    asked = MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True, bf16=True)
+    assert precision(asked) == "bf16, as asked, though it has no instructions for it (--bf16 false for fp32)"
