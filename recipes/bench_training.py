@@ -5,7 +5,8 @@
     python recipes/bench_training.py --encoder klue/bert-base --data AIHUB_FOLDER --batch_size 128
 
 Every arm trains in a process of its own, one epoch over the same rows at a time, all in turn, and the median of the
-epochs is kept; the first epoch of each is a warm-up. Peers are measured if they are installed
+epochs is kept; the first epoch of each is a warm-up. A ratio is the median of those of each turn, as a machine that is
+shared is faster in some turns than in others. Peers are measured if they are installed
 (`pip install -e '.[bench]'`). Writes runs/bench/results.md and results.json.
 """
 
@@ -63,8 +64,8 @@ def serve(name: str, work: Work, pipe: Connection) -> None:
         pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def measure(names: list[str], work: Work, repeats: int) -> dict[str, dict[str, float] | str]:
-    """Medians of each arm over the epochs after its first, all arms in turn; or the error of an arm."""
+def measure(names: list[str], work: Work, repeats: int) -> dict[str, list[dict[str, float]] | str]:
+    """The epochs of each arm after its first, all arms in turn; or the error of an arm."""
     fresh = multiprocessing.get_context("forkserver")
     fresh.set_forkserver_preload(PRELOADED)
     pipes: dict[str, Connection] = {}
@@ -89,12 +90,7 @@ def measure(names: list[str], work: Work, repeats: int) -> dict[str, dict[str, f
     for name, pipe in pipes.items():
         if name not in failed:
             pipe.send(False)
-    medians = {
-        name: {key: statistics.median(epoch[key] for epoch in measured) for key in measured[0]}
-        for name, measured in epochs.items()
-        if measured
-    }
-    return medians | failed
+    return epochs | failed
 
 
 def _epoch_of(pipe: Connection) -> dict[str, float] | str:
@@ -127,7 +123,7 @@ def operations(work: Work, lengths: np.ndarray) -> float:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown: every arm with its speed, and that as a multiple of the original's manner."""
+    """Markdown: every arm with its speed, and that as a multiple of others', by the wall and by CPU in brackets."""
     heads = ["", "sentences/s", "a CPU second", "real tokens/s", "padding", "peak MiB", "MFU", *result["ratios"]]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for name, row in result["arms"].items():
@@ -143,7 +139,10 @@ def table(result: dict[str, Any]) -> str:
                 f"{1 - row['tokens'] / row['cells']:.0%}",
                 f"{row['peak_mib']:,.0f}",
                 f"{row['mfu']:.0%}" if row["mfu"] else "–",
-                *(f"{row[f'of {other}']:.1f}×" for other in result["ratios"].values()),
+                *(
+                    f"{row[f'of {other}']:.1f}× ({row[f'by CPU of {other}']:.1f}×)"
+                    for other in result["ratios"].values()
+                ),
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
@@ -205,24 +204,36 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def summarise(medians: dict[str, dict[str, float] | str], peaks: dict[str, float], needed: float) -> dict[str, Any]:
-    """The arms with their utilisation and their multiples of the arms to compare with; `needed` operations a row."""
-    measured = {name: row for name, row in medians.items() if not isinstance(row, str)}
+def summarise(
+    epochs: dict[str, list[dict[str, float]] | str], peaks: dict[str, float], needed: float
+) -> dict[str, Any]:
+    """Medians of the arms, their utilisation, and their multiples of the arms to compare with, by the wall and by CPU.
+
+    `needed` are the operations of a row.
+    """
+    measured = {name: turns for name, turns in epochs.items() if turns and not isinstance(turns, str)}
     ratios = {
         f"of {short}": name
         for short, name in {"original": ORIGINAL, "group_by_length": GROUPED, "s-t": SENTENCE_TRANSFORMERS}.items()
         if name in measured
     }
-    for name, row in measured.items():
+    arms: dict[str, Any] = {name: turns for name, turns in epochs.items() if turns}
+    for name, turns in measured.items():
         build, settings = ARMS[name]
         reduced = (
             build is ours and bf16_is_native(cpu=not torch.accelerator.is_available()) and settings.get("bf16", True)
         )
+        row = arms[name] = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
         speed = row["sentences"] / row["wall"]
         row["mfu"] = None if name == SETFIT else speed * needed / peaks["bf16" if reduced else "fp32"]
         for other in ratios.values():
-            row[f"of {other}"] = speed / (measured[other]["sentences"] / measured[other]["wall"])
-    return {"arms": medians, "ratios": ratios}
+            for clock, of in (("wall", "of"), ("cpu", "by CPU of")):
+                row[f"{of} {other}"] = statistics.median(
+                    (mine["sentences"] / mine[clock]) / (theirs["sentences"] / theirs[clock])
+                    for mine, theirs in zip(turns, measured[other], strict=True)
+                )
+        row["epochs"] = turns
+    return {"arms": arms, "ratios": ratios}
 
 
 def _processor() -> str:
