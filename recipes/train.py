@@ -75,10 +75,9 @@ def main(argv: list[str] | None = None) -> int:
         way_out = "stop it, or give another --output_dir"
         alone = held(Path(training.output_dir), way_out) if training.process_index == 0 else contextlib.nullcontext()
         with said_plainly(training.output_dir), alone:
-            if training.process_index == 0:
-                print(f"training on {training.device} in {precision(training)}")
             record = run(model, data, training)
         if training.process_index == 0:
+            print(f"trained on {training.device} in {precision(training)}")
             print(summary(record))
         if repo_id:
             print(f"pushed to {push(Path(training.output_dir), record, repo_id)}")

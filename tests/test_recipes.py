@@ -128,7 +128,7 @@ def test_train_writes_model_record_and_predictions(train, common, encoders, tmp_
     assert {"config.json", "model.safetensors", "tokenizer.json", "modeling.py"} <= left
     assert not [name for name in left if name.startswith("checkpoint-") or name.endswith((".bin", ".tmp"))]
     shown = capsys.readouterr().out
-    assert shown.startswith("training on cpu in fp32\n")
+    assert shown.startswith("trained on cpu in fp32\n")
     assert f"accuracy {record['test']['accuracy']:.3f}, macro-F1 {record['test']['macro_f1']:.3f}" in shown
     assert all(label in shown for label in LABELS)
 
