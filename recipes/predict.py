@@ -124,7 +124,7 @@ def read_parquet(path: Path, text_column: str | None) -> Iterator[str]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # pyarrow's default keeps what it has read
             column = column_of(path, file.schema_arrow.names, text_column)
             for batch in file.iter_batches(batch_size=8192, columns=[column]):
                 yield from ("" if text is None else str(text) for text in batch.column(0).to_pylist())

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -118,6 +120,18 @@ def test_no_more_than_a_chunk_of_a_large_file_is_held(recipe, tmp_path, monkeypa
     assert [line.split("\t")[2] for line in written.getvalue().splitlines()][::9999] == [
         f"문장 {number}" for number in range(0, 50_000, 9999)
     ]
+
+
+def test_parquet_is_read_in_order_and_forgotten(recipe, tmp_path) -> None:
+    path = tmp_path / "large.parquet"
+    expected = [f"{number:08} {'문장' * 40}" for number in range(60_000)]
+    pq.write_table(pa.table({"text": expected}), path, row_group_size=6_000, compression="none", use_dictionary=False)
+    read, most, before = [], 0, pa.total_allocated_bytes()
+    for text in recipe.sentences([str(path)], None):
+        read.append(text)
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert read == expected
+    assert most < path.stat().st_size / 3
 
 
 def test_the_speed_is_told_of_many_sentences_and_to_a_terminal(model, recipe, capsys, monkeypatch) -> None:
