@@ -16,7 +16,8 @@ import contextlib
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ from emo_hf.pretrained import load_tokenizer
 from emo_hf.progress import quiet_libraries, read_progress
 from emo_hf.record import read_record
 from emo_hf.redaction import start_logging
-from emo_hf.report import write_report
+from emo_hf.report import map_encoder, write_report
 from emo_hf.study import PROGRESS_FILE, GridArguments, Study, Task
 from emo_hf.training import load_data
 from emo_hf.yardsticks import run_yardsticks
@@ -108,7 +109,7 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
         due = prepare(study, console)
         with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
             yardsticks = beside.submit(run_yardsticks, load_data(study.data), study.folder)
-            failed = execute(study, due, client, console) if due else []
+            failed = execute(study, due, beside, client, console) if due else []
             yardsticks.result()
         return failed
 
@@ -125,11 +126,17 @@ def prepare(study: Study, console: Console) -> list[Task]:
     return due
 
 
-def execute(study: Study, due: list[Task], client: Client | None, console: Console) -> list[tuple[Task, str]]:
-    """Run the tasks, on the cluster if there is one, with progress; the runs that failed come back."""
+def execute(
+    study: Study, due: list[Task], beside: Executor, client: Client | None, console: Console
+) -> list[tuple[Task, str]]:
+    """Run the tasks, on the cluster if there is one, with progress; the runs that failed come back.
+
+    Maps of an encoder that is done are made `beside` the runs of the next.
+    """
     jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
     runs = execute_on(client, study, due) if client else study.execute(due, jobs)
     failed, started = [], time.monotonic()
+    to_come = Counter(task.encoder for task in due)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -159,6 +166,9 @@ def execute(study: Study, due: list[Task], client: Client | None, console: Conso
                     f"{record['wall_seconds']:.0f} s; about {left / 60:.1f} min left",
                     markup=False,
                 )
+                to_come[task.encoder] -= 1
+                if not to_come[task.encoder] and len(ended) < len(due) and not study.grid.over:
+                    beside.submit(map_encoder, study.folder, task.encoder)  # what it can't read, the report will say
         finally:
             stop.set()
             watch.join()

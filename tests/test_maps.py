@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import font_manager
-from synthetic import LABELS, write_run
+from synthetic import LABELS, write_run, write_study
 
 from emo_hf.errors import UserError
 from emo_hf.record import read_records
-from emo_hf.report import fonts, write_report
+from emo_hf.report import fonts, map_encoder, projection, write_report
 from emo_hf.report.embeddings import draw_embeddings
 from emo_hf.report.grouping import group_runs
 from emo_hf.report.projection import project
@@ -62,6 +62,20 @@ def test_map_is_drawn_again_when_its_input_changes(tmp_path: Path) -> None:
     path.write_bytes(after[:2000])
     write_report(tmp_path)
     assert path.read_bytes() == after
+
+
+def test_maps_made_early_are_those_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for study in (tmp_path / "early", tmp_path / "late"):
+        write_study(study, encoders=("owner/a b", "tiny-bert"), seeds=(1,))
+    map_encoder(tmp_path / "early", "owner/a b")
+    assert [path.name for path in (tmp_path / "early").glob("*.npz")] == ["embeddings_owner--a-b.npz"]
+    projected = []
+    monkeypatch.setattr(projection, "project", lambda clouds, method: projected.append(1) or project(clouds, method))
+    write_report(tmp_path / "early")
+    assert len(projected) == 1
+    write_report(tmp_path / "late")
+    for late in (tmp_path / "late").glob("embeddings_*.png"):
+        assert late.read_bytes() == (tmp_path / "early" / late.name).read_bytes()
 
 
 @pytest.fixture

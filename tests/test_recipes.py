@@ -176,9 +176,16 @@ def grid(common, encoders, tmp_path) -> list[str]:
     return [*common, "--encoders", *encoders.values(), *words, "--study_dir", str(tmp_path / "study")]
 
 
-def test_compare_writes_records_table_and_pictures(compare, grid, tmp_path, capsys):
+def test_compare_writes_records_table_and_pictures(compare, grid, encoders, tmp_path, capsys, monkeypatch):
     study = tmp_path / "study"
+    early = []  # whose maps are made before all runs are done, and how many of its runs are
+    monkeypatch.setitem(
+        compare.__globals__,
+        "map_encoder",
+        lambda folder, encoder: early.append((encoder, len(list(folder.glob(f"{Path(encoder).name}_*/record.json"))))),
+    )
     assert compare(grid) == 0
+    assert early == [(next(iter(encoders.values())), 2)]
     runs = [f"mini-{layout}_mean_{aux}_seed1" for layout in ("bert", "roberta") for aux in ("none", "triplet")]
     for name in runs:
         check_record(study / name)

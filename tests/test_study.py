@@ -52,8 +52,9 @@ def test_the_grid_is_walked_seed_by_seed(make):
     tasks = study.tasks()
     assert len(set(tasks)) == 16
     assert [task.seed for task in tasks] == [3] * 8 + [1] * 8
-    assert tasks[0] == Task("owner/one", "cls", "none", 3)
-    assert tasks[0].run_id == "one_cls_none_seed3"
+    assert tasks[0] == Task("owner/one", "mean", "none", 3)
+    assert tasks[0].run_id == "one_mean_none_seed3"
+    assert [task.pooling for task in tasks[:4]] == ["mean", "mean", "cls", "cls"]  # the fastest last
     assert len({task.run_id for task in tasks}) == 16
 
 

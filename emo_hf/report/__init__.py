@@ -12,7 +12,7 @@ from emo_hf.record import read_records
 from emo_hf.report.calibration import draw_calibration
 from emo_hf.report.clusters import write_clusters
 from emo_hf.report.confusion import draw_confusion
-from emo_hf.report.embeddings import draw_embeddings
+from emo_hf.report.embeddings import draw_embeddings, map_of
 from emo_hf.report.findings import write_findings
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.history import draw_history
@@ -21,7 +21,7 @@ from emo_hf.report.sweep import write_sweep
 from emo_hf.report.table import write_table
 from emo_hf.report.wording import LANGUAGES
 
-__all__ = ["write_report"]
+__all__ = ["map_encoder", "write_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,3 +68,14 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False,
     paths.append(write_page(models, yardsticks, study_dir, lang=lang))
     logger.info("wrote %d files of the report to %s", len(paths), study_dir)
     return paths
+
+
+def map_encoder(study_dir: Path | str, encoder: str) -> None:
+    """Compute the t-SNE maps of an encoder whose runs are all done, most of a report's work, and keep them for it.
+
+    encoder: as records name it, in model.encoder.
+    """
+    study_dir = Path(study_dir)
+    for stem, models in by_encoder(group_runs(read_records(study_dir))[0]).items():
+        if models[0].runs[0]["model"]["encoder"] == encoder:
+            map_of(models, study_dir / f"{_MAPS['t-SNE']}_{stem}.png")
