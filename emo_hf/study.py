@@ -120,9 +120,7 @@ class Study:
             arms = list(dict.fromkeys(arms))
         found = [
             Task(encoder, pooling, aux, seed, settings)
-            for seed, encoder, pooling, (aux, settings) in itertools.product(
-                grid.seeds, grid.encoders, poolings, arms
-            )
+            for seed, encoder, pooling, (aux, settings) in itertools.product(grid.seeds, grid.encoders, poolings, arms)
         ]
         names = [task.run_id for task in found]
         if twice := sorted({name for name in names if names.count(name) > 1}):
