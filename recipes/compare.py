@@ -131,7 +131,8 @@ def execute(
 ) -> list[tuple[Task, str]]:
     """Run the tasks, on the cluster if there is one, with progress; the runs that failed come back.
 
-    Maps of an encoder that is done are made `beside` the runs of the next.
+    Maps of an encoder that is done are made `beside` the runs of the next, if those are in other processes: its sums
+    are to come out the same in any company.
     """
     jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
     runs = execute_on(client, study, due) if client else study.execute(due, jobs)
@@ -167,7 +168,8 @@ def execute(
                     markup=False,
                 )
                 to_come[task.encoder] -= 1
-                if not to_come[task.encoder] and len(ended) < len(due) and not study.grid.over:
+                last, elsewhere = not to_come[task.encoder], jobs > 1 or client is not None
+                if last and elsewhere and len(ended) < len(due) and not study.grid.over:
                     beside.submit(map_encoder, study.folder, task.encoder)  # what it can't read, the report will say
         finally:
             stop.set()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 from synthetic import LABELS, write_run, write_study
+from threadpoolctl import threadpool_limits
 
 from emo_hf.errors import UserError
 from emo_hf.record import read_records
@@ -37,6 +38,15 @@ def test_maps_are_the_same_each_time_and_alike_for_equal_clouds() -> None:
     cloud = np.random.default_rng(0).normal(size=(30, 8))
     first, second = project([cloud, cloud], "t-SNE")
     np.testing.assert_array_equal(first, second)
+
+
+def test_maps_do_not_depend_on_the_threads_of_the_caller() -> None:
+    cloud = np.random.default_rng(0).normal(size=(600, 256)).astype(np.float16)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads):
+            found += project([cloud], "t-SNE")
+    np.testing.assert_array_equal(*found)
 
 
 def test_missing_or_infinite_embeddings_leave_an_empty_panel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

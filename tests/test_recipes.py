@@ -8,13 +8,16 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
+from synthetic import write_run
 from test_aihub import download
 
 from emo_hf.modeling import EmotionModel
+from emo_hf.study import GridArguments, Task
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 LABELS = ["불안", "슬픔", "기쁨"]
@@ -176,16 +179,9 @@ def grid(common, encoders, tmp_path) -> list[str]:
     return [*common, "--encoders", *encoders.values(), *words, "--study_dir", str(tmp_path / "study")]
 
 
-def test_compare_writes_records_table_and_pictures(compare, grid, encoders, tmp_path, capsys, monkeypatch):
+def test_compare_writes_records_table_and_pictures(compare, grid, tmp_path, capsys):
     study = tmp_path / "study"
-    early = []  # whose maps are made before all runs are done, and how many of its runs are
-    monkeypatch.setitem(
-        compare.__globals__,
-        "map_encoder",
-        lambda folder, encoder: early.append((encoder, len(list(folder.glob(f"{Path(encoder).name}_*/record.json"))))),
-    )
     assert compare(grid) == 0
-    assert early == [(next(iter(encoders.values())), 2)]
     runs = [f"mini-{layout}_mean_{aux}_seed1" for layout in ("bert", "roberta") for aux in ("none", "triplet")]
     for name in runs:
         check_record(study / name)
@@ -216,6 +212,33 @@ def test_compare_writes_records_table_and_pictures(compare, grid, encoders, tmp_
 
     assert compare([*grid, "--learning_rate", "1e-3"]) == 2
     assert "holds a study with another learning_rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("jobs", "early"), [(1, []), (2, [("one", 4), ("two", 8)])])
+def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, jobs, early):
+    due = [
+        Task(name, "mean", aux, seed)
+        for name in ("one", "two", "six")
+        for aux in ("none", "triplet")
+        for seed in (1, 2)
+    ]
+    for task in due:
+        write_run(tmp_path, encoder=task.encoder, pooling="mean", aux=task.aux, seed=task.seed)
+    ended, made = [], []
+
+    def run_all(due, jobs):
+        for task in due:
+            ended.append(task)
+            yield task, None
+
+    class Beside:
+        def submit(self, work, folder, encoder):
+            assert work.__name__ == "map_encoder" and folder == tmp_path
+            made.append((encoder, len(ended)))
+
+    study = SimpleNamespace(grid=GridArguments(jobs=jobs), folder=tmp_path, execute=run_all)
+    assert recipe("compare").execute(study, due, Beside(), None, Console(quiet=True)) == []
+    assert made == early
 
 
 def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, tmp_path, capsys):

@@ -25,6 +25,7 @@ def project(clouds: list[np.ndarray], method: str) -> list[np.ndarray]:
     any spread, are shown by their principal components. Raises UserError when UMAP is asked for but not installed.
     """
     from joblib import Parallel, cpu_count, delayed
+    from threadpoolctl import threadpool_limits
 
     if method == "UMAP":
         _require_umap()
@@ -32,7 +33,9 @@ def project(clouds: list[np.ndarray], method: str) -> list[np.ndarray]:
         return [_project(cloud, method) for cloud in clouds]
     # t-SNE works in compiled code that lets go of the interpreter lock: threads save the start of processes.
     jobs = max(1, min(len(clouds), cpu_count()))
-    return Parallel(n_jobs=jobs, prefer="threads")(delayed(_project)(cloud, method) for cloud in clouds)
+    # On several threads the order of sums, and with it the map, would depend on the machine and on who calls.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return Parallel(n_jobs=jobs, prefer="threads")(delayed(_project)(cloud, method) for cloud in clouds)
 
 
 def cached(clouds: list[np.ndarray], method: str, path: Path) -> list[np.ndarray]:
@@ -68,8 +71,8 @@ def _tsne(cloud: np.ndarray) -> np.ndarray:
     tsne = TSNE(
         n_components=2, init="pca", perplexity=min(PERPLEXITY, (len(cloud) - 1) / 3), random_state=SEED, n_jobs=1
     )
-    # `n_jobs` does not reach the gradient: its OpenMP threads would fight with those of the other clouds, and the
-    # order of their sums would change the map from run to run.
+    # `n_jobs` does not reach the gradient: its OpenMP threads would fight with those of the other clouds. How many
+    # there are is a matter of each thread, how many of BLAS one of the process.
     with threadpool_limits(limits=1, user_api="openmp"):
         return tsne.fit_transform(cloud)
 
