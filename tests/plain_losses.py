@@ -142,6 +142,11 @@ def compare(loss: nn.Module, batch: dict[str, Tensor], d: Tensor, gradients: boo
             torch.testing.assert_close(ours_gradient, plain_gradient, atol=1e-10, rtol=1e-10)
 
 
+def settings_of(loss: nn.Module) -> dict[str, object]:
+    """What a loss was built with."""
+    return {k: v for k, v in vars(loss).items() if k[0] != "_" and k != "training"}
+
+
 def kind_of(loss: nn.Module) -> str:
     return getattr(loss, "distance", "cosine")
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from plain_losses import compare, distance, kind_of, random_batch
+from plain_losses import compare, distance, kind_of, random_batch, settings_of
 from torch import Tensor, nn
 
 from emo_hf.distances import DISTANCES, paired_distance, pairwise_distance
-from emo_hf.errors import UserError
-from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss, build_loss, counts
+from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss, counts
 from emo_hf.losses.pairs import draw
 
 TRIPLETS = [
@@ -27,10 +26,6 @@ LOSSES = [
     *(TripletLoss(mining=mining, reduction=reduction, soft=soft) for mining, reduction, soft in TRIPLETS),
     SupConLoss(),
 ]
-
-
-def settings_of(loss: nn.Module) -> dict[str, object]:
-    return {k: v for k, v in vars(loss).items() if k[0] != "_" and k != "training"}
 
 
 def name(loss: nn.Module) -> str:
@@ -193,37 +188,6 @@ def test_duplicates_have_finite_gradients(loss: nn.Module, kind: str, dtype: tor
         assert torch.equal(x.grad, torch.zeros_like(x))
 
 
-@pytest.mark.parametrize("kind", DISTANCES)
-def test_distances_equal_the_plain_loop(kind: str) -> None:
-    torch.manual_seed(0)
-    x, y = (torch.randn(n, 5, dtype=torch.float64, requires_grad=True) for n in (6, 4))
-    weights = torch.randn(6, 4, dtype=torch.float64)
-    plain = torch.stack([torch.stack([distance(a, b, kind) for b in y]) for a in x])
-    wanted = torch.autograd.grad((plain * weights).sum(), (x, y))
-    for ours in (pairwise_distance(x, y, kind), paired_distance(x[:, None], y[None], kind)):
-        torch.testing.assert_close(ours, plain, atol=1e-12, rtol=1e-12)
-        for found, expected in zip(torch.autograd.grad((ours * weights).sum(), (x, y)), wanted, strict=True):
-            torch.testing.assert_close(found, expected, atol=1e-11, rtol=1e-11)
-    torch.testing.assert_close(pairwise_distance(x, None, kind), pairwise_distance(x, x, kind), atol=1e-7, rtol=0)
-    assert torch.autograd.gradcheck(lambda x: pairwise_distance(x, None, kind).tril(-1), (x,))
-
-
-@pytest.mark.parametrize("kind", DISTANCES)
-def test_duplicate_rows_are_at_distance_zero_without_gradient(kind: str) -> None:
-    x = (torch.randn(200, 256).repeat(2, 1) + 100).requires_grad_()
-    d = pairwise_distance(x, None, kind)
-    same = torch.cat([d.diagonal(200), d.diagonal()])
-    assert same.abs().max() <= (1e-6 if kind == "cosine" else 0)
-    (d * torch.eye(200).repeat(2, 2)).sum().backward()
-    assert x.grad.abs().max() <= (1e-6 if kind == "cosine" else 0)
-
-
-def test_a_far_cloud_keeps_its_distances() -> None:
-    x = torch.randn(64, 256) * 1e-2
-    far = (x + 100).double()
-    torch.testing.assert_close(pairwise_distance(far.float()).double(), pairwise_distance(far), atol=1e-5, rtol=1e-4)
-
-
 def test_float32_counts_many_triplets_as_float64_does() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(900) % 3
@@ -238,13 +202,6 @@ def test_float32_counts_many_triplets_as_float64_does() -> None:
     torch.testing.assert_close((loss, active), (exact_loss, exact_active), atol=0, rtol=1e-5)
     # A triplet at the very border of the margin may count in one precision and not in the other.
     assert (slope - exact_slope).norm() < 1e-4 * exact_slope.norm()
-
-
-def test_zero_rows_under_cosine() -> None:
-    x = torch.zeros(3, 4, requires_grad=True)
-    d = pairwise_distance(x, None, "cosine")
-    d.sum().backward()
-    assert torch.equal(d, torch.ones(3, 3)) and torch.equal(x.grad, torch.zeros(3, 4))
 
 
 @pytest.mark.parametrize(
@@ -354,50 +311,3 @@ def test_a_short_training_separates_raw_embeddings(loss: nn.Module) -> None:
         loss(layer(inputs), labels).loss.backward()
         optimizer.step()
     assert ratio() < before * 0.5
-
-
-def test_build_loss() -> None:
-    assert build_loss("none", margin=1.0, distance="euclidean", mining="all") is None
-    triplet = build_loss("triplet", margin=0.5, distance="cosine", mining="hard", soft=True, reduction="valid")
-    assert settings_of(triplet) == {
-        "margin": 0.5, "distance": "cosine", "mining": "hard", "soft": True, "reduction": "valid"
-    }  # fmt: skip
-    assert build_loss("contrastive", balanced=True).balanced
-    assert build_loss("supcon", temperature=0.2).temperature == 0.2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"aux": "arcface"}, "none, contrastive, triplet, supcon"),
-        ({"aux": "triplet", "mining": "easy"}, "all, semi-hard, hard, sampled"),
-        ({"aux": "contrastive", "mining": "semi-hard"}, "all, hard, sampled"),
-        ({"aux": "triplet", "distance": "manhattan"}, "euclidean, squared_euclidean, cosine"),
-        ({"aux": "triplet", "reduction": "sum"}, "active, valid"),
-        ({"aux": "triplet", "soft": True}, "semi-hard, hard or sampled"),
-        ({"aux": "triplet", "balanced": True}, "reduction, soft"),
-        ({"aux": "contrastive", "margin": -1.0}, "0 or more"),
-        ({"aux": "contrastive", "margin": float("nan")}, "0 or more"),
-        ({"aux": "supcon", "temperature": 0.0}, "above 0"),
-    ],
-)
-def test_mistakes_are_named(arguments: dict[str, object], said: str) -> None:
-    with pytest.raises(UserError, match=said) as error:
-        build_loss(**arguments)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"labels": torch.zeros(3)}, "labels"),
-        ({"reference": torch.zeros(4, 2)}, "go together"),
-        ({"reference": torch.zeros(4, 3), "reference_labels": torch.zeros(4)}, "reference"),
-        ({"rows": torch.zeros(1)}, "rows"),
-        ({"reference_rows": torch.zeros(2)}, "needs a reference"),
-        ({"reference": torch.zeros(4, 2), "reference_labels": torch.zeros(4), "rows": torch.zeros(2)}, "go together"),
-    ],
-)
-def test_arguments_that_do_not_fit_are_named(more: dict[str, Tensor], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        TripletLoss()(**{"embeddings": torch.zeros(2, 2), "labels": torch.zeros(2), **more})
