@@ -131,8 +131,8 @@ def execute(
 ) -> list[tuple[Task, str]]:
     """Run the tasks, on the cluster if there is one, with progress; the runs that failed come back.
 
-    Maps of an encoder that is done are made `beside` the runs of the next, if those are in other processes: its sums
-    are to come out the same in any company.
+    Maps of an encoder that is done are made `beside` the runs of the next, if those are in other processes: a map
+    holds the BLAS of its process to one thread.
     """
     jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
     runs = execute_on(client, study, due) if client else study.execute(due, jobs)
