@@ -138,6 +138,7 @@ def execute(
     runs = execute_on(client, study, due) if client else study.execute(due, jobs)
     failed, started = [], time.monotonic()
     to_come = Counter(task.encoder for task in due)
+    elsewhere = client is not None or jobs > 1
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -168,8 +169,7 @@ def execute(
                     markup=False,
                 )
                 to_come[task.encoder] -= 1
-                last, elsewhere = not to_come[task.encoder], jobs > 1 or client is not None
-                if last and elsewhere and len(ended) < len(due) and not study.grid.over:
+                if elsewhere and not to_come[task.encoder] and len(ended) < len(due) and not study.grid.over:
                     beside.submit(map_encoder, study.folder, task.encoder)  # what it can't read, the report will say
         finally:
             stop.set()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from test_distributed import launch
-from test_trainer import Stop, weights
+from test_training import Stop, weights
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.checkpoints import fault, seal
