@@ -52,6 +52,7 @@ format: $(READY) ## mend style
 
 bench: $(READY) ## measure training, losses and scale beside other libraries; tables in runs/bench
 	$(BIN)/python recipes/bench_training.py $(ARGS)
+	$(BIN)/python recipes/bench_aux.py
 	$(BIN)/python recipes/bench_losses.py
 	$(BIN)/python recipes/bench_scale.py
 

@@ -263,7 +263,8 @@ class MetricTrainer(Trainer):
         """The auxiliary loss over the rows of all processes; the gradient reaches the own embeddings (B, D)."""
         embeddings, labels = gather_embeddings(embeddings), gather_rows(labels)
         rows = None if rows is None else gather_rows(rows)
-        generator = self._generator(labels.device)
+        # To make one takes a sixth of a metric loss's time.
+        generator = self._generator(labels.device) if self.args.mining == "sampled" else None
         if self._memory is None:
             return self.aux_loss(embeddings, labels, rows=rows, generator=generator)
         if rows is None:

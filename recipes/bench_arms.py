@@ -119,16 +119,16 @@ class Unsorted(MetricTrainer):
         return torch.utils.data.RandomSampler(self.train_dataset)
 
 
-def ours(
+def our_trainer(
     work: Work,
     folder: str,
     *,
     aux: str = "triplet",
-    sort: bool = True,
+    trainer: type[MetricTrainer] = MetricTrainer,
     fast_collator: bool = True,
     **training: Any,
-) -> Epoch:
-    """`MetricTrainer` as recipes/train.py sets it up, but for what is switched off."""
+) -> Callable[[], MetricTrainer]:
+    """What makes a `MetricTrainer`, or the kind of it that is given, as recipes/train.py sets it up."""
     model_arguments = ModelArguments(encoder=work.encoder, pooling="mean")
     texts, _, names = work.texts()
     data = load_data(DataArguments(data=work.data))
@@ -139,10 +139,12 @@ def ours(
     if not fast_collator:
         inputs["data_collator"] = DataCollatorWithPadding(tokenizer)
     arguments = _plain(work, folder) | {"aux": aux, "eval_strategy": "no", "learning_rate": LEARNING_RATE} | training
-    trainer = MetricTrainer if sort else Unsorted
-    return _trained(
-        lambda: trainer(build_model(model_arguments, names), MetricTrainingArguments(**arguments), **inputs)
-    )
+    return lambda: trainer(build_model(model_arguments, names), MetricTrainingArguments(**arguments), **inputs)
+
+
+def ours(work: Work, folder: str, *, sort: bool = True, **changed: Any) -> Epoch:
+    """Our trainer, but for what is switched off."""
+    return _trained(our_trainer(work, folder, trainer=MetricTrainer if sort else Unsorted, **changed))
 
 
 def plain_trainer(work: Work, folder: str, **training: Any) -> Epoch:

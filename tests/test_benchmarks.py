@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import bench_aux
 import bench_order
 import bench_scale
 import bench_training
@@ -96,6 +97,30 @@ def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, ca
     assert [line.split(": ")[:2] for line in printed] == [
         ["warm-up", "Trainer"], ["warm-up", OURS], ["epoch 1", "Trainer"], ["epoch 1", OURS],
     ]  # fmt: skip
+
+
+def test_steps_with_and_without_the_metric_loss_are_the_same_batches(work, tmp_path: Path, monkeypatch) -> None:
+    """What a loss that sleeps adds is found, whatever else a step takes; the loss is off in every other one."""
+    slept, seen = 0.05, []
+
+    class Slow(bench_aux.SameBatches):
+        def compute_loss(self, model, inputs, *args, **kwargs):
+            seen.append((self.aux_loss is not None, inputs["rows"].tolist()))
+            return super().compute_loss(model, inputs, *args, **kwargs)
+
+        def _metric_loss(self, *args):
+            bench_aux.time.sleep(slept)
+            return super()._metric_loss(*args)
+
+    monkeypatch.setattr(bench_aux, "SameBatches", Slow)
+    without, added = bench_aux.measure(work, "triplet", epochs=4)
+    assert without > 0
+    assert 0.8 * 3 * slept < added < 2 * 3 * slept
+    epochs = [seen[start : start + 3] for start in range(0, len(seen), 3)]
+    assert len(epochs) == bench_aux.WARM_UP + 4
+    assert all([rows for _, rows in epoch] == [rows for _, rows in epochs[0]] for epoch in epochs)
+    assert [[on for on, _ in epoch] for epoch in epochs] == [[True, False, True], [False, True, False]] * 3
+    assert bench_aux.main(["--epochs", "1", "--output", str(tmp_path)]) == 2
 
 
 def test_an_arm_that_fails_or_dies_is_said_and_the_others_go_on() -> None:
