@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,21 @@ class Work:
     batch_size: int
     max_length: int
     threads: int
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Flags for all of it."""
+        parser.add_argument("--encoder", default="tiny-bert", help="bundled one, folder or Hub id")
+        parser.add_argument("--data", default="sample", help="as --data of train.py")
+        parser.add_argument("--rows", type=int, default=512, help="training rows of an epoch")
+        parser.add_argument("--batch_size", type=int, default=32)
+        parser.add_argument("--max_length", type=int, default=128)
+        parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Work:
+        """What the flags say."""
+        return cls(**{name: getattr(arguments, name) for name in cls.__dataclass_fields__})
 
     def texts(self) -> tuple[list[str], list[int], list[str]]:
         """The sentences of the first rows of the training split in a random order, their classes, the label names."""

@@ -40,13 +40,13 @@ class SameBatches(MetricTrainer):
 class InTurn(TrainerCallback):
     """Switches the metric loss on and off from step to step and from epoch to epoch, and times the steps."""
 
-    def __init__(self, trainer: MetricTrainer, steps: int):
-        self.trainer, self.loss, self.steps = trainer, trainer.aux_loss, steps
-        self.means = {True: Means(), False: Means()}  # of other scalars
+    def __init__(self, trainer: MetricTrainer):
+        self.trainer, self.loss = trainer, trainer.aux_loss
+        self.means = {True: Means(), False: Means()}  # one takes the same scalars every time
         self.seconds: dict[tuple[int, bool], list[float]] = {}  # by the step's place in its epoch, and with or without
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        epoch, self.step = divmod(state.global_step, self.steps)
+        epoch, self.step = divmod(state.global_step, state.max_steps // state.num_train_epochs)
         self.on, self.warm = (epoch + self.step) % 2 == 0, epoch >= WARM_UP
         self.trainer.aux_loss = self.loss if self.on else None
         self.trainer._means = self.means[self.on]
@@ -60,48 +60,45 @@ class InTurn(TrainerCallback):
 
 
 def measure(work: Work, aux: str, epochs: int) -> tuple[float, float]:
-    """Seconds of an epoch's steps without the loss, and seconds that it adds: sums of medians over the epochs."""
-    steps = -(-len(work.texts()[0]) // work.batch_size)
+    """Seconds of a step without the loss, and those that it adds: means of the steps' medians over the epochs."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = our_trainer(work, folder, aux=aux, trainer=SameBatches, num_train_epochs=WARM_UP + epochs)()
-        timed = InTurn(trainer, steps)
+        timed = InTurn(trainer)
         trainer.add_callback(timed)
         trainer.train()
-    on, off = (sum(np.median(timed.seconds[step, used]) for step in range(steps)) for used in (True, False))
-    return float(off), float(on - off)
+    on, off = (
+        float(np.mean([np.median(seconds) for (_, on), seconds in timed.seconds.items() if on == used]))
+        for used in (True, False)
+    )
+    return off, on - off
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--aux", nargs="+", default=["triplet", "contrastive"], help="losses, as --aux of train.py")
-    parser.add_argument("--encoder", default="tiny-bert", help="bundled one, folder or Hub id")
-    parser.add_argument("--data", default="sample", help="as --data of train.py")
-    parser.add_argument("--rows", type=int, default=512, help="training rows of an epoch")
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--max_length", type=int, default=128)
+    Work.add_arguments(parser)
     parser.add_argument("--epochs", type=int, default=20, help="at least 2: half of them a step is without it")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     quiet_libraries()
     torch.set_num_threads(arguments.threads)
-    work = Work(**{name: getattr(arguments, name) for name in Work.__dataclass_fields__})
+    work = Work.of(arguments)
     lines = ["| loss | of a step | a step without it |", "| --- | ---: | ---: |"]
     try:
         if arguments.epochs < 2:
             raise UserError(f"--epochs is {arguments.epochs}; it must be at least 2, one with the loss, one without")
-        steps = -(-len(work.texts()[0]) // work.batch_size)
+        rows = len(work.texts()[0])
         for aux in arguments.aux:
             without, added = measure(work, aux, arguments.epochs)
-            lines.append(f"| {aux} | {added / (without + added):.1%} | {1000 * without / steps:.1f} ms |")
+            lines.append(f"| {aux} | {added / (without + added):.1%} | {1000 * without:.1f} ms |")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     said = (
-        f"{work.encoder} with mean pooling, {work.rows:,} sentences of `{work.data}`, batches of {work.batch_size}, "
-        f"{work.threads} threads: what a metric loss takes of a training step, of {steps} steps with and without it "
-        f"in turn over {arguments.epochs} epochs.\n\n"
+        f"{work.encoder} with mean pooling, {rows:,} sentences of `{work.data}`, batches of {work.batch_size}, "
+        f"{work.threads} threads: what a metric loss takes of a training step; each step with and without it in turn "
+        f"over {arguments.epochs} epochs.\n\n"
     )
     text = said + "\n".join(lines) + "\n"
     print(text, end="")

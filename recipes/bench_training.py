@@ -152,18 +152,13 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="ARM")
-    parser.add_argument("--encoder", default="tiny-bert", help="bundled one, folder or Hub id")
-    parser.add_argument("--data", default="sample", help="as --data of train.py")
-    parser.add_argument("--rows", type=int, default=512, help="training rows of an epoch")
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--max_length", type=int, default=128)
+    Work.add_arguments(parser)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     quiet_libraries()
     torch.set_num_threads(arguments.threads)
-    work = Work(**{name: getattr(arguments, name) for name in Work.__dataclass_fields__})
+    work = Work.of(arguments)
     versions = {package: installed(package) for package in PACKAGES}
     names = [name for name in arguments.arms if versions.get(NEEDS.get(name, "torch")) is not None]
     for name in set(arguments.arms) - set(names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import re
@@ -9,10 +10,14 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import datasets
 import pandas as pd
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
+from recorded_trainer import recorded_trainer
+from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
+
+from emo_hf.data import load_emotion_data, tokenize_splits
 
 LABELS = ["불안", "슬픔", "기쁨"]
 CUES = {
@@ -121,6 +126,19 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("data") / "mini.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def tokens(encoders: dict[str, str], csv_file: str) -> datasets.DatasetDict:
+    """The small data set as the BERT among the encoders reads it."""
+    tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
+    return tokenize_splits(load_emotion_data(csv_file), tokenizer, max_length=32)
+
+
+@pytest.fixture
+def make_trainer(encoders: dict[str, str], tokens: datasets.DatasetDict, tmp_path: Path) -> Callable:
+    """Makes a `recorded_trainer` on the small data set."""
+    return functools.partial(recorded_trainer, encoders["bert"], tokens, tmp_path / "run")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import bench_aux
 import bench_order
@@ -100,27 +101,36 @@ def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, ca
 
 
 def test_steps_with_and_without_the_metric_loss_are_the_same_batches(work, tmp_path: Path, monkeypatch) -> None:
-    """What a loss that sleeps adds is found, whatever else a step takes; the loss is off in every other one."""
-    slept, seen = 0.05, []
+    """By a clock that stands still but for what is in question: a step takes 1 s, the loss 0.25 s."""
+    clock, seen = [0.0], []
 
-    class Slow(bench_aux.SameBatches):
+    class Clocked(bench_aux.SameBatches):
         def compute_loss(self, model, inputs, *args, **kwargs):
+            clock[0] += 1
             seen.append((self.aux_loss is not None, inputs["rows"].tolist()))
             return super().compute_loss(model, inputs, *args, **kwargs)
 
         def _metric_loss(self, *args):
-            bench_aux.time.sleep(slept)
+            clock[0] += 0.25
             return super()._metric_loss(*args)
 
-    monkeypatch.setattr(bench_aux, "SameBatches", Slow)
-    without, added = bench_aux.measure(work, "triplet", epochs=4)
-    assert without > 0
-    assert 0.8 * 3 * slept < added < 2 * 3 * slept
+    monkeypatch.setattr(bench_aux, "SameBatches", Clocked)
+    monkeypatch.setattr(bench_aux, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    assert bench_aux.measure(work, "triplet", epochs=4) == (1, 0.25)
     epochs = [seen[start : start + 3] for start in range(0, len(seen), 3)]
     assert len(epochs) == bench_aux.WARM_UP + 4
     assert all([rows for _, rows in epoch] == [rows for _, rows in epochs[0]] for epoch in epochs)
     assert [[on for on, _ in epoch] for epoch in epochs] == [[True, False, True], [False, True, False]] * 3
-    assert bench_aux.main(["--epochs", "1", "--output", str(tmp_path)]) == 2
+
+
+def test_the_share_of_the_metric_loss_is_written(work, tmp_path: Path, capsys) -> None:
+    words = ["--encoder", work.encoder, "--rows", "16", "--batch_size", "8", "--output", str(tmp_path)]
+    assert bench_aux.main([*words, "--epochs", "2", "--aux", "contrastive"]) == 0
+    written = (tmp_path / "aux.md").read_text(encoding="utf-8")
+    assert "16 sentences of `sample`, batches of 8" in written
+    assert re.search(r"^\| contrastive \| -?[\d.]+% \| [\d.]+ ms \|$", written, re.MULTILINE)
+    assert bench_aux.main([*words, "--epochs", "1"]) == 2
+    assert capsys.readouterr().err.startswith("error: --epochs is 1; it must be at least 2")
 
 
 def test_an_arm_that_fails_or_dies_is_said_and_the_others_go_on() -> None:

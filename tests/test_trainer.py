@@ -4,150 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import numpy as np
 import pytest
 import torch
+from recorded_trainer import logged
 from torch._dynamo.utils import counters
 from torch.nn import functional as F
-from transformers import AutoTokenizer, TrainerCallback
+from transformers import TrainerCallback
 
-from emo_hf.arguments import MetricTrainingArguments
-from emo_hf.data import PaddingCollator, load_emotion_data, tokenize_splits
 from emo_hf.losses import ContrastiveLoss, TripletLoss
-from emo_hf.metrics import trainer_metrics
 from emo_hf.modeling import EmotionModel
 from emo_hf.trainer import MetricTrainer
 
-LABELS = ["불안", "슬픔", "기쁨"]
 
-
-@pytest.fixture(scope="module")
-def tokens(encoders, csv_file) -> datasets.DatasetDict:
-    tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
-    return tokenize_splits(load_emotion_data(csv_file), tokenizer, max_length=32)
-
-
-@pytest.fixture
-def make(encoders, tokens, tmp_path):
-    """A trainer of a fresh model without dropout; its steps are recorded in `trainer.steps`."""
-
-    def build(rows: int | None = None, dropout: bool = False, **arguments: Any) -> MetricTrainer:
-        torch.manual_seed(1)
-        model = EmotionModel.from_encoder(encoders["bert"], labels=LABELS, pooling="mean", embedding_size=16)
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout) and not dropout:
-                module.p = 0.0
-        settings = {
-            "output_dir": str(tmp_path / "run"),
-            "eval_strategy": "no",
-            "save_strategy": "no",
-            "bf16": False,
-            "max_grad_norm": 0.0,
-            "disable_tqdm": True,
-            "learning_rate": 1e-3,
-            "label_smoothing_factor": 0.0,
-        }
-        tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
-        trainer = MetricTrainer(
-            model=model,
-            args=MetricTrainingArguments(**(settings | arguments)),
-            train_dataset=tokens["train"].shuffle(seed=0).select(range(rows)) if rows else tokens["train"],
-            eval_dataset=tokens["validation"],
-            processing_class=tokenizer,
-            data_collator=PaddingCollator(tokenizer),
-            compute_metrics=trainer_metrics(LABELS),
-        )
-        trainer.steps = record_steps(trainer)
-        return trainer
-
-    return build
-
-
-def record_steps(trainer: MetricTrainer) -> list[dict[str, Any]]:
-    """The inputs, output and loss of every training step, and the gradients before every optimizer step."""
-    steps: list[dict[str, Any]] = []
-    compute = trainer.compute_loss
-
-    def recording(model, inputs, return_outputs=False, **kwargs):
-        loss, outputs = compute(model, inputs, return_outputs=True, **kwargs)
-        if model.training:
-            kept = {name: value.detach().clone() for name, value in inputs.items()}
-            steps.append({"inputs": kept, "loss": loss.item(), "gradients": None})
-            steps[-1] |= {"logits": outputs.logits.detach(), "embeddings": outputs.embeddings.detach()}
-        return (loss, outputs) if return_outputs else loss
-
-    class Gradients(TrainerCallback):
-        def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-            steps[-1]["gradients"] = {name: p.grad.clone() for name, p in model.named_parameters()}
-
-    trainer.compute_loss = recording
-    trainer.add_callback(Gradients())
-    return steps
-
-
-def logged(trainer: MetricTrainer) -> list[dict[str, float]]:
-    return [entry for entry in trainer.state.log_history if "loss" in entry]
-
-
-def test_batches_by_tokens_are_large_where_rows_are_short(make, tokens):
-    trainer = make(tokens_per_batch=120, num_train_epochs=2, aux="triplet")
+def test_batches_by_tokens_are_large_where_rows_are_short(make_trainer, tokens):
+    trainer = make_trainer(tokens_per_batch=120, num_train_epochs=2, aux="triplet")
     trainer.train()
     shapes = [tuple(step["inputs"]["input_ids"].shape) for step in trainer.steps]
     assert all(rows * length <= 120 for rows, length in shapes)
     assert len({rows for rows, _ in shapes}) > 1
     assert trainer.state.global_step == len(shapes) == 2 * len(trainer.get_train_dataloader())
     assert sum(rows for rows, _ in shapes) == 2 * len(tokens["train"])
-
-
-@pytest.mark.parametrize("aux", ["none", "triplet"])
-def test_accumulated_gradients_are_the_mean_of_the_micro_batches(make, aux):
-    """With cross-entropy alone 4 × 4 rows are 16 rows, gradient for gradient."""
-    one_step = {"max_steps": 1, "aux": aux, "logging_strategy": "steps", "logging_steps": 1, "aux_weight": 1.0}
-    small = make(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **one_step)
-    small.train()
-    assert [len(step["inputs"]["labels"]) for step in small.steps] == [4, 4, 4, 4]
-    parameters = dict(small.model.named_parameters())
-    if aux == "none":
-        large = make(16, per_device_train_batch_size=16, **one_step)
-        large.train()
-        expected, loss = large.steps[0]["gradients"], large.steps[0]["loss"]
-    else:
-        fresh = make(16, **one_step).model
-        losses = []
-        for step in small.steps:
-            outputs = fresh(**step["inputs"])
-            metric = TripletLoss()(outputs.embeddings, step["inputs"]["labels"])
-            losses.append(outputs.loss + metric.loss)
-        mean = torch.stack(losses).mean()
-        mean.backward()
-        expected, loss = {name: p.grad for name, p in fresh.named_parameters()}, mean.item()
-    for name in parameters:
-        torch.testing.assert_close(small.steps[-1]["gradients"][name], expected[name], atol=1e-6, rtol=1e-4, msg=name)
-    assert logged(small)[0]["loss"] == pytest.approx(loss, abs=1e-4)  # neither summed nor scaled
-    assert logged(small)[0]["ce_loss"] == pytest.approx(
-        np.mean([F.cross_entropy(step["logits"], step["inputs"]["labels"]).item() for step in small.steps]), abs=1e-5
-    )
-
-
-def test_an_accumulated_pool_is_that_of_one_large_batch(make, caplog):
-    """4 × 4 rows are 16 rows for the triplets too, gradient for gradient, and the log says one loss."""
-    settings = {"aux": "triplet", "aux_weight": 1.0, "max_steps": 1, "aux_pool": "accumulated"}
-    settings |= {"logging_strategy": "steps", "logging_steps": 1}
-    small = make(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **settings)
-    assert "--aux_pool" not in caplog.text
-    small.train()
-    large = make(16, per_device_train_batch_size=16, **settings)
-    large.train()
-    for name, gradient in large.steps[0]["gradients"].items():
-        torch.testing.assert_close(small.steps[-1]["gradients"][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
-    assert logged(small)[0]["aux_loss"] == pytest.approx(logged(large)[0]["aux_loss"], abs=1e-5)
-    assert logged(small)[0]["loss"] == pytest.approx(logged(large)[0]["loss"], abs=1e-4)
-
-
-def test_accumulation_without_a_larger_pool_is_said_once(make, caplog):
-    make(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, aux="triplet")
-    assert caplog.text.count("--aux_pool accumulated") == 1
 
 
 @pytest.mark.parametrize(
@@ -158,8 +35,8 @@ def test_accumulation_without_a_larger_pool_is_said_once(make, caplog):
         ({"aux": "triplet", "mining": "hard"}, TripletLoss(mining="hard")),
     ],
 )
-def test_the_loss_and_its_log_equal_a_recomputation(make, arguments, loss_class):
-    trainer = make(aux_weight=0.3, num_train_epochs=2, per_device_train_batch_size=16, **arguments)
+def test_the_loss_and_its_log_equal_a_recomputation(make_trainer, arguments, loss_class):
+    trainer = make_trainer(aux_weight=0.3, num_train_epochs=2, per_device_train_batch_size=16, **arguments)
     calls = []
     trainer.model.register_forward_hook(lambda *_: calls.append(1))
     trainer.train()
@@ -192,8 +69,10 @@ def test_the_loss_and_its_log_equal_a_recomputation(make, arguments, loss_class)
             assert entry[name] == pytest.approx(expected, abs=1e-4), (epoch, name)
 
 
-def test_the_weight_of_the_auxiliary_loss_warms_up(make):
-    trainer = make(64, aux="triplet", aux_weight=0.4, aux_warmup=0.5, per_device_train_batch_size=16, max_steps=8)
+def test_the_weight_of_the_auxiliary_loss_warms_up(make_trainer):
+    trainer = make_trainer(
+        64, aux="triplet", aux_weight=0.4, aux_warmup=0.5, per_device_train_batch_size=16, max_steps=8
+    )
     trainer.train()
     weights = []
     for step in trainer.steps:
@@ -203,9 +82,9 @@ def test_the_weight_of_the_auxiliary_loss_warms_up(make):
     assert weights == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4], abs=1e-4)
 
 
-def test_a_memory_adds_the_batches_before(make):
+def test_a_memory_adds_the_batches_before(make_trainer):
     settings = {"aux": "contrastive", "aux_weight": 1.0, "per_device_train_batch_size": 16, "max_steps": 3}
-    trainer = make(48, aux_memory=20, **settings)
+    trainer = make_trainer(48, aux_memory=20, **settings)
     rows = torch.arange(48)
     trainer.train_dataset = trainer.train_dataset.add_column("rows", rows.tolist())
     trainer.train()
@@ -222,16 +101,16 @@ def test_a_memory_adds_the_batches_before(make):
         past, labels = torch.cat([own, past])[:20], torch.cat([own_labels, labels])[:20]
 
 
-def test_without_auxiliary_loss_only_cross_entropy_is_logged(make):
-    trainer = make(num_train_epochs=1)
+def test_without_auxiliary_loss_only_cross_entropy_is_logged(make_trainer):
+    trainer = make_trainer(num_train_epochs=1)
     trainer.train()
     (entry,) = logged(trainer)
     assert entry["ce_loss"] == pytest.approx(entry["loss"], abs=1e-4)
     assert not {"aux_loss", "active_share", "positive_distance", "negative_distance"} & set(entry)
 
 
-def test_a_batch_without_pairs_trains_on_cross_entropy(make, tokens):
-    trainer = make(aux="triplet", aux_weight=1.0, per_device_train_batch_size=4, num_train_epochs=1)
+def test_a_batch_without_pairs_trains_on_cross_entropy(make_trainer, tokens):
+    trainer = make_trainer(aux="triplet", aux_weight=1.0, per_device_train_batch_size=4, num_train_epochs=1)
     trainer.train_dataset = tokens["train"].filter(lambda row: row["labels"] == 1).select(range(9))
     trainer.train()
     assert [len(step["inputs"]["labels"]) for step in trainer.steps] == [4, 4, 1]
@@ -243,8 +122,8 @@ def test_a_batch_without_pairs_trains_on_cross_entropy(make, tokens):
     assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
 
 
-def test_evaluation_is_cross_entropy_alone_and_gathers_logits_alone(make, tokens):
-    trainer = make(aux="triplet", aux_weight=100.0, label_smoothing_factor=0.2, per_device_eval_batch_size=5)
+def test_evaluation_is_cross_entropy_alone_and_gathers_logits_alone(make_trainer, tokens):
+    trainer = make_trainer(aux="triplet", aux_weight=100.0, label_smoothing_factor=0.2, per_device_eval_batch_size=5)
     seen = []
     metrics = trainer.compute_metrics
     trainer.compute_metrics = lambda prediction: seen.append(prediction.predictions) or metrics(prediction)
@@ -260,9 +139,9 @@ def test_evaluation_is_cross_entropy_alone_and_gathers_logits_alone(make, tokens
     assert found["eval_accuracy"] == pytest.approx(expected)
 
 
-def test_label_smoothing_is_honoured(make):
+def test_label_smoothing_is_honoured(make_trainer):
     one_step = {"max_steps": 1, "logging_strategy": "steps", "logging_steps": 1}
-    trainer = make(16, label_smoothing_factor=0.2, per_device_train_batch_size=16, **one_step)
+    trainer = make_trainer(16, label_smoothing_factor=0.2, per_device_train_batch_size=16, **one_step)
     trainer.train()
     (step,) = trainer.steps
     smoothed = F.cross_entropy(step["logits"], step["inputs"]["labels"], label_smoothing=0.2).item()
@@ -281,10 +160,10 @@ def rows_of(step: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def test_every_arm_sees_the_same_batches_and_every_epoch_others(make):
+def test_every_arm_sees_the_same_batches_and_every_epoch_others(make_trainer):
     orders = {}
     for aux in ("none", "triplet"):
-        trainer = make(aux=aux, num_train_epochs=2, per_device_train_batch_size=16)
+        trainer = make_trainer(aux=aux, num_train_epochs=2, per_device_train_batch_size=16)
         trainer.train()
         orders[aux] = [rows_of(step) for step in trainer.steps]
         assert set(trainer.steps[0]["inputs"]) == {"input_ids", "token_type_ids", "attention_mask", "labels"} or set(
@@ -294,7 +173,7 @@ def test_every_arm_sees_the_same_batches_and_every_epoch_others(make):
     first, second = orders["none"][:9], orders["none"][9:]
     assert sorted(row for batch in first for row in batch) == sorted(row for batch in second for row in batch)
     assert first != second
-    other = make(num_train_epochs=2, per_device_train_batch_size=16, seed=7)
+    other = make_trainer(num_train_epochs=2, per_device_train_batch_size=16, seed=7)
     other.train()
     assert [rows_of(step) for step in other.steps] != orders["none"]
 
@@ -315,10 +194,10 @@ class OtherDraws(TrainerCallback):
         torch.rand(state.global_step + 1)
 
 
-def test_sampled_mining_is_reproducible_and_follows_the_seed(make):
+def test_sampled_mining_is_reproducible_and_follows_the_seed(make_trainer):
     losses, drawn = {}, {}
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
-        trainer = make(aux="triplet", mining="sampled", num_train_epochs=1, seed=seed, data_seed=0)
+        trainer = make_trainer(aux="triplet", mining="sampled", num_train_epochs=1, seed=seed, data_seed=0)
         if name == "again":
             trainer.add_callback(OtherDraws())
         drawn[name] = seeds_of(trainer)
@@ -330,13 +209,13 @@ def test_sampled_mining_is_reproducible_and_follows_the_seed(make):
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "nonsense"])
-def test_compiled_training_equals_eager_or_falls_back_in_one_line(make, caplog, backend):
+def test_compiled_training_equals_eager_or_falls_back_in_one_line(make_trainer, caplog, backend):
     settings = {"aux": "triplet", "aux_weight": 1.0, "max_steps": 3}
-    eager = make(**settings)
+    eager = make_trainer(**settings)
     eager.train()
     torch.compiler.reset()
     counters.clear()
-    compiled = make(**settings, torch_compile=True, torch_compile_backend=backend)
+    compiled = make_trainer(**settings, torch_compile=True, torch_compile_backend=backend)
     compiled.train()
     assert (counters["stats"]["calls_captured"] > 100) == (backend == "aot_eager")
     assert caplog.text.count("without torch.compile") == (backend == "nonsense")
@@ -347,8 +226,8 @@ def test_compiled_training_equals_eager_or_falls_back_in_one_line(make, caplog, 
             torch.testing.assert_close(own, gradient, atol=1e-5, rtol=1e-3)
 
 
-def test_micro_batches_of_a_step_draw_on_their_own(make):
-    trainer = make(
+def test_micro_batches_of_a_step_draw_on_their_own(make_trainer):
+    trainer = make_trainer(
         16, aux="triplet", mining="sampled", max_steps=2, per_device_train_batch_size=4, gradient_accumulation_steps=2
     )
     drawn = seeds_of(trainer)
@@ -371,8 +250,8 @@ class TwoLosses(torch.nn.Module):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_losses_of_several_gpus_are_averaged(make, smoothing) -> None:
-    trainer = make(aux="triplet", per_device_train_batch_size=8, label_smoothing_factor=smoothing)
+def test_losses_of_several_gpus_are_averaged(make_trainer, smoothing) -> None:
+    trainer = make_trainer(aux="triplet", per_device_train_batch_size=8, label_smoothing_factor=smoothing)
     batch = next(iter(trainer.get_train_dataloader()))
     trainer.model.train()
     losses = [trainer.compute_loss(model, dict(batch)) for model in (trainer.model, TwoLosses(trainer.model))]
