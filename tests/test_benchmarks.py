@@ -94,6 +94,8 @@ def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, ca
     assert bench_training.main([*words, *arms]) == 0
     result = json.loads((tmp_path / "results.json").read_text())
     assert list(result["arms"]) == ["Trainer", OURS] and result["versions"]["torch"] == torch.__version__
+    native = bench_training.bf16_is_native(cpu=not torch.accelerator.is_available())
+    assert list(result["gemm_peak_gflops"]) == ["fp32", "bf16"][: 1 + native]
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("warm-up", "epoch"))]
     assert [line.split(": ")[:2] for line in printed] == [
         ["warm-up", "Trainer"], ["warm-up", OURS], ["epoch 1", "Trainer"], ["epoch 1", OURS],
