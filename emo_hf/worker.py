@@ -30,8 +30,11 @@ def give_memory_back() -> None:
     """Free what a run left in cycles, and have the C library, where it is glibc, return the holes to the system.
 
     The tensors of each run fall between those of others in the heap, so that a process of many runs would grow by
-    some megabytes a run.
+    some megabytes a run. What outlives the first run was imported; the collections of later ones, of which Trainer
+    makes several, need not walk through it again.
     """
     gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
