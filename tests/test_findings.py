@@ -12,7 +12,7 @@ import pytest
 from synthetic import write_run, write_study
 
 from emo_hf.record import read_records
-from emo_hf.report.clusters import cluster_sentences, write_clusters
+from emo_hf.report.clusters import cluster_sentences, clusters_markdown, write_clusters
 from emo_hf.report.findings import find, findings_markdown, predictions
 from emo_hf.report.grouping import group_runs
 
@@ -78,6 +78,7 @@ def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:
     text = findings_markdown(group_runs(read_records(tmp_path))[0])
     assert "tiny-bert, cls: triplet over none: +" in text and "McNemar p < 0.001" in text
     assert "give two seeds or more" in text and "[" not in text
+    assert "intervals" not in clusters_markdown(group_runs(read_records(tmp_path))[0])
 
 
 def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -91,3 +92,15 @@ def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pyte
     models, _ = group_runs(read_records(tmp_path))
     assert find(models) == [] and "different rows" in caplog.text
     assert findings_markdown(models)  # says that nothing is compared
+
+
+def test_single_runs_of_a_sweep_are_compared_pair_by_pair(tmp_path: Path) -> None:
+    for pooling, rate, correct in (("cls", 1, 0.5), ("cls", 2, 0.9), ("mean", 1, 0.9), ("mean", 2, 0.5)):
+        model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": pooling, "aux": "triplet"}
+        model |= {"settings": {"learning_rate": rate, "margin": 1.0}}
+        write_run(tmp_path, pooling=pooling, aux=f"triplet_{rate}", correct=correct, rows=200, model=model)
+    lines = findings_markdown(group_runs(read_records(tmp_path))[0], {"learning_rate": 2}).splitlines()
+    assert len([line for line in lines if line.startswith("- ")]) == 2
+    alike = "- tiny-bert, {}, triplet, margin=1: learning_rate=1 over learning_rate=2: {}"
+    assert lines[0].startswith(alike.format("cls", "-")) and lines[1].startswith(alike.format("mean", "+"))
+    assert "McNemar p < 0.001" in lines[0] and "give two seeds or more" in lines[-1]

@@ -58,7 +58,9 @@ def clusters_markdown(models: list[ModelRuns], *, lang: str = "en") -> str:
         lines.append([*names, *(_text(column, score) for column, score in cluster_scores(model).items())])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     found = "".join(f"- {line}\n" for line in cluster_sentences(models, lang=lang, name=markdown_name))
-    return f"{table}\n\n{words['clusters_note']}\n" + (f"\n{found}" if found else "")
+    return f"{table}\n\n{words['clusters_note']}\n" + (
+        f"\n{found}\n{words['cluster_findings_note']}\n" if found else ""
+    )
 
 
 def cluster_sentences(models: list[ModelRuns], *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:

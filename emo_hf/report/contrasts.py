@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Contrast:
     """One question: is `level` better than `baseline`, or (`under`) is it more so under one level of a second factor?
 
     `weights` are those of the models' mean scores; `cells` says over how many pairs of models the difference is
-    averaged.
+    averaged, and `pairs` which, where it is a plain difference.
     """
 
     factor: str
@@ -28,6 +28,7 @@ class Contrast:
     baseline: str
     weights: dict[Cell, float]
     under: tuple[str, str] | None = None
+    pairs: tuple[tuple[Cell, Cell], ...] = ()
 
     @property
     def cells(self) -> int:
@@ -41,12 +42,12 @@ def contrasts(cells: list[Cell]) -> list[Contrast]:
     pairs = {place: _pairs(place, cells) for place in range(len(FACTORS))}
     for place in (2, 1, 0):  # the loss is what the study is about
         for level, baseline in pairs[place]:
-            if weights := _difference(place, level, baseline, cells):
-                found.append(Contrast(FACTORS[place], level, baseline, weights))
+            if alike := _partners(place, level, baseline, cells):
+                found.append(_plain(FACTORS[place], level, baseline, alike))
     for place, other in ((2, 1), (2, 0), (1, 0)):
         for (level, baseline), (upper, lower) in itertools.product(pairs[place], pairs[other]):
             both = [
-                _difference(place, level, baseline, [cell for cell in cells if cell[other] == under])
+                _weights(_partners(place, level, baseline, [cell for cell in cells if cell[other] == under]))
                 for under in (upper, lower)
             ]
             if all(both):
@@ -72,13 +73,13 @@ def sweep_contrasts(models: list[ModelRuns], own: Mapping[str, Any]) -> list[Con
         for loss, value in itertools.product(losses if of_loss else [None], values):
             asked = [cell for cell in having if cells[cell][name] == value and loss in (None, cell[2])]
             level = setting_text([(name, value)], before=loss)
-            against = {cell: _with_setting(cell, name, base) for cell in asked}
-            if value != base and (weights := _mean_difference(against, cells)):
-                found.append(Contrast(name, level, setting_text([(name, base)]), weights))
+            against = [(cell, _with_setting(cell, name, base)) for cell in asked]
+            if value != base and (alike := _known(against, cells)):
+                found.append(_plain(name, level, setting_text([(name, base)]), alike))
             if of_loss:
-                against = {cell: (*cell[:2], "none", *_others(cell, cells)) for cell in asked}
-                if weights := _mean_difference(against, cells):
-                    found.append(Contrast("aux", level, "none", weights))
+                against = [(cell, (*cell[:2], "none", *_others(cell, cells))) for cell in asked]
+                if alike := _known(against, cells):
+                    found.append(_plain("aux", level, "none", alike))
     return sorted(found, key=lambda contrast: contrast.factor == "aux")
 
 
@@ -101,15 +102,22 @@ def _pairs(place: int, cells: list[Cell]) -> list[tuple[str, str]]:
     return [(second, first) for first, second in itertools.combinations(levels, 2)]
 
 
-def _difference(place: int, level: str, baseline: str, cells: Collection[Cell]) -> dict[Cell, float]:
-    """Weights of the mean difference over pairs of cells that differ in nothing else; empty without such a pair."""
-    partners = {cell: (*cell[:place], baseline, *cell[place + 1 :]) for cell in cells if cell[place] == level}
-    return _mean_difference(partners, cells)
+def _partners(place: int, level: str, baseline: str, cells: Collection[Cell]) -> list[tuple[Cell, Cell]]:
+    """Pairs of cells that differ in nothing else."""
+    return _known([(c, (*c[:place], baseline, *c[place + 1 :])) for c in cells if c[place] == level], cells)
 
 
-def _mean_difference(partners: Mapping[Cell, Cell], cells: Collection[Cell]) -> dict[Cell, float]:
-    """Weights of the mean difference between cells and their partners, of those that the study has."""
-    pairs = [pair for pair in partners.items() if pair[1] in cells]
+def _known(pairs: Iterable[tuple[Cell, Cell]], cells: Collection[Cell]) -> list[tuple[Cell, Cell]]:
+    """The pairs whose partners the study has."""
+    return [pair for pair in pairs if pair[1] in cells]
+
+
+def _plain(factor: str, level: str, baseline: str, pairs: Sequence[tuple[Cell, Cell]]) -> Contrast:
+    return Contrast(factor, level, baseline, _weights(pairs), pairs=tuple(pairs))
+
+
+def _weights(pairs: Sequence[tuple[Cell, Cell]]) -> dict[Cell, float]:
+    """Weights of the mean difference within pairs of cells."""
     weights: dict[Cell, float] = {}
     for cell, partner in pairs:
         weights[cell] = weights.get(cell, 0.0) + 1 / len(pairs)

@@ -14,8 +14,8 @@ import numpy as np
 from emo_hf.escaping import markdown_name
 from emo_hf.files import write_whole
 from emo_hf.record import readable_predictions, study_arguments
-from emo_hf.report.contrasts import BASELINES, Cell, Contrast, contrasts, sweep_contrasts
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.contrasts import Cell, Contrast, contrasts, sweep_contrasts
+from emo_hf.report.grouping import ModelRuns, setting_text
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.statistics import Effect, MultiBootstrap, holm, mcnemar
 
@@ -43,8 +43,8 @@ def find(models: list[ModelRuns], own: Mapping[str, Any] | None = None, *, metri
         return []
     bootstrap = MultiBootstrap(runs, labels, metric=metric)
     models = [model for model in models if model.cell in runs]
-    swept = any(model.settings for model in models)
-    asked = sweep_contrasts(models, own or {}) if swept else contrasts(list(runs))
+    asked = _asked(models, own)
+    swept = _swept(models)
     effects = [bootstrap.effect(contrast.weights) for contrast in asked]
     corrected = [math.nan] * len(asked)
     # Families: the questions themselves, how they depend on each other, and of a sweep each setting.
@@ -54,6 +54,14 @@ def find(models: list[ModelRuns], own: Mapping[str, Any] | None = None, *, metri
         for place, p in zip(family, holm([effects[i].p for i in family]), strict=True):
             corrected[place] = p
     return [Finding(*answer) for answer in zip(asked, effects, corrected, strict=True)]
+
+
+def _swept(models: list[ModelRuns]) -> bool:
+    return any(model.settings for model in models)
+
+
+def _asked(models: list[ModelRuns], own: Mapping[str, Any] | None) -> list[Contrast]:
+    return sweep_contrasts(models, own or {}) if _swept(models) else contrasts([model.cell for model in models])
 
 
 def predictions(models: list[ModelRuns]) -> tuple[dict[Cell, np.ndarray], np.ndarray | None]:
@@ -87,7 +95,7 @@ def findings_markdown(models: list[ModelRuns], own: Mapping[str, Any] | None = N
     lines = [f"- {sentence(finding, lang=lang, name=markdown_name)}" for finding in found if not math.isnan(finding.p)]
     if lines:
         return "\n".join([*lines, "", words["findings_note"]]) + "\n"
-    lines = [f"- {line}" for line in _single_runs(models, lang)]
+    lines = [f"- {line}" for line in _single_runs(models, own, lang)]
     return "\n".join([*lines, *([""] if lines else []), words["one_seed_note" if lines else "no_findings"]]) + "\n"
 
 
@@ -110,27 +118,28 @@ def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str]
     return asked
 
 
-def _single_runs(models: list[ModelRuns], lang: str) -> list[str]:
-    """Each loss against none with the same encoder and pooling: the first run of either."""
+def _single_runs(models: list[ModelRuns], own: Mapping[str, Any] | None, lang: str) -> list[str]:
+    """The first runs of every two models that a question about losses, or about a swept setting, compares."""
     words = WORDS[lang]
     runs, labels = predictions(models)
+    models = [model for model in models if model.cell in runs]
+    asked = [contrast for contrast in _asked(models, own) if _swept(models) or contrast.factor == "aux"]
     lines = []
-    for (encoder, pooling, aux, *settings), classes in runs.items():
-        if settings:
-            continue
-        base = runs.get((encoder, pooling, BASELINES["aux"]))
-        if aux == BASELINES["aux"] or base is None:
-            continue
-        difference = float((classes[0] == labels).mean() - (base[0] == labels).mean())
-        question = words["over"].format(level=markdown_name(aux), baseline=BASELINES["aux"])
-        p = p_value(mcnemar(classes[0], base[0], labels))
+    for cell, base in (pair for contrast in asked if not contrast.under for pair in contrast.pairs):
+        difference = float((runs[cell][0] == labels).mean() - (runs[base][0] == labels).mean())
+        alike = [part for part in cell if part in base]
+        level, baseline = (_parts_text([part for part in one if part not in alike]) for one in (cell, base))
         lines.append(
             words["single"].format(
-                encoder=markdown_name(encoder),
-                pooling=markdown_name(pooling),
-                question=question,
+                alike=_parts_text(alike),
+                question=words["over"].format(level=level, baseline=baseline),
                 estimate=f"{100 * difference:+z.1f}",
-                p=p,
+                p=p_value(mcnemar(runs[cell][0], runs[base][0], labels)),
             )
         )
     return lines
+
+
+def _parts_text(parts: list[Any]) -> str:
+    """Parts of a cell: "tiny-bert, mean, aux_weight=0.3"."""
+    return ", ".join(markdown_name(setting_text([part]) if isinstance(part, tuple) else part) for part in parts)

@@ -51,8 +51,9 @@ WORDS: dict[str, dict[str, str]] = {
         "clusters_note": "The test embeddings of each model, mean ± standard deviation (n − 1) over seeds: "
         "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a "
         "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity "
-        "(Wang & Isola 2020). Below it: mean differences over models that differ in nothing else, with 95 % intervals "
-        "over seeds (Welch's t); p-values corrected by Holm's method for each score.",
+        "(Wang & Isola 2020).",
+        "cluster_findings_note": "Mean differences over models that differ in nothing else, with 95 % intervals over "
+        "seeds (Welch's t); p-values corrected by Holm's method for each score.",
         "settings": "Settings",
         "interval": "95 % interval",
         "difference": "Difference",
@@ -68,7 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "cluster_finding": "{question}: {score} {estimate} [{low}, {high}], {p}: {verdict}",
         "shown": "a difference",
         "not_shown": "no difference shown",
-        "single": "{encoder}, {pooling}: {question}: {estimate} points of accuracy, McNemar {p}",
+        "single": "{alike}: {question}: {estimate} points of accuracy, McNemar {p}",
         "findings_note": "Mean differences over all pairs of models that differ in nothing else; 95 % intervals and "
         "p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022), p-values corrected by Holm's "
         "method, for the effects and for their interactions, and in a sweep for each setting.",
@@ -119,8 +120,8 @@ WORDS: dict[str, dict[str, str]] = {
         "uniformity": "균일도 ↓",
         "clusters_note": "모델별 테스트 임베딩, 시드별 결과의 평균 ± 표준편차(n − 1). 실제 클래스의 실루엣과 "
         "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), "
-        "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020). "
-        "아래는 나머지 조건이 같은 모델 사이의 평균 차이와 시드에 대한 95 % 구간(Welch의 t)이며, "
+        "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020).",
+        "cluster_findings_note": "나머지 조건이 같은 모델 사이의 평균 차이와 시드에 대한 95 % 구간(Welch의 t). "
         "p값은 점수마다 Holm 방법으로 보정했다.",
         "settings": "설정",
         "interval": "95 % 구간",
@@ -136,7 +137,7 @@ WORDS: dict[str, dict[str, str]] = {
         "cluster_finding": "{question}: {score} {estimate} [{low}, {high}], {p}: {verdict}",
         "shown": "차이 있음",
         "not_shown": "차이가 확인되지 않음",
-        "single": "{encoder}, {pooling}: {question}: 정확도 {estimate}점, McNemar {p}",
+        "single": "{alike}: {question}: 정확도 {estimate}점, McNemar {p}",
         "findings_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이. 95 % 구간과 p값은 테스트 문장과 시드에 대한 "
         "다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 주효과와 상호작용, 탐색에서는 설정 각각에 대해 "
         "Holm 방법으로 보정했다.",
