@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig
 
 from emo_hf.configuration import EmotionConfig
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.modeling import EmotionModel
 
 ONNX_FILE = "model.onnx"
@@ -37,9 +37,11 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
 
 def cant_load(model: str | Path, error: Exception) -> UserError:
     """One line about a model that can't be used."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    runs = sorted(path.parent for path in Path(model).glob("*/record.json")) if Path(model).is_dir() else []
+    if runs:
+        return UserError(f"{model} is a folder of {len(runs)} runs; give one of them, as {runs[0]}")
     return UserError(
-        f"model {str(model)!r} can't be loaded ({lines[0]}); give the folder of a run, as "
+        f"model {str(model)!r} can't be loaded ({first_line(error)}); give the folder of a run, as "
         "runs/train/…, or a Hub id (which needs the network once)"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 
 from emo_hf.arguments import DataArguments, ModelArguments
 from emo_hf.configuration import EmotionConfig
-from emo_hf.encoders import encoder_path
+from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError, first_line
 from emo_hf.modeling import EmotionModel
 
@@ -27,6 +28,9 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
             max_length beyond the encoder's positions, `cls` pooling where no sequence starts with CLS.
     """
     folder = Path(encoder_path(model.encoder))
+    nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
+    if nearest and model.encoder not in BUNDLED and not folder.is_dir():
+        raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
     try:
         files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:

@@ -21,7 +21,7 @@ from transformers import EarlyStoppingCallback, PreTrainedTokenizerBase, Trainer
 
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.checkpoints import checkpoint_to_resume, remove_checkpoints
-from emo_hf.data import EmotionData, PaddingCollator, load_emotion_data, tokenize_splits
+from emo_hf.data import EmotionData, PaddingCollator, check_source, load_emotion_data, tokenize_splits
 from emo_hf.distributed import wait_for_all
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError, first_line
@@ -94,6 +94,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
+    check_source(data.data)  # before an encoder is looked for on the Hub
     check_encoder(model, data)
 
 

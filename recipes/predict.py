@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MANY = 1000  # sentences, beyond which the speed is worth a line
 FILES = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
-TEXT_COLUMNS = ("sentence", "text", "document", "사람문장1")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,6 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # the reader, as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -69,10 +71,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
     """The sentences of the command line, of the one file that it names, or of standard input."""
+    if "" in map(str.strip, given):
+        raise UserError("a sentence of the command line is empty; give text, or a file, or standard input")
+    paths = [text for text in given if _is_path(text)]
+    if paths and len(given) > 1:
+        raise UserError(f"{paths[0]} is a file or folder beside other input; give one file at a time, or sentences")
     if not given:
+        if sys.stdin.isatty():
+            print("sentences, one a line; Ctrl-D ends", file=sys.stderr)
         found = (line.rstrip("\n") for line in sys.stdin)
         where = "standard input"
-    elif len(given) == 1 and Path(given[0]).suffix.lower() in FILES:
+    elif paths:
         found, where = read_file(Path(given[0]), text_column), given[0]
     else:
         found, where = iter(given), "the command line"
@@ -87,10 +96,20 @@ def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
         ) from None
 
 
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).suffix.lower() in FILES or Path(text).exists()
+    except (OSError, ValueError):  # no name of a file, so a sentence
+        return False
+
+
 def read_file(path: Path, text_column: str | None) -> Iterator[str]:
     """One sentence after the other; UTF-8, else cp949."""
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such file; give sentences in quotes, or a file {' '.join(FILES)}")
+    if path.suffix.lower() not in FILES or path.is_dir():
+        kind = "a folder" if path.is_dir() else "of a kind that is not read piece by piece"
+        raise UserError(f"{path} is {kind}; give one file {' '.join(FILES)}, or sentences")
     if path.suffix.lower() == ".parquet":
         yield from read_parquet(path, text_column)
         return
@@ -99,6 +118,7 @@ def read_file(path: Path, text_column: str | None) -> Iterator[str]:
         if suffix == ".txt":
             yield from (line.rstrip("\r\n") for line in lines)
         elif suffix == ".jsonl":
+            column = None
             for number, line in enumerate(lines, 1):
                 try:
                     row = json.loads(line)
@@ -106,13 +126,17 @@ def read_file(path: Path, text_column: str | None) -> Iterator[str]:
                     row = None
                 if not isinstance(row, dict):
                     raise UserError(f"{path}, line {number}: not JSON; a JSONL file holds one object a line")
-                value = row[column_of(path, row, text_column)]
+                if column not in row:
+                    column = column_of(path, row, text_column)
+                value = row[column]
                 yield "" if value is None else str(value)
         else:
             csv.field_size_limit(max(path.stat().st_size, csv.field_size_limit()))  # one cell may be all of the file
             rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
             try:
-                column = column_of(path, rows.fieldnames or [], text_column)
+                if not rows.fieldnames:
+                    raise UserError(f"{path} is empty; a header and rows are needed")
+                column = column_of(path, rows.fieldnames, text_column)
                 yield from (row[column] or "" for row in rows)
             except csv.Error as error:
                 raise UserError(f"{path}, row {rows.line_num}: {error}; save it again as CSV UTF-8") from None
@@ -144,15 +168,10 @@ def encoding_of(path: Path) -> str:
 
 
 def column_of(path: Path, columns: Iterable[str], asked: str | None) -> str:
-    """The column that was asked for, or the first of a usual name."""
-    columns = list(columns)
-    for name in [asked] if asked else TEXT_COLUMNS:
-        if name in columns:
-            return name
-    raise UserError(
-        f"{path}: no column {asked or ' or '.join(TEXT_COLUMNS)}; found {', '.join(columns)}; "
-        "name one with --text_column"
-    )
+    """The column of the sentences, by the names that training knows."""
+    from emo_hf.data.columns import find_text_column  # not before it is needed: it brings all readers along
+
+    return find_text_column(list(columns), asked, str(path))
 
 
 def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) -> int:
@@ -169,9 +188,11 @@ def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) ->
 
     count = 0
     table = csv.writer(out, lineterminator="\n")
+    predicted = predictor(remembered())
+    first = list(itertools.islice(predicted, 1))  # what can't be read says so before anything is written
     if kind == "csv":
         table.writerow(["sentence", "label", *map(csv_name, predictor.labels)])
-    for scores in predictor(remembered()):
+    for scores in itertools.chain(first, predicted):
         text, label = waiting.popleft(), max(scores, key=scores.get)
         count += 1
         if kind == "csv":

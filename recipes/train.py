@@ -43,6 +43,7 @@ class RepetitionArguments:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
+    folder = None
     try:
         argv = sys.argv[1:] if argv is None else argv
         again, words, settings = parse_arguments([RepetitionArguments], argv, partial=True)
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         # Only now: they take as long to import as all else, and --help has no use for them.
         from emo_hf.hub import check_access, push
-        from emo_hf.record import summary
+        from emo_hf.record import is_done, summary
         from emo_hf.training import check_arguments, load_data, run, run_name
 
         if again.from_record:
@@ -72,20 +73,29 @@ def main(argv: list[str] | None = None) -> int:
         training.output_dir = training.output_dir.replace(
             "{name}", run_name(model.encoder, model.pooling, training.aux, training.seed)
         )
+        folder = Path(training.output_dir)
+        if is_done(folder) and training.process_index == 0:
+            print(f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both", file=sys.stderr)
         way_out = "stop it, or give another --output_dir"
-        alone = held(Path(training.output_dir), way_out) if training.process_index == 0 else contextlib.nullcontext()
+        alone = held(folder, way_out) if training.process_index == 0 else contextlib.nullcontext()
         with said_plainly(training.output_dir), alone:
             record = run(model, data, training)
         if training.process_index == 0:
             print(f"trained on {training.device} in {precision(training)}")
             print(summary(record))
         if repo_id:
-            print(f"pushed to {push(Path(training.output_dir), record, repo_id)}")
+            print(f"pushed to {push(folder, record, repo_id)}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; --resume_from_checkpoint last goes on from the last epoch", file=sys.stderr)
+        goes_on = folder is not None and any(folder.glob("checkpoint-*"))
+        way_on = (
+            "; --resume_from_checkpoint last goes on from its last checkpoint"
+            if goes_on
+            else " before its first checkpoint; the same command begins anew"
+        )
+        print(f"\nstopped{way_on}", file=sys.stderr)  # below the bar, which ends no line of its own
         return 130
     return 0
 

@@ -18,8 +18,8 @@ from emo_hf.data import load_emotion_data
 COLUMNS = "sentence, text, document, 사람문장1, utterance, 문장, 발화"
 SAVE = "readable encodings are utf-8 and cp949; save the file again as UTF-8"
 CORRECT = (
-    "asked for: 불안, 슬픔, 기쁨; correct the rows, or name the labels of your data with labels=…, or take all with "
-    "labels='all'."
+    "asked for: 불안, 슬픔, 기쁨; correct the rows, or name the labels of your data with --labels, or take all with "
+    "--labels all."
 )
 FILL = "fill it in or remove the row"
 MERGED = " (a cell merged into another, and a formula that was saved without its result, read as empty)"
@@ -98,7 +98,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "a.csv",
         lambda: as_csv([{"sentence": row["label"], "label": row["sentence"]} for row in records()]),
         "a.csv, rows 2, 3, 4, 5, 6 and 55 more: the text is a label and the label is none; the two columns seem "
-        "swapped: name them with text_column and label_column.",
+        "swapped: name them with --text_column and --label_column.",
     ),
     "20,000 columns": (
         "a.csv",
@@ -109,7 +109,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "a.csv",
         lambda: b"\x1b[2Jred,label\nx,y\n",
         f"a.csv: no text column; looked for {COLUMNS}; columns found: \\x1b[2Jred, label; name yours with "
-        "text_column.",
+        "--text_column.",
     ),
     "a label with a typo": (
         "a.csv",
@@ -132,7 +132,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "a.csv",
         lambda: as_csv([*(r for r in records() if r["label"] != "기쁨"), {"sentence": "혼", "label": "기쁨"}]),
         "train holds no row of 기쁨 (기쁨 has 1 in all); every split needs every label: add rows, or leave the label "
-        "out with labels=불안,슬픔.",
+        "out with --labels 불안 슬픔.",
     ),
     "one class": (
         "a.csv",
@@ -159,7 +159,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "JSON with nested texts": (
         "a.json",
         lambda: json.dumps([{"sentence": {"ko": "x"}, "label": "y"}]).encode(),
-        f"a.json: no text column; looked for {COLUMNS}; columns found: label; name yours with text_column.",
+        f"a.json: no text column; looked for {COLUMNS}; columns found: label; name yours with --text_column.",
     ),
     "JSON without an end": (
         "a.json",

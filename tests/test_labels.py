@@ -90,7 +90,9 @@ def test_own_labels(tmp_path):
     path = write(tmp_path / "data.csv", records)
     assert load_emotion_data(str(path), labels="positive,negative").labels == ("positive", "negative")
     assert load_emotion_data(str(path), labels="all").labels == ("negative", "positive")
-    assert "labels='all'" in error_of(path)
+    assert "--labels all" in error_of(path)
+    lonely = [{"text": f"문장 {i}", "label": "yes"} for i in range(9)] + [{"text": "혼", "label": "no"}]
+    assert error_of(write(tmp_path / "lonely.csv", lonely), labels="yes,no").endswith("every label: add rows.")
 
 
 def test_numbers_as_labels(tmp_path):

@@ -136,6 +136,26 @@ def test_train_writes_model_record_and_predictions(train, common, encoders, tmp_
     assert all(label in shown for label in LABELS)
 
 
+def test_what_a_new_run_replaces_and_what_a_stopped_one_goes_on_from_is_said(
+    train, common, encoders, tmp_path, capsys, monkeypatch
+):
+    words = [*common, "--encoder", encoders["bert"], "--output_dir", str(tmp_path / "run"), "--max_steps", "1"]
+    assert train(words) == 0
+    assert "finished run" not in capsys.readouterr().err
+    assert train(words) == 0
+    assert f"{tmp_path / 'run'} holds a finished run, which this one replaces" in capsys.readouterr().err
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emo_hf.training.run", stop)
+    assert train(words) == 130
+    assert "stopped before its first checkpoint; the same command begins anew" in capsys.readouterr().err
+    (tmp_path / "run" / "checkpoint-1").mkdir()
+    assert train(words) == 130
+    assert "--resume_from_checkpoint last goes on from its last checkpoint" in capsys.readouterr().err
+
+
 def test_train_names_its_folder_after_the_run(train, common, encoders, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "settings.yaml"
@@ -153,6 +173,8 @@ def test_train_names_its_folder_after_the_run(train, common, encoders, tmp_path,
         (["--aux", "contrastive", "--mining", "semi-hard"], "semi-hard"),
         (["--data", "missing.csv"], "missing.csv does not exist"),
         (["--encoder", "no/such/encoder"], "encoder 'no/such/encoder' can't be loaded"),
+        (["--encoder", "no/such/encoder", "--data", "missing.csv"], "missing.csv does not exist"),
+        (["--encoder", "tiny-brt"], "there is no encoder 'tiny-brt'; did you mean tiny-bert?"),
         (["--poling", "mean"], "did you mean --pooling?"),
         (["--max_length", "100"], "--max_length is 100, but"),
         (["--max_length", "two"], "--max_length: invalid int value"),

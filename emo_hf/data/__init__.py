@@ -4,7 +4,7 @@
 """
 
 from emo_hf.data.collation import PaddingCollator
-from emo_hf.data.loading import EmotionData, load_emotion_data
+from emo_hf.data.loading import EmotionData, check_source, load_emotion_data
 from emo_hf.data.taxonomy import DEFAULT_LABELS, MAJOR_EMOTIONS, SUB_EMOTIONS, resolve_labels
 from emo_hf.data.tokenization import tokenize_splits
 
@@ -14,6 +14,7 @@ __all__ = [
     "SUB_EMOTIONS",
     "EmotionData",
     "PaddingCollator",
+    "check_source",
     "load_emotion_data",
     "resolve_labels",
     "tokenize_splits",

@@ -89,10 +89,10 @@ def check_classes(rows: pd.DataFrame, labels: Sequence[str], dropped: dict[str, 
             leaks = f" ({dropped[split]} rows left it: their text stands in another)" if dropped.get(split) else ""
             few = [f"{label} has {n}" for label in missing if (n := int((rows["label"] == label).sum())) < len(SPLITS)]
             leaks += f" ({_few(few)} in all)" if few else ""
-            rest = ",".join(label for label in labels if label in present)
+            rest = [label for label in labels if label in present]
+            way_out = f", or leave the label out with --labels {' '.join(rest)}" if len(rest) > 1 else ""
             raise UserError(
-                f"{split} holds no row of {_few(missing)}{leaks}; every split needs every label: "
-                f"add rows, or leave the label out with labels={rest}."
+                f"{split} holds no row of {_few(missing)}{leaks}; every split needs every label: add rows{way_out}."
             )
 
 
@@ -114,7 +114,7 @@ def _unknown_labels(unknown: pd.DataFrame, labels: Sequence[str]) -> str:
     if unknown["text"].isin([*labels, *MAJOR_EMOTIONS]).all():
         return (
             f"{_places(unknown)}: the text is a label and the label is none; the two columns seem swapped: name them "
-            "with text_column and label_column."
+            "with --text_column and --label_column."
         )
     counts = unknown["label"].value_counts()
     known = list(dict.fromkeys([*labels, *MAJOR_EMOTIONS, *SUB_EMOTIONS]))
@@ -128,7 +128,7 @@ def _unknown_labels(unknown: pd.DataFrame, labels: Sequence[str]) -> str:
     more = f" and {len(counts) - _SHOWN} labels more" if len(counts) > _SHOWN else ""
     return (
         f"unknown label {'; '.join(parts)}{more}; asked for: {_few(labels)}; correct the rows, "
-        "or name the labels of your data with labels=…, or take all with labels='all'."
+        "or name the labels of your data with --labels, or take all with --labels all."
     )
 
 

@@ -41,7 +41,7 @@ def rows_of(
         UserError: a column that is missing, with the columns found.
     """
     columns = list(table.frame.columns)
-    text = _find(columns, TEXT_COLUMNS, text_column, "text", table.name)
+    text = find_text_column(columns, text_column, table.name)
     label = _find(columns, LABEL_COLUMNS, label_column, "label", table.name)
     if text == label:
         raise UserError(f"{table.name}: column {text!r} is both the text and the label; name two columns.")
@@ -86,17 +86,26 @@ def _match(columns: Sequence[str], names: Sequence[str]) -> list[str]:
     return [lower[name] for name in names if name in lower]
 
 
+def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> str:
+    """The column that was asked for, or the first of a usual name.
+
+    Raises:
+        UserError: there is none, with the columns found.
+    """
+    return _find(columns, TEXT_COLUMNS, wanted, "text", where)
+
+
 def _find(columns: Sequence[str], names: Sequence[str], wanted: str | None, role: str, where: str) -> str:
     if wanted is not None:
         if wanted in columns:
             return wanted
-        raise UserError(f"{where}: {role}_column {wanted!r} is missing; columns found: {', '.join(columns)}.")
+        raise UserError(f"{where}: --{role}_column {wanted!r} is missing; columns found: {', '.join(columns)}.")
     found = _match(columns, names)
     if not found:
         single = len(columns) == 1 and suffix_of(where) in (".csv", ".tsv", ".txt")
         raise UserError(
             f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {', '.join(columns)}; "
-            f"{'part columns with commas, tabs or semicolons' if single else f'name yours with {role}_column'}."
+            f"{'part columns with commas, tabs or semicolons' if single else f'name yours with --{role}_column'}."
         )
     if len(found) > 1:
         logger.warning("%s: %s is read as the %s, %s is not", where, found[0], role, ", ".join(found[1:]))

@@ -180,8 +180,25 @@ def _fingerprint(splits: dict[str, pd.DataFrame], labels: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
+def check_source(source: str) -> None:
+    """Look whether there is such a source, without reading it.
+
+    Raises:
+        UserError: it is no file, folder or id of a data set.
+    """
+    if source == "sample" or Path(source).expanduser().exists():
+        return
+    hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII)
+    if not hub_id or suffix_of(source) in {*READERS, ".zip"}:
+        raise UserError(
+            f"{source} does not exist; give a file ({' '.join(READERS)} .zip), a folder, a Hub id 'owner/name', "
+            "or 'sample'."
+        )
+
+
 def _read(source: str, revision: str | None, cache_dir: str | Path | None) -> tuple[str, _Tables]:
     """Find out what the source is; return its kind and its tables."""
+    check_source(source)
     path = SAMPLE if source == "sample" else Path(source).expanduser()
     is_local = source == "sample" or path.exists()
     if is_local and revision is not None:
@@ -194,12 +211,7 @@ def _read(source: str, revision: str | None, cache_dir: str | Path | None) -> tu
         return "aihub", list(read_release(path))
     if is_local:
         return "file", [(None, read_file(path))]
-    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII) and suffix_of(source) not in {*READERS, ".zip"}:
-        return "hub", _read_hub(source, revision, cache_dir)
-    raise UserError(
-        f"{source} does not exist; give a file ({' '.join(READERS)} .zip), a folder, a Hub id 'owner/name', "
-        "or 'sample'."
-    )
+    return "hub", _read_hub(source, revision, cache_dir)
 
 
 def _read_folder(path: Path) -> tuple[str, _Tables]:

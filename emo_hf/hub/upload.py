@@ -55,10 +55,12 @@ def check_access(
     except HFValidationError as error:
         raise UserError(f"--hub_{kind}_id {wanted!r}: {first_line(error)}") from error
     except FAILURES as error:
-        raise UserError(
-            f"the Hub can't be used as {wanted!r}: {reason(error)}; log in with `hf auth login` or set HF_TOKEN to a "
-            f"token that may write there, or leave {'--push_space' if kind == 'space' else '--push_to_hub'} out"
-        ) from error
+        way_out = (
+            "log in with `hf auth login` or set HF_TOKEN to a token that may write there"
+            if isinstance(error, (HfHubHTTPError, LocalTokenNotFoundError))
+            else "check the network; what is trained can be pushed later"
+        )
+        raise UserError(f"the Hub can't be used as {wanted!r}: {reason(error)}; {way_out}") from error
 
 
 def push(run_dir: Path, record: dict[str, Any], repo_id: str, *, seeds: Sequence[dict[str, Any]] = ()) -> str:
@@ -124,6 +126,8 @@ def collect(title: str, repo_ids: Sequence[str], *, private: bool = False) -> st
 
 def reason(error: BaseException) -> str:
     """What went wrong on the way to the Hub, in a few words."""
+    if isinstance(error, LocalTokenNotFoundError):
+        return "nobody is logged in"
     response = getattr(error, "response", None)
     if response is None:
         said = (str(error).strip().splitlines() or [""])[0]
