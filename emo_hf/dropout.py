@@ -14,9 +14,11 @@ def multipliers(input: Tensor, p: float) -> Tensor | None:
     Four decisions come from each 64-bit draw of torch's default generator, and p is rounded to a multiple of 2^-16.
     None for a p of 0.
     """
-    threshold = min(round(p * _STEPS), _STEPS - 1)
+    threshold = round(p * _STEPS)
     if threshold == 0:
         return None
+    if threshold == _STEPS:
+        return torch.zeros_like(input)
     scale = torch.tensor(_STEPS / (_STEPS - threshold), dtype=input.dtype)
     draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     kept = torch.empty(input.shape, dtype=torch.int16)
@@ -40,7 +42,7 @@ class FastDropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape; zeroes elements while training."""
-        if not self.training or self.p == 1 or input.device.type != "cpu":
+        if not self.training or input.device.type != "cpu":
             return super().forward(input)
         return dropped(input, multipliers(input, self.p))
 

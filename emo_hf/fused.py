@@ -40,7 +40,7 @@ class FusedLayer(nn.Module):
     et al. 2017), but written out, forward and backward, so that little is spent beside the matrix products, which are
     most of the work of a small encoder. Under autocast the products have its type; the residual stream, normalisation
     and softmax stay in fp32. What it does not know, as another device or attention than SDPA, goes to the layer as it
-    was.
+    was; so do large batches of long texts in evaluation.
     """
 
     first_only = False  # while training, give the state of the first token alone, (B, 1, H)
@@ -59,6 +59,7 @@ class FusedLayer(nn.Module):
             or attention.config._attn_implementation != "sdpa"
             or any(value is not None for value in unknown)
             or not (autocast or hidden_states.dtype == stored)
+            or (not torch.is_grad_enabled() and _scores(hidden_states, attention) > _MOST_SCORES)
             or torch.jit.is_tracing()
             or torch.compiler.is_compiling()
         ):
@@ -96,6 +97,8 @@ class FusedXLMRobertaLayer(FusedLayer, XLMRobertaLayer):
     """A layer of XLM-RoBERTa in the fused form."""
 
 
+# Beyond that, without gradients, attention that makes no matrix of all scores is faster and far smaller.
+_MOST_SCORES = 2**23
 _PARTS = {
     **dict.fromkeys((f"attention.self.{name}" for name in ("query", "key", "value")), nn.Linear),
     **dict.fromkeys(("attention.output.dense", "intermediate.dense", "output.dense"), nn.Linear),
@@ -108,14 +111,21 @@ _FUSED = {fused.__bases__[1]: fused for fused in FusedLayer.__subclasses__()}
 def use_fused_layers(model: nn.Module) -> nn.Module:
     """Give the layers of an `EmotionModel` that are of a known kind the fused form, in place; nothing saved changes.
 
-    Where sentences are pooled by their first token, the last layer computes that one alone while it trains.
+    Where sentences are pooled by their first token, the last layer computes that one alone while it trains, and a last
+    hidden state that is asked for then has no other.
     """
-    layers = [layer for layer in model.modules() if type(layer) in _FUSED and _is_plain(layer)]
-    for layer in layers:
+    for layer in [layer for layer in model.modules() if type(layer) in _FUSED and _is_plain(layer)]:
         layer.__class__ = _FUSED[type(layer)]
-    if layers and model.config.pooling == "cls":
-        layers[-1].first_only = True
+    stack = list(getattr(getattr(model.encoder, "encoder", None), "layer", ()))
+    if model.config.pooling == "cls" and stack and isinstance(stack[-1], FusedLayer):
+        stack[-1].first_only = stack[-1] not in stack[:-1]  # a layer that stands twice feeds itself
     return model
+
+
+def _scores(hidden_states: Tensor, attention: nn.Module) -> int:
+    """How many scores of attention there are."""
+    batch, length, _ = hidden_states.shape
+    return batch * attention.num_attention_heads * length**2
 
 
 def _is_plain(layer: nn.Module) -> bool:
@@ -126,6 +136,7 @@ def _is_plain(layer: nn.Module) -> bool:
         parts == _PARTS
         and layer.attention.self.query.in_features == layer.attention.self.query.out_features
         and layer.chunk_size_feed_forward == 0
+        and not layer.attention.self.is_causal
     )
 
 

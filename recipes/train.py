@@ -75,7 +75,10 @@ def main(argv: list[str] | None = None) -> int:
         )
         folder = Path(training.output_dir)
         if is_done(folder) and training.process_index == 0:
-            print(f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both", file=sys.stderr)
+            print(
+                f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both",
+                file=sys.stderr,
+            )
         way_out = "stop it, or give another --output_dir"
         alone = held(folder, way_out) if training.process_index == 0 else contextlib.nullcontext()
         with said_plainly(training.output_dir), alone:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -123,6 +124,46 @@ def test_evaluation_gives_the_state_of_every_token() -> None:
     real = inputs["attention_mask"].bool()
     for one, other in zip(*states, strict=True):
         torch.testing.assert_close(one[real], other[real])
+
+
+def adapted(model: EmotionModel) -> EmotionModel:
+    """A last layer that is of no known kind any more."""
+    attention = model.encoder.encoder.layer[1].attention.self
+    attention.query = nn.Sequential(attention.query)
+    return model
+
+
+def doubled(model: EmotionModel) -> EmotionModel:
+    """A last layer that stands twice."""
+    model.encoder.encoder.layer[0] = model.encoder.encoder.layer[1]
+    return model
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("change", [adapted, doubled])
+def test_only_a_last_layer_of_its_own_computes_the_first_token_alone(change: Callable, padded: bool) -> None:
+    model = change(make(pooling="cls").double())
+    embeddings, gradients = step(copy.deepcopy(model), batch(padded))
+    quick_embeddings, quick_gradients = step(use_fused_layers(copy.deepcopy(model)), batch(padded))
+    torch.testing.assert_close(quick_embeddings, embeddings)
+    torch.testing.assert_close(quick_gradients, gradients)
+
+
+def test_layers_that_look_back_alone_stay_as_they_are() -> None:
+    model = make(is_decoder=True, use_cache=False).double()
+    embeddings, _ = step(copy.deepcopy(model), batch(padded=False))
+    torch.testing.assert_close(step(use_fused_layers(model), batch(padded=False))[0], embeddings)
+
+
+def test_long_texts_in_evaluation_make_no_matrix_of_all_scores(monkeypatch) -> None:
+    model, inputs = make(), batch()
+    quick = fused(model).eval()
+    monkeypatch.setattr("emo_hf.fused._MOST_SCORES", 3 * 3 * 9 * 9 - 1)
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr("emo_hf.fused._Layer.apply", None)  # what is called fails
+        torch.testing.assert_close(quick(**inputs).logits, model.eval()(**inputs).logits)
+    trained, _ = step(quick, inputs)
+    torch.testing.assert_close(trained, step(model, inputs)[0])
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
