@@ -67,6 +67,16 @@ class DataArguments:
         check_numbers(self)
 
 
+# What Trainer has and a run can't do without harm, each with the reason.
+_REFUSED = {
+    "train_sampling_strategy": "batches hold rows of near-equal length and two rows of two classes or more",
+    "remove_unused_columns": "the model takes no columns but those of tokens and labels",
+    "prediction_loss_only": "the best epoch is chosen by scores",
+    "bf16_full_eval": "it would leave the model that is saved in half precision",
+    "fp16_full_eval": "it would leave the model that is saved in half precision",
+}
+
+
 @dataclass
 class MetricTrainingArguments(TrainingArguments):
     """`TrainingArguments` plus the auxiliary metric loss.
@@ -168,11 +178,25 @@ class MetricTrainingArguments(TrainingArguments):
             self.load_best_model_at_end = False
             if self.early_stopping_patience:
                 raise UserError("--early_stopping_patience needs evaluations, but --eval_strategy is no")
+        for name, reason in _REFUSED.items():
+            default = self.__dataclass_fields__[name].default
+            if getattr(self, name) != default:
+                raise UserError(f"--{name} is {getattr(self, name)}, but {reason}; leave it at {default}")
+        if self.fp16 and self.use_cpu:
+            raise UserError("--fp16 needs a GPU; on a CPU leave it out for fp32, or give --bf16 true")
+        if self.dataloader_persistent_workers and not self.dataloader_num_workers:
+            raise UserError("--dataloader_persistent_workers needs --dataloader_num_workers of 1 or more")
         try:
             super().__post_init__()
         except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError) as error:
             # Trainer's own checks; what they don't foresee, as a list for an object, fails somewhere inside.
             raise UserError(first_line(error)) from error
+        dealt = self.accelerator_config
+        if dealt.split_batches or dealt.dispatch_batches or not dealt.even_batches:
+            raise UserError(
+                "--accelerator_config sets split_batches, dispatch_batches or even_batches, but every process takes "
+                "batches of its own and as many as the others; leave them out"
+            )
 
 
 def bf16_is_native(cpu: bool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
+
+_SWAPPED = 1.25  # of a budget of tokens, with rows that were swapped in
+_TRIED = 4  # classes that a batch may fail to get, and
+_NEAREST = 16  # batches that are asked for rows that are short enough
 
 
 class BalancedLengthSampler(Sampler[int]):
@@ -58,6 +61,7 @@ class BalancedLengthSampler(Sampler[int]):
         # Where the batches of the order begin, and where the last ends; the first `_full` have all their rows.
         self._bounds = np.append(np.arange(0, len(self.labels), self.batch_size), len(self.labels))
         self._full = len(self.labels) // self.batch_size
+        self._longest = np.full(len(self._bounds) - 1, np.inf)  # tokens of a row that may be swapped into a batch
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,71 +86,20 @@ class BalancedLengthSampler(Sampler[int]):
 
     def _spread_classes(self, order: np.ndarray) -> None:
         """Swap rows between the batches of an order (N,), in place, so that each has two rows of two classes."""
-        full = self._full
-        if full == 0:
+        if self._full == 0:
             return
-        batch_of = np.searchsorted(self._bounds, np.arange(len(order)), side="right") - 1
-        counts = np.zeros((len(self._bounds) - 1, int(self.labels.max()) + 1), dtype=np.int64)
-        np.add.at(counts, (batch_of, self.labels[order]), 1)
-        poor, left = np.flatnonzero(_paired(counts[:full]) < 2), None
+        swaps = _Swaps(order, self.lengths, self.labels, self._bounds, self._full, self._longest)
+        poor, left = swaps.poor(), None
         while len(poor) and len(poor) != left:  # a swap may free rows that a batch before it lacked
-            left, exhausted = len(poor), set()
+            left, exhausted = len(poor), np.zeros(swaps.counts.shape[1], dtype=bool)
             for batch in poor:
-                choices = itertools.combinations(np.argsort(-counts[batch], kind="stable").tolist(), 2)
-                any(self._mend(order, counts, int(batch), classes, exhausted) for classes in choices)
-            poor = np.flatnonzero(_paired(counts[:full]) < 2)
+                swaps.mend(int(batch), exhausted)
+            poor = swaps.poor()
         if len(poor) and not self._warned:
-            logger.warning("%d of %d batches lack two rows of a second class: the data has too few", len(poor), full)
+            logger.warning(
+                "%d of %d batches lack two rows of a second class: the data has too few", len(poor), self._full
+            )
             self._warned = True
-
-    def _mend(
-        self, order: np.ndarray, counts: np.ndarray, batch: int, classes: tuple[int, int], exhausted: set[int]
-    ) -> bool:
-        """Bring both classes of a batch up to two rows; classes that no other batch can give go to `exhausted`."""
-        swaps: list[tuple[int, int, int, int]] = []
-        missing = [wanted for wanted in classes if counts[batch, wanted] < 2]
-        if not exhausted.isdisjoint(missing):
-            return False
-        for wanted in missing:
-            while (need := int(2 - counts[batch, wanted])) > 0:
-                surplus = counts[batch].copy()
-                surplus[list(classes)] -= 2
-                given = int(surplus.argmax())
-                for number in range(min(need, int(surplus[given])), 0, -1):
-                    donor = self._donor(counts, batch, wanted, given, number, self._full)
-                    if donor is not None:
-                        break
-                else:
-                    exhausted.add(wanted)
-                    for donor, got, gave, number in swaps:
-                        _move(counts, donor, batch, got, gave, -number)
-                    return False
-                _move(counts, donor, batch, wanted, given, number)
-                swaps.append((donor, wanted, given, number))
-        for donor, wanted, given, number in swaps:
-            give = self._places(order, batch, given)[:number]
-            take = self._places(order, donor, wanted)[:number]
-            order[give], order[take] = order[take], order[give]
-        return True
-
-    def _places(self, order: np.ndarray, batch: int, label: int) -> np.ndarray:
-        """Where in the order the rows of a label stand in a batch."""
-        start, end = self._bounds[batch : batch + 2]
-        return start + np.flatnonzero(self.labels[order[start:end]] == label)
-
-    @staticmethod
-    def _donor(counts: np.ndarray, batch: int, wanted: int, given: int, number: int, full: int) -> int | None:
-        """The nearest batch that can trade `number` wanted rows for as many of the given class and get no worse."""
-        for reach in (32, len(counts)):
-            near = np.arange(max(0, batch - reach), min(len(counts), batch + reach + 1))
-            rows = counts[near]
-            lacking = (_paired(rows) < 2) | (near >= full)  # what lacks anyway, and the incomplete batch
-            rows[:, wanted] -= number
-            rows[:, given] += number
-            able = near[(rows[:, wanted] >= 0) & (lacking | (_paired(rows) >= 2)) & (near != batch)]
-            if len(able):
-                return int(able[np.abs(able - batch).argmin()])
-        return None
 
 
 class TokenBudgetSampler(BalancedLengthSampler):
@@ -154,7 +107,8 @@ class TokenBudgetSampler(BalancedLengthSampler):
 
     A batch of short rows is large, one of long rows small, and all steps take about as much time and memory.
     Gives whole batches, for the `batch_sampler` of a data loader. Their sizes are the same in every epoch, and so is
-    their number. Else it is as `BalancedLengthSampler`; a row swapped in for its class may be longer than its batch.
+    their number. Else it is as `BalancedLengthSampler`; rows swapped in for their class may make a batch a quarter
+    larger, and where only longer ones have the class, the batch goes without.
 
     Several processes take batches in turn: their number is a multiple of `processes`, and those of a turn have equally
     many rows. For that, up to `processes` - 1 rows come twice an epoch.
@@ -187,6 +141,7 @@ class TokenBudgetSampler(BalancedLengthSampler):
         self._processes = processes
         self._bounds = np.concatenate([[0], np.repeat(sizes, processes).cumsum()]).astype(np.int64)
         self._full = processes * sum(size >= 4 for size in sizes)
+        self._longest = _SWAPPED * tokens / np.diff(self._bounds)
         self._repeated = int(self._bounds[-1]) - len(longest)
 
     def __len__(self) -> int:
@@ -233,14 +188,101 @@ def _sizes(longest: np.ndarray, tokens: int, processes: int) -> list[int]:
     return sizes
 
 
-def _move(counts: np.ndarray, donor: int, batch: int, wanted: int, given: int, number: int) -> None:
-    counts[donor, [wanted, given]] += [-number, number]
-    counts[batch, [wanted, given]] += [number, -number]
+class _Swaps:
+    """An order of rows, and how many of each class its batches hold, kept right as rows change places."""
 
+    def __init__(
+        self,
+        order: np.ndarray,
+        lengths: np.ndarray,
+        labels: np.ndarray,
+        bounds: np.ndarray,
+        full: int,
+        longest: np.ndarray,
+    ):
+        self._order, self._lengths, self._labels, self._bounds, self._longest = order, lengths, labels, bounds, longest
+        self._frequency = np.bincount(labels)
+        batch_of = np.searchsorted(bounds, np.arange(len(order)), side="right") - 1
+        self.counts = np.zeros((len(bounds) - 1, len(self._frequency)), dtype=np.int64)
+        np.add.at(self.counts, (batch_of, labels[order]), 1)
+        self._paired = (self.counts >= 2).sum(-1)  # classes of a batch that have two rows or more
+        self._full = np.arange(len(self.counts)) < full
 
-def _paired(counts: np.ndarray) -> np.ndarray:
-    """How many classes have two rows or more, from the rows of each class (..., C)."""
-    return (counts >= 2).sum(-1)
+    def poor(self) -> np.ndarray:
+        """The batches that lack a second class, though they have all their rows."""
+        return np.flatnonzero((self._paired < 2) & self._full)
+
+    def mend(self, batch: int, exhausted: np.ndarray) -> None:
+        """Give a batch two rows of two classes, if others can; classes that none can give are marked `exhausted`."""
+        failed = np.zeros_like(exhausted)
+        while failed.sum() < _TRIED:
+            counts = self.counts[batch]
+            open_ = np.flatnonzero((counts >= 2) | ~(exhausted | failed))
+            # What it has most of, and of that what the data have most of.
+            classes = open_[np.lexsort((-self._frequency[open_], -counts[open_]))][:2]
+            if len(classes) < 2 or self._bring(batch, classes, exhausted, failed):
+                return
+
+    def _bring(self, batch: int, classes: np.ndarray, exhausted: np.ndarray, failed: np.ndarray) -> bool:
+        """Bring the classes of a batch up to two rows each, or change nothing and mark the one that fails."""
+        done: list[tuple[int, int, int, np.ndarray, np.ndarray]] = []
+        for wanted in classes:
+            while (need := int(2 - self.counts[batch, wanted])) > 0:
+                surplus = self.counts[batch].copy()
+                surplus[classes] -= 2
+                given = int(surplus.argmax())
+                for number in range(min(need, int(surplus[given])), 0, -1):
+                    donors = self._donors(batch, wanted, given, number)
+                    if found := self._rows(batch, donors, wanted, given, number):
+                        break
+                else:
+                    (failed if len(donors) else exhausted)[wanted] = True
+                    for donor, got, gave, take, give in reversed(done):
+                        self._swap(batch, donor, gave, got, take, give)
+                    return False
+                donor, take, give = found
+                self._swap(batch, donor, wanted, given, take, give)
+                done.append((donor, wanted, given, take, give))
+        return True
+
+    def _donors(self, batch: int, wanted: int, given: int, number: int) -> np.ndarray:
+        """The batches that can trade `number` wanted rows for as many given ones and get no worse, nearest first."""
+        for reach in (32, len(self.counts)):
+            near = np.arange(max(0, batch - reach), min(len(self.counts), batch + reach + 1))
+            having, getting = self.counts[near, wanted], self.counts[near, given]
+            lost = (having >= 2) & (having - number < 2)
+            won = (getting < 2) & (getting + number >= 2)
+            lacking = (self._paired[near] < 2) | ~self._full[near]  # what lacks anyway, and the incomplete batch
+            able = (having >= number) & (lacking | (self._paired[near] - lost + won >= 2)) & (near != batch)
+            if able.any():
+                near = near[able]
+                return near[np.argsort(np.abs(near - batch), kind="stable")]
+        return near[:0]
+
+    def _rows(
+        self, batch: int, donors: np.ndarray, wanted: int, given: int, number: int
+    ) -> tuple[int, np.ndarray, np.ndarray] | None:
+        """The first donor with rows that are short enough on both sides, and the places of those."""
+        for donor in donors[:_NEAREST].tolist():
+            take = self._places(donor, wanted, self._longest[batch])[:number]
+            give = self._places(batch, given, self._longest[donor])[:number]
+            if len(take) == len(give) == number:
+                return donor, take, give
+        return None
+
+    def _places(self, batch: int, label: int, longest: float) -> np.ndarray:
+        """Where in the order the rows of a label stand in a batch, but for longer ones."""
+        start, end = self._bounds[batch : batch + 2]
+        rows = self._order[start:end]
+        return start + np.flatnonzero((self._labels[rows] == label) & (self._lengths[rows] <= longest))
+
+    def _swap(self, batch: int, donor: int, got: int, gave: int, take: np.ndarray, give: np.ndarray) -> None:
+        """Change places of `give` in a batch and `take` in a donor; twice is not at all, with classes exchanged."""
+        self._order[give], self._order[take] = self._order[take], self._order[give]
+        both = [batch, donor]
+        self.counts[both, got] += [len(take), -len(take)]
+        self.counts[both, gave] += [-len(take), len(take)]
+        self._paired[both] = (self.counts[both] >= 2).sum(-1)
 
 
 class EpochOfSampler(TrainerCallback):

@@ -28,10 +28,12 @@ def explain(error: BaseException, arguments: Any) -> BaseException:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, Exception) and (should_reduce_batch_size(error) or "No executable batch size" in str(error))
     ):
+        by_tokens = bool(arguments.tokens_per_batch)
+        size = "tokens_per_batch" if by_tokens else "per_device_train_batch_size"
         return UserError(
-            f"out of memory: lower --per_device_train_batch_size, which is {arguments.per_device_train_batch_size} "
-            f"(--per_device_eval_batch_size is {arguments.per_device_eval_batch_size}), or --max_length, or let "
-            "--auto_find_batch_size true find the largest that fits"
+            f"out of memory: lower --{size}, which is {getattr(arguments, size)} "
+            f"(--per_device_eval_batch_size is {arguments.per_device_eval_batch_size}), or --max_length"
+            + ("" if by_tokens else ", or let --auto_find_batch_size true find the largest that fits")
         )
     if isinstance(error, pickle.UnpicklingError):
         return UserError(

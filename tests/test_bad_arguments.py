@@ -157,6 +157,23 @@ WORDS: dict[str, tuple[str, list[str], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fp16", "true"], "--fp16 needs a GPU; on a CPU leave it out for fp32, or give --bf16 true"),
+        (["--bf16_full_eval", "true"], "it would leave the model that is saved in half precision; leave it at False"),
+        (["--train_sampling_strategy", "sequential"], "is sequential, but batches hold rows of near-equal length"),
+        (["--remove_unused_columns", "false"], "the model takes no columns but"),
+        (["--prediction_loss_only", "true"], "the best epoch is chosen by scores"),
+        (["--dataloader_persistent_workers", "true"], "needs --dataloader_num_workers of 1 or more"),
+        (["--accelerator_config", '{"split_batches": true}'], "every process takes batches of its own"),
+        (["--accelerator_config", '{"even_batches": false}'], "and as many as the others; leave them out"),
+    ],
+)
+def test_what_trainer_has_and_a_run_has_not(refused, words, said):
+    assert said in refused(*words)
+
+
 @pytest.mark.parametrize("case", WORDS)
 def test_words_that_are_wrong(refused, case):
     name, words, said = WORDS[case]

@@ -213,6 +213,26 @@ def test_batches_of_a_budget_are_full_padded_little_and_have_pairs(processes):
     assert abs(np.corrcoef(sizes, np.arange(len(sizes)))[0, 1]) < 0.2  # long and short ones come in no order
 
 
+def test_rows_swapped_for_their_class_make_a_batch_a_quarter_larger_at_most(caplog):
+    random = np.random.default_rng(3)
+    lengths = random.integers(4, 129, 3000)
+    for labels in (random.random(3000) < 0.1, lengths > 100):
+        sampler = TokenBudgetSampler(lengths, labels.astype(int), 2048)
+        batches = list(sampler)
+        assert sorted(row for batch in batches for row in batch) == list(range(3000))
+        assert 2048 < max(len(batch) * lengths[batch].max() for batch in batches) <= 1.25 * 2048
+        paired = [good(labels[batch].astype(int)) for batch in batches]
+        assert 0.4 < np.mean(paired) < 1
+    assert "batches lack two rows" in caplog.text
+
+
+def test_a_thousand_classes():
+    random = np.random.default_rng(4)
+    labels = random.integers(0, 1000, 8000)
+    order = list(BalancedLengthSampler(random.integers(4, 129, 8000), labels, 16))
+    assert all(good(labels[order[start : start + 16]]) for start in range(0, 8000, 16))
+
+
 def test_a_budget_below_four_of_the_longest_rows_is_refused():
     with pytest.raises(UserError, match=r"--tokens_per_batch is 100, .* have 30 tokens; give at least 128, or lower"):
         TokenBudgetSampler([3, 30, 5, 6], [0, 0, 1, 1], 100)
