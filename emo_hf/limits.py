@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import math
 from typing import Any, NamedTuple
@@ -104,3 +105,10 @@ def check_number(name: str, value: Any) -> None:
 
 def _short(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, as the `type` of an argument of argparse."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 on")
+    return int(text)

@@ -39,9 +39,9 @@ class EmbeddingMemory:
             save_file({"embeddings": self.embeddings, "labels": self.labels, "rows": self.rows}, path)
 
     def load(self, path: Path, device: torch.device) -> None:
-        """Remember what `save` wrote."""
+        """Remember what `save` wrote, as much of it as there is room for now."""
         if path.exists():
-            stored = {name: values.to(device) for name, values in load_file(path).items()}
+            stored = {name: values[: self.size].to(device) for name, values in load_file(path).items()}
             self.embeddings, self.labels, self.rows = stored["embeddings"], stored["labels"], stored["rows"]
 
     def remember(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> None:

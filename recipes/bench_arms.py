@@ -24,6 +24,7 @@ from transformers import (
 from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data import tokenize_splits
 from emo_hf.encoders import encoder_path
+from emo_hf.limits import positive
 from emo_hf.pretrained import build_model, load_tokenizer
 from emo_hf.trainer import MetricTrainer
 from emo_hf.training import load_data, trainer_inputs
@@ -49,10 +50,10 @@ class Work:
         """Flags for all of it."""
         parser.add_argument("--encoder", default="tiny-bert", help="bundled one, folder or Hub id")
         parser.add_argument("--data", default="sample", help="as --data of train.py")
-        parser.add_argument("--rows", type=int, default=512, help="training rows of an epoch")
-        parser.add_argument("--batch_size", type=int, default=32)
-        parser.add_argument("--max_length", type=int, default=128)
-        parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+        parser.add_argument("--rows", type=positive, default=512, help="training rows of an epoch")
+        parser.add_argument("--batch_size", type=positive, default=32)
+        parser.add_argument("--max_length", type=positive, default=128)
+        parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Work:

@@ -23,6 +23,7 @@ from transformers import TrainerCallback
 
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
+from emo_hf.limits import positive
 from emo_hf.progress import quiet_libraries
 from emo_hf.trainer import MetricTrainer
 from emo_hf.watch import Means
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--aux", nargs="+", default=["triplet", "contrastive"], help="losses, as --aux of train.py")
     Work.add_arguments(parser)
-    parser.add_argument("--epochs", type=int, default=20, help="at least 2: half of them a step is without it")
+    parser.add_argument("--epochs", type=positive, default=20, help="at least 2: half of them a step is without it")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     quiet_libraries()

@@ -27,6 +27,7 @@ from pathlib import Path
 import torch
 
 from emo_hf.files import write_whole
+from emo_hf.limits import positive
 from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -160,11 +161,11 @@ def _anonymous() -> int:
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256, 512, 1024, 2048, 4096])
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[32, 64, 128, 256, 512, 1024, 2048, 4096])
     parser.add_argument("--losses", nargs="+", choices=list(arms()), default=list(arms()))
-    parser.add_argument("--dimension", type=int, default=256)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dimension", type=positive, default=256)
+    parser.add_argument("--repeats", type=positive, default=7)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)

@@ -25,6 +25,7 @@ from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArgume
 from emo_hf.data import tokenize_splits
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
+from emo_hf.limits import positive
 from emo_hf.metrics import ClassificationScores
 from emo_hf.pretrained import build_model, load_tokenizer
 from emo_hf.progress import quiet_libraries
@@ -77,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--encoder", default="tiny-bert")
     parser.add_argument("--pooling", default="mean")
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count(only_physical_cores=True))
+    parser.add_argument("--jobs", type=positive, default=joblib.cpu_count(only_physical_cores=True))
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     quiet_libraries()

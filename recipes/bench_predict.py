@@ -29,6 +29,7 @@ from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
 from emo_hf.export import EXPORT_FILE
 from emo_hf.files import write_whole
+from emo_hf.limits import positive
 from emo_hf.modeling import EmotionModel
 from emo_hf.prediction import Predictor
 from emo_hf.progress import quiet_libraries
@@ -134,9 +135,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="folder of a run, or a Hub id; default: tiny-bert with a fresh head")
     parser.add_argument("--exports", nargs="*", default=[], help="folders of ONNX exports of the model")
-    parser.add_argument("--rows", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rows", type=positive, default=1024)
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     quiet_libraries()

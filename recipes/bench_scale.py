@@ -29,6 +29,7 @@ from emo_hf.arguments import DataArguments, ModelArguments
 from emo_hf.data import load_emotion_data, tokenize_splits
 from emo_hf.data.taxonomy import emotions
 from emo_hf.files import write_whole
+from emo_hf.limits import positive
 from emo_hf.pretrained import load_tokenizer
 from emo_hf.progress import quiet_libraries
 from emo_hf.training import load_data
@@ -124,8 +125,8 @@ def measured(work: Callable[..., dict[str, float]], *arguments: str) -> dict[str
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dialogues", type=int, default=51_628, help="of the release; so many AI Hub's has")
-    parser.add_argument("--rows", type=int, default=10_000_000, help="of the Parquet file")
+    parser.add_argument("--dialogues", type=positive, default=51_628, help="of the release; so many AI Hub's has")
+    parser.add_argument("--rows", type=positive, default=10_000_000, help="of the Parquet file")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     found = {}

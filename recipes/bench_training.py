@@ -38,6 +38,7 @@ from emo_hf.arguments import ModelArguments, bf16_is_native
 from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
 from emo_hf.files import write_whole
+from emo_hf.limits import positive
 from emo_hf.pretrained import load_tokenizer
 from emo_hf.progress import quiet_libraries
 
@@ -118,6 +119,7 @@ def operations(work: Work, lengths: np.ndarray) -> float:
     """Floating-point operations that one epoch needs: one pass, forward and backward, over the real tokens."""
     encoder = AutoModel.from_pretrained(encoder_path(work.encoder))
     inner = encoder.num_parameters(exclude_embeddings=True)
+    inner -= sum(part.numel() for name, part in encoder.named_parameters() if name.startswith("pooler."))  # not used
     layers, size = encoder.config.num_hidden_layers, encoder.config.hidden_size
     return 6.0 * inner * lengths.sum() + 12.0 * layers * size * np.square(lengths, dtype=np.float64).sum()
 
@@ -153,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="ARM")
     Work.add_arguments(parser)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=positive, default=5)
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_args(argv)
     quiet_libraries()

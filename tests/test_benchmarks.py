@@ -9,10 +9,12 @@ import bench_aux
 import bench_order
 import bench_scale
 import bench_training
+import numpy as np
 import pytest
 import torch
 from bench_arms import ARMS, FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
-from transformers import AutoTokenizer
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModel, AutoTokenizer
 
 from emo_hf.arguments import DataArguments
 from emo_hf.training import load_data
@@ -21,6 +23,25 @@ from emo_hf.training import load_data
 @pytest.fixture(scope="module")
 def work(encoders) -> Work:
     return Work(encoders["bert"], "sample", rows=24, batch_size=8, max_length=32, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("bench", "words"),
+    [(bench_training, ["--rows", "0"]), (bench_aux, ["--threads", "-1"]), (bench_order, ["--jobs", "two"])],
+)
+def test_what_is_counted_begins_with_one(bench, words, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.main(words)
+    assert ended.value.code == 2 and f"{words[1]} is no whole number from 1 on" in capsys.readouterr().err
+
+
+def test_operations_of_an_epoch_are_those_that_torch_counts(work: Work) -> None:
+    encoder = AutoModel.from_pretrained(work.encoder, attn_implementation="eager")
+    with FlopCounterMode(display=False) as counter:
+        for length in (5, 30):
+            encoder(torch.ones(4, length, dtype=torch.long)).last_hidden_state.sum().backward()
+    lengths = np.repeat([5, 30], 4)
+    assert bench_training.operations(work, lengths) == pytest.approx(counter.get_total_flops(), rel=0.05)
 
 
 @pytest.mark.parametrize("name", list(ARMS))
