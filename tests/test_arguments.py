@@ -163,6 +163,7 @@ def test_bf16_is_used_where_it_is_native(monkeypatch, native):
 
 def test_fp16_rules_bf16_out(monkeypatch):
     monkeypatch.setattr(arguments, "bf16_is_native", lambda cpu: True)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: True)  # fp16 is refused on a CPU
     assert MetricTrainingArguments(fp16=True).bf16 is False
 
 
