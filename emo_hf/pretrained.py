@@ -28,8 +28,9 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
             max_length beyond the encoder's positions, `cls` pooling where no sequence starts with CLS.
     """
     folder = Path(encoder_path(model.encoder))
+    # A slip in a bundled name, which needs no network to be told; others of the Hub have an owner before a slash.
     nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
-    if nearest and model.encoder not in BUNDLED and not folder.is_dir():
+    if nearest and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
         raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
     try:
         files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []

@@ -182,7 +182,8 @@ def test_a_push_that_is_cut_off_goes_on(server, trained, quick_push) -> None:
         ("POST /api/models/.*/commit/", [503] * 8, False, "the Hub answers 503, it may be down for a moment"),
         ("POST /api/models/.*/commit/", [409], False, "the Hub reports a conflict (409)"),
         ("preupload", [404], False, "there is no such repository, or the token may not see it (404)"),
-        ("GET /api/whoami-v2", [401], False, "the token is not valid (401)"),
+        ("GET /api/whoami-v2", [401], False, "the token is not valid (401); log in with"),
+        ("GET /api/whoami-v2", [503] * 8, False, "for a moment; check the network; what is trained can be pushed"),
     ],
 )
 def test_faults_on_the_way(server, trained, quick_push, pattern, faults, works, said) -> None:
@@ -200,7 +201,7 @@ def test_faults_on_the_way(server, trained, quick_push, pattern, faults, works, 
     [
         ("forbidden/mini", hub_server.TOKEN, "the token has no right to write there (403)"),
         ("other/mini", hub_server.TOKEN, "the token has no right to write there (403)"),
-        ("mini", None, "hf auth login"),
+        ("mini", None, "nobody is logged in; log in with `hf auth login`"),
         ("mini", "hf_wrong", "the token is not valid (401)"),
         ("a/b/c", hub_server.TOKEN, "--hub_model_id 'a/b/c'"),
     ],

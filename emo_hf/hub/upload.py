@@ -57,7 +57,7 @@ def check_access(
     except FAILURES as error:
         way_out = (
             "log in with `hf auth login` or set HF_TOKEN to a token that may write there"
-            if isinstance(error, (HfHubHTTPError, LocalTokenNotFoundError))
+            if isinstance(error, LocalTokenNotFoundError) or _status(error) in (401, 403, 404)
             else "check the network; what is trained can be pushed later"
         )
         raise UserError(f"the Hub can't be used as {wanted!r}: {reason(error)}; {way_out}") from error
@@ -128,11 +128,15 @@ def reason(error: BaseException) -> str:
     """What went wrong on the way to the Hub, in a few words."""
     if isinstance(error, LocalTokenNotFoundError):
         return "nobody is logged in"
-    response = getattr(error, "response", None)
-    if response is None:
+    status = _status(error)
+    if status is None:
         said = (str(error).strip().splitlines() or [""])[0]
         return f"{type(error).__name__}: {said}" if said else type(error).__name__
-    status = response.status_code
     if status >= 500:
         return f"the Hub answers {status}, it may be down for a moment"
     return f"{_MEANINGS.get(status, 'the Hub refuses')} ({status})"
+
+
+def _status(error: BaseException) -> int | None:
+    """What the Hub answered, if it did."""
+    return getattr(getattr(error, "response", None), "status_code", None)
