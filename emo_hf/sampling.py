@@ -15,8 +15,8 @@ from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-_SWAPPED = 1.25  # of a budget of tokens, with rows that were swapped in
-_TRIED = 4  # classes that a batch may fail to get, and
+_SWAPPED = 1.25  # of a budget of tokens, which rows that are swapped in may fill
+_TRIED = 4  # classes that a batch asks for in vain before it goes without
 _NEAREST = 16  # batches that are asked for rows that are short enough
 
 
