@@ -42,19 +42,20 @@ test: $(READY) ## fast tests
 test-slow: $(READY) ## the tests that take longer
 	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
 
-lint: $(READY) ## check style
+lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(READY) ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(READY) ## measure training, losses and scale beside other libraries; tables in runs/bench
-	$(BIN)/python recipes/bench_training.py $(ARGS)
-	$(BIN)/python recipes/bench_aux.py
-	$(BIN)/python recipes/bench_losses.py
-	$(BIN)/python recipes/bench_scale.py
+	$(BIN)/python recipes/bench/training.py $(ARGS)
+	$(BIN)/python recipes/bench/metric_loss.py
+	$(BIN)/python recipes/bench/losses.py
+	$(BIN)/python recipes/bench/scale.py
 
 clean: ## remove the virtual environment, runs and caches
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -11,22 +11,22 @@ __version__ = "0.1.0"
 
 # Where each public name lives; imported on first use, so that `import emo_hf` costs nothing.
 _HOMES = {
-    "DataArguments": "arguments",
-    "MetricTrainingArguments": "arguments",
-    "ModelArguments": "arguments",
-    "EmotionConfig": "configuration",
-    "EmotionData": "data",
-    "load_emotion_data": "data",
-    "tokenize_splits": "data",
+    "DataArguments": "arguments.dataclasses",
+    "MetricTrainingArguments": "arguments.dataclasses",
+    "ModelArguments": "arguments.dataclasses",
+    "EmotionConfig": "models.configuration",
+    "EmotionData": "data.loading",
+    "load_emotion_data": "data.loading",
+    "tokenize_splits": "data.tokenization",
     "UserError": "errors",
     "ContrastiveLoss": "losses",
     "SupConLoss": "losses",
     "TripletLoss": "losses",
-    "EmotionModel": "modeling",
-    "Predictor": "prediction",
-    "BalancedLengthSampler": "sampling",
-    "MetricTrainer": "trainer",
-    "run": "training",
+    "EmotionModel": "models.modeling",
+    "Predictor": "inference.predictor",
+    "BalancedLengthSampler": "training.sampling",
+    "MetricTrainer": "training.trainer",
+    "run": "training.run",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -16,8 +16,8 @@ from types import ModuleType
 
 # A module of transformers -> the one of ours that registers itself with what it defines.
 _REGISTER = {
-    "transformers.models.auto.configuration_auto": "emo_hf.configuration",
-    "transformers.models.auto.modeling_auto": "emo_hf.modeling",
+    "transformers.models.auto.configuration_auto": "emo_hf.models.configuration",
+    "transformers.models.auto.modeling_auto": "emo_hf.models.modeling",
 }
 
 

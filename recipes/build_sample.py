@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emo_hf.files import write_whole
+from emo_hf.storage.files import write_whole
 
 CELL = ["train"] * 5 + ["validation"] + ["test"] * 2
 COLUMNS = ["sentence", "label", "sub_emotion", "situation", "age_group"]

@@ -26,26 +26,21 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from emo_hf.arguments import (
-    DataArguments,
-    MetricTrainingArguments,
-    ModelArguments,
-    given,
-    named,
-    parse_arguments,
-)
-from emo_hf.cluster import connect, execute_on
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
+from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.errors import UserError
-from emo_hf.files import remove_leftovers, said_plainly
-from emo_hf.lock import held
-from emo_hf.pretrained import load_tokenizer
-from emo_hf.progress import quiet_libraries, read_progress
-from emo_hf.record import read_record
+from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.redaction import start_logging
-from emo_hf.report import map_encoder, write_report
-from emo_hf.study import PROGRESS_FILE, GridArguments, Study, Task
-from emo_hf.training import load_data
-from emo_hf.yardsticks import run_yardsticks
+from emo_hf.report.report import map_encoder, write_report
+from emo_hf.storage.files import remove_leftovers, said_plainly
+from emo_hf.storage.lock import held
+from emo_hf.storage.record import read_record
+from emo_hf.study.baselines import run_yardsticks
+from emo_hf.study.dask import connect, execute_on
+from emo_hf.study.grid import GridArguments, Study, Task
+from emo_hf.study.local import PROGRESS_FILE, execute_here
+from emo_hf.training.progress import quiet_libraries, read_progress
+from emo_hf.training.run import load_data
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -135,7 +130,7 @@ def execute(
     holds the BLAS of its process to one thread.
     """
     jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
-    runs = execute_on(client, study, due) if client else study.execute(due, jobs)
+    runs = execute_on(client, study, due) if client else execute_here(study, due, jobs)
     failed, started = [], time.monotonic()
     to_come = Counter(task.encoder for task in due)
     elsewhere = client is not None or jobs > 1

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emo_hf.errors import UserError
-from emo_hf.progress import quiet_libraries
 from emo_hf.redaction import start_logging
+from emo_hf.training.progress import quiet_libraries
 
 if TYPE_CHECKING:
     import gradio as gr
 
-    from emo_hf.showcase import Demo
+    from emo_hf.inference.demo import Demo
 
 HERE = Path(__file__).parent
 SETTINGS = HERE / "demo.json"  # stands beside this file in a Space, and nowhere else
@@ -42,7 +42,7 @@ def page(demo: Demo, name: str) -> gr.Blocks:
     """The Gradio page of a demo."""
     import gradio as gr
 
-    from emo_hf.showcase import markup
+    from emo_hf.inference.demo import markup
 
     words = demo.words
     with gr.Blocks(title=f"emo_hf: {name}", analytics_enabled=False) as blocks:
@@ -68,9 +68,9 @@ def show(arguments: argparse.Namespace) -> None:
     """Load everything, say what is missing, and serve the page until it is stopped."""
     import gradio as gr
 
-    from emo_hf.neighbours import Neighbours
-    from emo_hf.prediction import Predictor
-    from emo_hf.showcase import STYLE, Demo
+    from emo_hf.inference.demo import STYLE, Demo
+    from emo_hf.inference.neighbours import Neighbours
+    from emo_hf.inference.predictor import Predictor
 
     predictor = Predictor(arguments.model)
     neighbours, why = None, ""
@@ -111,8 +111,8 @@ def training_sentences(
     Raises:
         UserError: if there are none to show, with the reason.
     """
-    from emo_hf.data import load_emotion_data
-    from emo_hf.neighbours import stratified, training_data
+    from emo_hf.data.loading import load_emotion_data
+    from emo_hf.inference.neighbours import stratified, training_data
 
     if settings.get("sentences"):
         content = json.loads((HERE / "sentences.json").read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def record_of(model: str) -> dict[str, Any] | None:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-    from emo_hf.record import read_record
+    from emo_hf.storage.record import read_record
 
     if Path(model).is_dir():
         return read_record(Path(model))
@@ -150,8 +150,8 @@ def record_of(model: str) -> dict[str, Any] | None:
 
 def push(arguments: argparse.Namespace) -> None:
     """Make the Space, once token, model and right are checked."""
-    from emo_hf.hub import check_access
     from emo_hf.hub.spaces import push_space, pushed_model
+    from emo_hf.hub.upload import check_access
 
     folder = Path(arguments.model).is_dir()
     name = (record_of(arguments.model) or {}).get("run_id") if folder else None

@@ -14,9 +14,9 @@ import argparse
 import sys
 
 from emo_hf.errors import UserError
-from emo_hf.files import said_plainly
-from emo_hf.progress import quiet_libraries
 from emo_hf.redaction import start_logging
+from emo_hf.storage.files import said_plainly
+from emo_hf.training.progress import quiet_libraries
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     quiet_libraries()
     try:
-        from emo_hf.export import export
+        from emo_hf.export.export import export
 
         with said_plainly(arguments.output or "runs/export"):
             folder = export(arguments.model, arguments.to, arguments.output)

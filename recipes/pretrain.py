@@ -33,10 +33,10 @@ import torch
 import torch.distributed as dist
 from transformers import AutoModel
 
-from emo_hf.files import write_whole
 from emo_hf.pretraining.corpus import Batches, Corpus, encode, pmi_vectors, read_reviews, train_tokenizer
 from emo_hf.pretraining.loop import PretrainingRun
 from emo_hf.pretraining.objectives import Pretrainer, adopt, encoder_config, sinusoids
+from emo_hf.storage.files import write_whole
 
 logger = logging.getLogger("pretrain")
 

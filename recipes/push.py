@@ -15,11 +15,10 @@ import sys
 from pathlib import Path
 
 from emo_hf.errors import UserError
-from emo_hf.hub import check_access, collect, push
-from emo_hf.hub.upload import chosen_runs
-from emo_hf.progress import quiet_libraries
-from emo_hf.record import is_done, read_record
+from emo_hf.hub.upload import check_access, chosen_runs, collect, push
 from emo_hf.redaction import start_logging
+from emo_hf.storage.record import is_done, read_record
+from emo_hf.training.progress import quiet_libraries
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import sys
 import time
 
-from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments, given, parse_arguments
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
+from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.errors import UserError
-from emo_hf.progress import quiet_libraries
 from emo_hf.redaction import start_logging
-from emo_hf.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
-from emo_hf.settings import describe
+from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
+from emo_hf.study.variations import describe
+from emo_hf.training.progress import quiet_libraries
 
 
 def main(argv: list[str] | None = None) -> int:

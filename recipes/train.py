@@ -16,19 +16,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo_hf.arguments import (
-    DataArguments,
-    MetricTrainingArguments,
-    ModelArguments,
-    named,
-    parse_arguments,
-    precision,
-)
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, precision
+from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.distributed import leave
 from emo_hf.errors import UserError
-from emo_hf.files import said_plainly
-from emo_hf.lock import held
 from emo_hf.redaction import start_logging
+from emo_hf.storage.files import said_plainly
+from emo_hf.storage.lock import held
 
 
 @dataclass
@@ -48,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         argv = sys.argv[1:] if argv is None else argv
         again, words, settings = parse_arguments([RepetitionArguments], argv, partial=True)
         if again.from_record:
-            from emo_hf.repetition import check_same, read_again, settings_of
+            from emo_hf.study.rerun import check_same, read_again, settings_of
 
             record = read_again(again.from_record)
             settings = settings_of(record, named(argv)) | settings
@@ -56,9 +50,10 @@ def main(argv: list[str] | None = None) -> int:
             [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
         )
         # Only now: they take as long to import as all else, and --help has no use for them.
-        from emo_hf.hub import check_access, push
-        from emo_hf.record import is_done, summary
-        from emo_hf.training import check_arguments, load_data, run, run_name
+        from emo_hf.hub.upload import check_access, push
+        from emo_hf.storage.record import is_done, summary
+        from emo_hf.training.names import run_name
+        from emo_hf.training.run import check_arguments, load_data, run
 
         if again.from_record:
             check_same(record, data, training.world_size, named(argv))

@@ -11,7 +11,7 @@ from typing import Any
 
 import openpyxl
 import pandas as pd
-from test_aihub import as_json, as_zip, dialogues
+from aihub_files import as_json, as_zip, dialogues
 
 LABELS = ("불안", "슬픔", "기쁨")
 

@@ -18,7 +18,8 @@ import torch
 from recorded_trainer import recorded_trainer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
 
-from emo_hf.data import load_emotion_data, tokenize_splits
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.tokenization import tokenize_splits
 
 LABELS = ["불안", "슬픔", "기쁨"]
 CUES = {

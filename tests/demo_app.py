@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from places import ROOT
+
 from emo_hf import DataArguments, MetricTrainingArguments, ModelArguments, run
 
-ROOT = Path(__file__).parents[1]
 SENTENCE = "오늘 학교에서 친구랑 같이 밥을 먹다가 나도 모르게 웃었어"
 
 

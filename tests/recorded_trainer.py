@@ -9,11 +9,11 @@ import datasets
 import torch
 from transformers import AutoTokenizer, TrainerCallback
 
-from emo_hf.arguments import MetricTrainingArguments
-from emo_hf.data import PaddingCollator
-from emo_hf.metrics import trainer_metrics
-from emo_hf.modeling import EmotionModel
-from emo_hf.trainer import MetricTrainer
+from emo_hf.arguments.dataclasses import MetricTrainingArguments
+from emo_hf.data.collation import PaddingCollator
+from emo_hf.evaluation.metrics import trainer_metrics
+from emo_hf.models.modeling import EmotionModel
+from emo_hf.training.trainer import MetricTrainer
 
 LABELS = ["불안", "슬픔", "기쁨"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emo_hf.files import file_stem
+from emo_hf.storage.files import file_stem
 
 LABELS = ["불안", "슬픔", "기쁨"]
 ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]

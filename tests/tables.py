@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from emo_hf.data import load_emotion_data
+from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
 
 LABELS = ("불안", "슬픔", "기쁨")

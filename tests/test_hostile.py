@@ -20,21 +20,21 @@ import yaml
 from browser import CHROMIUM, browser
 from conftest import LABELS
 from markdown_it import MarkdownIt
+from places import RECIPES, recipe
 from synthetic import write_run
-from test_recipes import RECIPES, recipe
 
 import emo_hf
-from emo_hf.checkpoints import seal
-from emo_hf.cluster import Outcome, _Crew
 from emo_hf.errors import UserError
 from emo_hf.escaping import csv_name, markdown_name
 from emo_hf.export.cards import card
-from emo_hf.files import file_stem
-from emo_hf.hub import model_card
-from emo_hf.record import load_predictions, read_records, write_record
+from emo_hf.hub.card import model_card
 from emo_hf.redaction import HIDDEN, redacted, start_logging
-from emo_hf.report import write_report
-from emo_hf.training import run_name
+from emo_hf.report.report import write_report
+from emo_hf.storage.files import file_stem
+from emo_hf.storage.record import load_predictions, read_records, write_record
+from emo_hf.study.dask import Outcome, _Crew
+from emo_hf.training.checkpoints import seal
+from emo_hf.training.names import run_name
 
 TAKE = "document.title='taken';fetch('http://taken.invalid')"
 EVIL = [
@@ -197,7 +197,7 @@ def checkpoint(encoders, csv_file, tmp_path_factory) -> tuple[list[str], Path]:
         "4",
     ]  # within the epoch
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emo_hf.training.remove_checkpoints", lambda *_, **__: None)
+        patch.setattr("emo_hf.training.run.remove_checkpoints", lambda *_, **__: None)
         assert recipe("train").main([*words, "--save_total_limit", "3"]) == 0
     return words, (folder / "run" / "checkpoint-4").rename(folder / "checkpoint-4")
 
@@ -246,7 +246,7 @@ def test_no_line_of_ours_reads_a_pickle_or_runs_foreign_code():
             where = f"{path.name}:{call.lineno}"
             assert given.get("trust_remote_code", "False") == "False", where
             assert name not in ("joblib.load", "pickle.load", "pd.read_pickle", "eval", "exec", "os.system"), where
-            assert name != "pickle.loads" or path.name == "cluster.py", where  # what Dask does with every message
+            assert name != "pickle.loads" or path.name == "dask.py", where  # what Dask does with every message
             assert name != "torch.load" or given["weights_only"] == "True", where
             assert name != "np.load" or given["allow_pickle"] == "False", where
             assert name != "yaml.load" or given["Loader"] == "_Loader", where

@@ -15,10 +15,10 @@ from typing import Any
 import datasets
 import pandas as pd
 
-from emo_hf.data.aihub import is_release, read_release
 from emo_hf.data.checks import check_classes, check_filled, check_several, name_labels
-from emo_hf.data.columns import OTHER_COLUMNS, rows_of
-from emo_hf.data.readers import READERS, Table, frame_from_arrow, read_file, suffix_of
+from emo_hf.data.sources.aihub import is_release, read_release
+from emo_hf.data.sources.columns import OTHER_COLUMNS, rows_of
+from emo_hf.data.sources.readers import READERS, Table, frame_from_arrow, read_file, suffix_of
 from emo_hf.data.splits import (
     SPLIT_NAMES,
     SPLITS,

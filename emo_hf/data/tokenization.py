@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
-from emo_hf.files import settle
+from emo_hf.storage.files import settle
 
 logger = logging.getLogger(__name__)
 

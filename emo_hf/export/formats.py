@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
-from emo_hf.backends import ONNX_FILE, OnnxBackend
 from emo_hf.errors import UserError
 from emo_hf.export.heads import stock_classifier
-from emo_hf.modeling import EmotionModel, EmotionOutput
+from emo_hf.inference.backends import ONNX_FILE, OnnxBackend
+from emo_hf.models.modeling import EmotionModel, EmotionOutput
 
 TOLERANCE = 1e-4
 OPSET = 17

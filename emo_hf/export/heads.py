@@ -21,7 +21,7 @@ import torch
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification, PreTrainedModel
 
 from emo_hf.errors import UserError
-from emo_hf.modeling import EmotionModel
+from emo_hf.models.modeling import EmotionModel
 
 _TANH_SCALE = 2.0**-20
 _NORM_SCALE = 2.0**-30

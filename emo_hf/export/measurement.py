@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from emo_hf.arguments import DataArguments
-from emo_hf.data import EmotionData
+from emo_hf.arguments.dataclasses import DataArguments
+from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
-from emo_hf.metrics import ClassificationScores
-from emo_hf.prediction import Predictor
-from emo_hf.training import load_data
+from emo_hf.evaluation.metrics import ClassificationScores
+from emo_hf.inference.predictor import Predictor
+from emo_hf.training.run import load_data
 
 ROUNDS = 5
 BATCH_SIZE = 32

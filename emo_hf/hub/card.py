@@ -11,12 +11,12 @@ from huggingface_hub import EvalResult, ModelCardData
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.escaping import markdown_name
-from emo_hf.record import load_predictions
-from emo_hf.report.confusion import draw_confusion
-from emo_hf.report.embeddings import draw_embeddings
+from emo_hf.evaluation.statistics import METRICS, bootstrap_interval
 from emo_hf.report.grouping import group_runs
+from emo_hf.report.plots.confusion import draw_confusion
+from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.table import Score
-from emo_hf.statistics import METRICS, bootstrap_interval
+from emo_hf.storage.record import load_predictions
 
 PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
 # Shown beside the model on the Hub; written for this card, so that no sentence of anyone's data leaves the house.

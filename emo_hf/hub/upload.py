@@ -11,10 +11,10 @@ from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
 from emo_hf.errors import UserError, first_line
-from emo_hf.files import write_whole
 from emo_hf.hub.card import draw_pictures, model_card
-from emo_hf.record import read_records
 from emo_hf.report.grouping import group_runs
+from emo_hf.storage.files import write_whole
+from emo_hf.storage.record import read_records
 
 # The HTTP client's own base error (no network, time-out), whichever library the Hub's client is built on.
 _HTTP_ERROR = HfHubHTTPError.__bases__[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emo_hf.distances import Measured, check_distance
+from emo_hf.losses.distances import Measured, check_distance
 from emo_hf.losses.pairs import LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emo_hf.distances import Measured, as_float, measure, measure_pairs
 from emo_hf.errors import UserError
+from emo_hf.losses.distances import Measured, as_float, measure, measure_pairs
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emo_hf.distances import as_float
 from emo_hf.errors import UserError, first_line
+from emo_hf.losses.distances import as_float
 from emo_hf.losses.pairs import LossOutput
 
 PREFIX = "pml:"

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emo_hf.distances import Measured, check_distance
 from emo_hf.errors import UserError
-from emo_hf.losses.counts import hinge_counts, semi_hard_negatives
+from emo_hf.losses.distances import Measured, check_distance
 from emo_hf.losses.pairs import LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
+from emo_hf.losses.triplet_sums import hinge_counts, semi_hard_negatives
 
 
 class TripletLoss(nn.Module):

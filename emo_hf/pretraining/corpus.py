@@ -14,7 +14,7 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertTokenizer
 
-from emo_hf.files import write_whole
+from emo_hf.storage.files import write_whole
 
 SPECIALS = {
     "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],

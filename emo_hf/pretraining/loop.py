@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from emo_hf.distributed import average_gradients
-from emo_hf.files import move_whole, write_whole
 from emo_hf.pretraining.corpus import Batches
 from emo_hf.pretraining.objectives import WEIGHTS, Pretrainer
+from emo_hf.storage.files import move_whole, write_whole
 
 logger = logging.getLogger(__name__)
 

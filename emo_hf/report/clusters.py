@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emo_hf.escaping import csv_name, markdown_name
-from emo_hf.files import write_whole
+from emo_hf.evaluation.statistics import holm, seed_effect
 from emo_hf.report.contrasts import contrasts
 from emo_hf.report.findings import ALPHA, question
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import MISSING, Score
 from emo_hf.report.wording import WORDS, p_value
-from emo_hf.statistics import holm, seed_effect
+from emo_hf.storage.files import write_whole
 
 # Decimals, and whether it is a share that reads better in percent.
 COLUMNS = {

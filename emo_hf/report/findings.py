@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from emo_hf.escaping import markdown_name
-from emo_hf.files import write_whole
-from emo_hf.record import readable_predictions, study_arguments
+from emo_hf.evaluation.statistics import Effect, MultiBootstrap, holm, mcnemar
 from emo_hf.report.contrasts import Cell, Contrast, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns, setting_text
 from emo_hf.report.wording import WORDS, p_value
-from emo_hf.statistics import Effect, MultiBootstrap, holm, mcnemar
+from emo_hf.storage.files import write_whole
+from emo_hf.storage.record import readable_predictions, study_arguments
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from emo_hf.errors import UserError
-from emo_hf.files import file_stem
+from emo_hf.storage.files import file_stem
 
 logger = logging.getLogger(__name__)
 

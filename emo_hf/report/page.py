@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from emo_hf.files import write_whole
-from emo_hf.record import TEST_FILE, load_predictions, readable_predictions, study_arguments
+from emo_hf.evaluation.statistics import softmax
 from emo_hf.report import findings as questions
 from emo_hf.report.clusters import COLUMNS as CLUSTER_COLUMNS
 from emo_hf.report.clusters import cluster_scores, cluster_sentences
-from emo_hf.report.embeddings import map_of, thinned_rows
 from emo_hf.report.grouping import ModelRuns, by_encoder
 from emo_hf.report.page_words import PAGE_WORDS
-from emo_hf.report.sheet import COLOURS
+from emo_hf.report.plots.embeddings import map_of, thinned_rows
+from emo_hf.report.plots.sheet import COLOURS
 from emo_hf.report.table import MISSING, Score, best_means, printed_mean, scores
 from emo_hf.report.wording import WORDS, p_value
-from emo_hf.statistics import softmax
+from emo_hf.storage.files import write_whole
+from emo_hf.storage.record import TEST_FILE, load_predictions, readable_predictions, study_arguments
 
 logger = logging.getLogger(__name__)
 

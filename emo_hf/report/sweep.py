@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from emo_hf.escaping import markdown_name
-from emo_hf.files import file_stem, write_whole
+from emo_hf.evaluation.statistics import Effect, MultiBootstrap, holm
 from emo_hf.report.findings import predictions
 from emo_hf.report.grouping import ModelRuns, varied
-from emo_hf.report.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.plots.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
 from emo_hf.report.table import MISSING, Score
 from emo_hf.report.wording import WORDS, p_value
-from emo_hf.statistics import Effect, MultiBootstrap, holm
+from emo_hf.storage.files import file_stem, write_whole
 
 LINEAR = ("train_fraction",)  # settings whose values lie on an axis; others are drawn at equal steps
 

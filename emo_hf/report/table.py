@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from emo_hf.escaping import csv_name, latex_name, markdown_name
-from emo_hf.files import write_whole
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS
+from emo_hf.storage.files import write_whole
 
 MISSING = "–"
 LOWER_IS_BETTER = ("test_loss", "ece")

@@ -1,0 +1,1 @@
+"""What a run can be told, and how it is read."""

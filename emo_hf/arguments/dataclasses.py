@@ -1,0 +1,235 @@
+"""What a run can be told: the arguments of model, data and training, with their defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from emo_hf.arguments.bounds import check_numbers
+from emo_hf.data.taxonomy import DEFAULT_LABELS
+from emo_hf.errors import UserError, first_line
+
+AUX_POOLS = ("batch", "accumulated")
+
+
+@dataclass
+class ModelArguments:
+    """The encoder and what stands on it."""
+
+    encoder: str = field(
+        default="tiny-bert",
+        metadata={"help": "bundled `tiny-bert` or `tiny-roberta`, a folder, or a Hub id such as klue/bert-base"},
+    )
+    encoder_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub encoder"})
+    pooling: str = field(default="cls", metadata={"help": "cls, mean, max or attention"})
+    embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
+    embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+
+
+@dataclass
+class DataArguments:
+    """The utterances, their labels, and how they are cut into tokens."""
+
+    data: str = field(
+        default="sample",
+        metadata={"help": "`sample`, a file, a folder or zip (also AI Hub's as downloaded), or a Hub data set id"},
+    )
+    data_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub data set"})
+    labels: list[str] = field(
+        default_factory=lambda: list(DEFAULT_LABELS),
+        metadata={"help": "label names in the order of the logits; or `six`, `sixty`, `all`"},
+    )
+    text_column: str | None = field(default=None, metadata={"help": "name of the text column, if not a usual one"})
+    label_column: str | None = field(default=None, metadata={"help": "name of the label column, if not a usual one"})
+    turns: str = field(default="first", metadata={"help": "human turns of a dialogue to use: first or all"})
+    max_length: int = field(default=128, metadata={"help": "longest sequence in tokens; longer texts are cut"})
+    validation_size: float = field(default=0.1, metadata={"help": "share of training carved out where it is missing"})
+    test_size: float = field(default=0.1, metadata={"help": "share carved out where no test split is given"})
+    split_seed: int = field(default=42, metadata={"help": "seed of the carving; the same for all runs of a study"})
+    data_cache_dir: str | None = field(default=None, metadata={"help": "folder of the token cache"})
+    train_fraction: float = field(
+        default=1.0, metadata={"help": "share of the training rows of each label to train on, for learning curves"}
+    )
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+
+
+# What Trainer has and a run can't do without harm, each with the reason.
+_REFUSED = {
+    "train_sampling_strategy": "batches hold rows of near-equal length and two rows of two classes or more",
+    "remove_unused_columns": "the model takes no columns but those of tokens and labels",
+    "prediction_loss_only": "the best epoch is chosen by scores",
+    "bf16_full_eval": "it would leave the model that is saved in half precision",
+    "fp16_full_eval": "it would leave the model that is saved in half precision",
+}
+
+
+@dataclass
+class MetricTrainingArguments(TrainingArguments):
+    """`TrainingArguments` plus the auxiliary metric loss.
+
+    Defaults that differ from `TrainingArguments`: `output_dir` (named after the run), `num_train_epochs` 4,
+    `per_device_train_batch_size` 16, `per_device_eval_batch_size` 128, `learning_rate` by encoder (5e-4 for a bundled
+    one, else 3e-5), `label_smoothing_factor` 0.1, `warmup_steps` 0.1 (a share), `weight_decay` 0.01, `eval_strategy`,
+    `save_strategy` and `logging_strategy` epoch, `save_total_limit` 1, `load_best_model_at_end` with
+    `metric_for_best_model` macro_f1, `bf16` where the processor computes it natively (`--bf16 false` for fp32),
+    `use_cpu` where there is no accelerator, `dataloader_pin_memory` only with one.
+    """
+
+    output_dir: str = field(
+        default="runs/train/{name}",
+        metadata={"help": "folder of the run; {name} stands for encoder, pooling, loss and seed"},
+    )
+    num_train_epochs: float = field(default=4.0, metadata={"help": "epochs"})
+    per_device_train_batch_size: int = field(default=16, metadata={"help": "rows of a batch on one device"})
+    per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
+    learning_rate: float | None = field(
+        default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
+    )
+    label_smoothing_factor: float = field(
+        default=0.1, metadata={"help": "share of the target spread over all classes (Szegedy et al. 2016); 0 for none"}
+    )
+    warmup_steps: float = field(default=0.1, metadata={"help": "steps, or a share of all below 1"})
+    weight_decay: float = field(default=0.01, metadata={"help": "decoupled weight decay"})
+    eval_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch"})
+    save_strategy: str = field(default="epoch", metadata={"help": "no, steps, epoch or best"})
+    logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch"})
+    save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept beside the best"})
+    load_best_model_at_end: bool | None = field(default=True, metadata={"help": "end with the best checkpoint"})
+    metric_for_best_model: str | None = field(default="macro_f1", metadata={"help": "chosen on validation data"})
+    bf16: bool | None = field(default=None, metadata={"help": "bfloat16 autocast; default: where it is native"})
+    fused_layers: bool = field(
+        default=True,
+        metadata={"help": "on a CPU, our form of the layers of BERT, RoBERTa and ELECTRA, which is faster"},
+    )
+
+    tokens_per_batch: int = field(
+        default=0,
+        metadata={
+            "help": "tokens of a batch, padding included, instead of its rows: many short ones or few long ones"
+        },
+    )
+
+    aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
+    aux_kwargs: dict | str | None = field(
+        default=None, metadata={"help": "further arguments of the auxiliary loss, as JSON: '{\"temperature\": 0.05}'"}
+    )
+    aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})
+    aux_warmup: float = field(
+        default=0.0, metadata={"help": "the weight grows from 0 over these steps, or over this share of all below 1"}
+    )
+    margin: float = field(default=1.0, metadata={"help": "margin of the contrastive or triplet loss"})
+    distance: str = field(
+        default="euclidean", metadata={"help": "euclidean, squared_euclidean or cosine, between embeddings"}
+    )
+    mining: str = field(
+        default="all",
+        metadata={"help": "pairs or triplets of a batch: all, hard, semi-hard (triplet), or sampled (one an anchor)"},
+    )
+    aux_pool: str = field(
+        default="batch",
+        metadata={"help": "under gradient accumulation, pairs of one `batch` or `accumulated` over the step"},
+    )
+    aux_memory: int = field(
+        default=0, metadata={"help": "past embeddings kept as further partners of a batch; 0 for none"}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "evaluations without a better score before training stops"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.hub_token is not None:
+            raise UserError(
+                "--hub_token would be stored in plain text; log in with `hf auth login` or set HF_TOKEN instead"
+            )
+        check_numbers(self)
+        # A run on another machine starts from what was asked, not from what this machine's device made of it.
+        self._asked = {name: getattr(self, name) for name in ("use_cpu", "dataloader_pin_memory", "bf16")}
+        if not torch.accelerator.is_available():
+            self.use_cpu = True
+            self.dataloader_pin_memory = False
+        if self.bf16 is None:
+            self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
+        if isinstance(self.aux_kwargs, str):
+            try:
+                self.aux_kwargs = json.loads(self.aux_kwargs)
+            except ValueError:
+                self.aux_kwargs = [self.aux_kwargs]
+        if not isinstance(self.aux_kwargs, dict | None):
+            raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
+        if self.aux_pool not in AUX_POOLS:
+            raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
+        if self.tokens_per_batch and self.auto_find_batch_size:
+            raise UserError("--auto_find_batch_size varies the rows of a batch; leave it or --tokens_per_batch out")
+        if self.eval_strategy == "no":
+            self.load_best_model_at_end = False
+            if self.early_stopping_patience:
+                raise UserError("--early_stopping_patience needs evaluations, but --eval_strategy is no")
+        for name, reason in _REFUSED.items():
+            default = self.__dataclass_fields__[name].default
+            if getattr(self, name) != default:
+                raise UserError(f"--{name} is {getattr(self, name)}, but {reason}; leave it at {default}")
+        if self.fp16 and self.use_cpu:
+            raise UserError("--fp16 needs a GPU; on a CPU leave it out for fp32, or give --bf16 true")
+        if self.dataloader_persistent_workers and not self.dataloader_num_workers:
+            raise UserError("--dataloader_persistent_workers needs --dataloader_num_workers of 1 or more")
+        try:
+            super().__post_init__()
+        except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError) as error:
+            # Trainer's own checks; what they don't foresee, as a list for an object, fails somewhere inside.
+            raise UserError(first_line(error)) from error
+        dealt = self.accelerator_config
+        if dealt.split_batches or dealt.dispatch_batches or not dealt.even_batches:
+            raise UserError(
+                "--accelerator_config sets split_batches, dispatch_batches or even_batches, but every process takes "
+                "batches of its own and as many as the others; leave them out"
+            )
+
+
+def bf16_is_native(cpu: bool) -> bool:
+    """Whether the processor multiplies bfloat16 natively: AVX512-BF16, AMX, or a GPU from Ampere on."""
+    if cpu:
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def precision(args: MetricTrainingArguments) -> str:
+    """What a run multiplies in, and why: the words for its log."""
+    if args.bf16:
+        native = bf16_is_native(cpu=args.device.type == "cpu")
+        reason = "which it multiplies natively" if native else "as asked, though it has no instructions for it"
+        return f"bf16, {reason} (--bf16 false for fp32)"
+    return "fp16" if args.fp16 else "fp32"
+
+
+def cannot_compile(args: MetricTrainingArguments) -> str | None:
+    """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
+    try:
+        compiled = torch.compile(
+            lambda x: (x @ x).relu() + 1, backend=args.torch_compile_backend, mode=args.torch_compile_mode
+        )
+        compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
+    except Exception as error:  # backends raise errors of their own of every kind
+        said = str(error).partition("Set TORCHDYNAMO_VERBOSE")[0]
+        return " ".join(said.split())[:200]
+    return None
+
+
+def plain(arguments: TrainingArguments) -> dict[str, Any]:
+    """The arguments as JSON takes them, without secrets."""
+    kept = (str, int, float, bool, list, dict)
+    return {k: v for k, v in arguments.to_dict().items() if "token" not in k and isinstance(v, kept)}
+
+
+def given(arguments: MetricTrainingArguments) -> dict[str, Any]:
+    """The arguments with which an equal object can be made in another process, or on a machine with other devices."""
+    return {f.name: getattr(arguments, f.name) for f in dataclasses.fields(arguments) if f.init} | arguments._asked

@@ -1,0 +1,1 @@
+"""A trained model at work: predictions, neighbours, the demo's answer."""

@@ -1,0 +1,80 @@
+"""The training sentences around a new one: in the embedding space, and on a plane where each has its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emo_hf.arguments.dataclasses import DataArguments
+from emo_hf.data.loading import EmotionData
+from emo_hf.errors import UserError
+from emo_hf.inference.predictor import Predictor
+from emo_hf.training.run import load_data
+
+# A large model embeds so many in minutes, and a map of more is only darker.
+MOST_SENTENCES = 5000
+SEED = 42
+
+
+class Neighbours:
+    """Training sentences with their embeddings, searched by Euclidean distance.
+
+    The plane is that of their first two principal components, so that a new embedding has its exact place on it.
+
+    Attributes: texts (N), labels (N) as indices, embeddings (N, D), points (N, 2) on the plane, and shown, the share
+    of the embeddings' variance that the plane shows.
+
+    Args:
+        texts: N sentences, N > 0.
+        labels: (N,) their class indices.
+        embeddings: (N, D).
+    """
+
+    def __init__(self, texts: Sequence[str], labels: np.ndarray, embeddings: np.ndarray):
+        self.texts, self.labels, self.embeddings = list(texts), labels, embeddings.astype(np.float32)
+        self._centre = self.embeddings.mean(axis=0)
+        _, sizes, directions = np.linalg.svd(self.embeddings - self._centre, full_matrices=False)
+        self._plane = np.zeros((2, self.embeddings.shape[1]), dtype=np.float32)
+        self._plane[: len(directions)] = directions[:2]  # one row has one direction
+        variance = sizes.astype(np.float64) ** 2
+        self.shown = float(variance[:2].sum() / variance.sum()) if variance.any() else 1.0
+        self.points = self.place(self.embeddings)
+
+    @classmethod
+    def embedded(cls, predictor: Predictor, texts: Sequence[str], labels: Sequence[int]) -> Neighbours:
+        """The sentences embedded by a model."""
+        return cls(texts, np.asarray(labels), predictor.outputs(list(texts))[1].numpy())
+
+    def nearest(self, embedding: np.ndarray, count: int) -> list[tuple[int, float]]:
+        """The rows of the `count` sentences nearest to an embedding (D,), each with its distance, nearest first."""
+        distances = np.linalg.norm(self.embeddings - embedding, axis=1)
+        return [(int(row), float(distances[row])) for row in np.argsort(distances, kind="stable")[:count]]
+
+    def place(self, embeddings: np.ndarray) -> np.ndarray:
+        """(M, D) embeddings to their (M, 2) places on the plane."""
+        return (embeddings - self._centre) @ self._plane.T
+
+
+def stratified(texts: Sequence[str], labels: Sequence[int]) -> tuple[list[str], list[int]]:
+    """At most `MOST_SENTENCES` of the rows, each label by its share, in their order; the same ones every time."""
+    classes, place, generator = np.asarray(labels), np.empty(len(labels)), np.random.default_rng(SEED)
+    for label in np.unique(classes):
+        rows = np.flatnonzero(classes == label)
+        place[generator.permutation(rows)] = (np.arange(len(rows)) + 0.5) / len(rows)
+    kept = np.sort(np.argsort(place, kind="stable")[:MOST_SENTENCES]).tolist()
+    return [texts[row] for row in kept], [labels[row] for row in kept]
+
+
+def training_data(record: dict[str, Any] | None) -> EmotionData:
+    """The data that a run was trained on, by the arguments of its record.
+
+    Raises:
+        UserError: without a completed record, or if the data can't be read.
+    """
+    try:
+        arguments = DataArguments(**record["arguments"]["data"])
+    except (KeyError, TypeError):
+        raise UserError("no record.json of the model can be read that says what it was trained on") from None
+    return load_data(arguments)

@@ -1,0 +1,86 @@
+"""Emotions of any number of sentences, in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer
+
+from emo_hf.inference.backends import cant_load, open_backend
+
+# Sentences that are sorted by length together: enough for batches without padding, little to hold.
+CHUNK = 4096
+# A CPU computes no faster in larger batches, and slower in those that its caches do not hold.
+CPU_BATCH, ACCELERATOR_BATCH = 32, 128
+
+
+class Predictor:
+    """A trained model that turns sentences into probabilities.
+
+    >>> predictor = Predictor("runs/train/tiny-bert_mean_triplet_seed42")
+    >>> next(predictor(["합격 소식을 듣고 펑펑 울 만큼 기뻤어."]))
+    {'불안': 0.02, '슬픔': 0.05, '기쁨': 0.93}
+
+    Args:
+        model: folder or Hub id of a trained model, or the folder of its ONNX export.
+        batch_size: sentences in one forward pass; by default 32 on a CPU and 128 on an accelerator.
+        max_length: longest sequence in tokens; longer sentences are cut.
+        device: where to compute; by default an accelerator if there is one.
+
+    Raises:
+        UserError: if the model can't be loaded, or onnxruntime is missing for an ONNX export.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        batch_size: int | None = None,
+        max_length: int = 128,
+        device: str | None = None,
+        revision: str = "main",
+    ):
+        self.backend = open_backend(model, device=device, revision=revision)
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+        except Exception as error:  # every class of tokenizer reads files of its own
+            raise cant_load(model, error) from error
+        if not set(self.tokenizer.get_vocab()) - set(self.tokenizer.all_special_tokens):
+            raise cant_load(model, ValueError("its folder has no tokenizer.json, and every word would be unknown"))
+        self.labels = self.backend.labels
+        self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
+        self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
+
+    def __call__(self, sentences: Iterable[str]) -> Iterator[dict[str, float]]:
+        """The probability of each label, sentence by sentence, in the order given."""
+        remaining = iter(sentences)
+        while chunk := list(itertools.islice(remaining, CHUNK)):
+            rows = self.probabilities(chunk).tolist()
+            del chunk  # or it would be held while the next is read
+            for row in rows:
+                yield dict(zip(self.labels, row, strict=True))
+
+    def probabilities(self, sentences: list[str]) -> torch.Tensor:
+        """(N, C) probabilities of N sentences that fit in memory, N > 0."""
+        return self.outputs(sentences)[0]
+
+    def outputs(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probabilities (N, C) and embeddings (N, D) of N sentences that fit in memory, N > 0."""
+        texts = [unicodedata.normalize("NFC", sentence) for sentence in sentences]
+        encoded = self.tokenizer(
+            texts, truncation=True, max_length=self.max_length, padding=False, return_token_type_ids=False
+        )
+        ids = encoded["input_ids"]
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        found = []
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
+            found.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
+        places = torch.tensor(order).argsort()
+        logits, embeddings = (torch.cat(parts)[places] for parts in zip(*found, strict=True))
+        return logits.softmax(-1), embeddings

@@ -1,0 +1,1 @@
+"""The model, and encoders to build it on."""

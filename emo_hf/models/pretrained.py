@@ -1,0 +1,139 @@
+"""Encoders and tokenizers as they come from anywhere: nothing of theirs is run, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+
+from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
+from emo_hf.encoders import BUNDLED, encoder_path
+from emo_hf.errors import UserError, first_line
+from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.modeling import EmotionModel
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+def check_encoder(model: ModelArguments, data: DataArguments) -> None:
+    """Look at all of an encoder but the numbers in its weights.
+
+    Raises:
+        UserError: no such encoder, weights that are missing or pickles, a tokenizer that is missing or another's, a
+            max_length beyond the encoder's positions, `cls` pooling where no sequence starts with CLS.
+    """
+    folder = Path(encoder_path(model.encoder))
+    # A slip in a bundled name, which needs no network to be told; others of the Hub have an owner before a slash.
+    nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
+    if nearest and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
+        raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
+    try:
+        files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise _not_found(model, error) from error
+    limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, tuple(files))
+    if limit is not None and data.max_length > limit:
+        raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
+
+
+@functools.lru_cache(maxsize=32)  # a study asks once for each of its models
+def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tuple[str, int], ...]) -> int | None:
+    model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling)
+    try:
+        config = AutoConfig.from_pretrained(
+            encoder_path(encoder), revision=revision or "main", trust_remote_code=False
+        )
+        limit = EmotionConfig(encoder=config).max_tokens
+    except Exception as error:  # any JSON may stand in config.json
+        raise _not_found(model, error) from error
+    if Path(encoder_path(encoder)).is_dir():
+        check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
+    _check_tokenizer(load_tokenizer(model), config, model)
+    return limit
+
+
+def check_weights(folder: Path, what: str) -> None:
+    """Refuse a folder whose weights are missing, or pickles, which run what they hold when they are read."""
+    if any((folder / name).is_file() for name in _WEIGHTS):
+        return
+    if found := next((path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))), None):
+        raise UserError(
+            f"{what} has its weights in {found} only, a pickle, which can run code when it is read; needed is "
+            "model.safetensors: if you trust the file, load it with AutoModel.from_pretrained(FOLDER) in a Python of "
+            "its own and write it with .save_pretrained(OTHER_FOLDER), or take a revision that has safetensors"
+        )
+    raise UserError(f"{what} has no weights; model.safetensors is missing from its folder; copy or download it again")
+
+
+def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
+    """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            encoder_path(arguments.encoder),
+            revision=arguments.encoder_revision or "main",
+            trust_remote_code=False,
+        )
+    except Exception as error:  # every class of tokenizer reads files of its own
+        raise _not_found(arguments, error) from error
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # what is made where there are no files
+        raise UserError(
+            f"encoder {arguments.encoder!r} has no tokenizer; put tokenizer.json (or vocab.txt) and "
+            "tokenizer_config.json of the same model into its folder"
+        )
+    return tokenizer
+
+
+def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, model: ModelArguments) -> None:
+    largest, known = max(tokenizer.get_vocab().values()), getattr(config, "vocab_size", None)
+    if known is not None and largest >= known:
+        raise UserError(
+            f"encoder {model.encoder!r} knows {known:,} tokens, but the tokenizer beside it counts up to "
+            f"{largest + 1:,}: it is another model's; take both from one model"
+        )
+    if tokenizer.pad_token_id is None:
+        raise UserError(
+            f"encoder {model.encoder!r}: its tokenizer has no padding token, so no batch can be made; name one as "
+            "pad_token in its tokenizer_config.json"
+        )
+    first = (tokenizer("가")["input_ids"] or [None])[0]
+    if model.pooling == "cls" and (tokenizer.cls_token_id is None or first != tokenizer.cls_token_id):
+        raise UserError(
+            f"--pooling cls takes the state of a CLS token, but the tokenizer of {model.encoder!r} starts no text "
+            "with one; use --pooling mean"
+        )
+
+
+def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
+    """A model with a pre-trained encoder and a fresh head."""
+    try:
+        return EmotionModel.from_encoder(
+            encoder_path(arguments.encoder),
+            labels=labels,
+            pooling=arguments.pooling,
+            embedding_size=arguments.embedding_size,
+            embedding_dropout=arguments.embedding_dropout,
+            revision=arguments.encoder_revision or "main",
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except OSError as error:
+        raise _not_found(arguments, error) from error
+    except Exception as error:  # sizes that no tensor has, weights that are cut off, kinds that aren't encoders
+        raise UserError(f"encoder {arguments.encoder!r}: {first_line(error)}") from error
+
+
+def _not_found(arguments: ModelArguments, error: Exception) -> UserError:
+    if "contains custom code" in str(error):
+        return UserError(
+            f"encoder {arguments.encoder!r} needs code from its own repository, and no foreign code is run here; give "
+            "an encoder of a type that transformers has, as bert or roberta"
+        )
+    return UserError(
+        f"encoder {arguments.encoder!r} can't be loaded ({first_line(error)}); give tiny-bert, tiny-roberta, "
+        "a folder with config.json, weights and tokenizer, or a Hub id (which needs the network once)"
+    )

@@ -1,0 +1,74 @@
+"""Reliability plots: how far the probabilities of each model can be believed, an encoder's models on one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from emo_hf.evaluation.statistics import Reliability, reliability
+from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.storage.record import readable_predictions
+
+FEWEST = 10
+BINS = 10  # the picture's; the error itself is that of the record, with 15
+
+
+def draw_calibration(models: list[ModelRuns], path: Path, *, lang: str = "en") -> Path:
+    """Draw accuracy against confidence in ten bins over all seeds, with the share of the texts in each bin."""
+    words = picture_words(lang)
+    with drawing():
+        figure, axes = panels(len(models), width=3.0, height=3.35)
+        for model, (ax,) in zip(models, axes, strict=True):
+            found = pooled(model)
+            if found is not None:
+                _draw(ax, found)
+            errors = [run["test"].get("ece") for run in model.runs]
+            known = f" · ECE {100 * np.mean(errors):.1f} %" if None not in errors else ""
+            ax.set_title(model.title(words["model"]) + known, fontsize=9)
+            ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+            ax.set_xlabel(words["confidence"])
+            is_left = ax.get_subplotspec().is_first_col()
+            ax.tick_params(labelleft=is_left)
+            if is_left:
+                ax.set_ylabel(f"{words['accuracy'].lower()} (%)")
+        handles = [
+            Line2D([], [], color=COLOURS[0], marker="o", markersize=4),
+            Line2D([], [], color="#777777", linestyle=":"),
+            Patch(color="#dddddd"),
+        ]
+        names = [words["accuracy"].lower(), words["ideal"], words["share"]]
+        figure.legend(handles, names, loc="outside lower center", ncols=3)
+        set_heading(
+            figure, models[0].encoder, words["calibration"].format(seed_phrase(models, words, "many_seeds_sum"))
+        )
+        return save(figure, path)
+
+
+def pooled(model: ModelRuns) -> Reliability | None:
+    """The reliability over all runs of a model, or None where no run has predictions that can be read."""
+    logits, labels = [], []
+    for run in model.runs:
+        if (arrays := readable_predictions(run, "reliability plot")) is not None:
+            logits.append(arrays["logits"])
+            labels.append(arrays["labels"])
+    return reliability(np.concatenate(logits), np.concatenate(labels), BINS) if logits else None
+
+
+def _draw(ax: Axes, found: Reliability) -> None:
+    centres = 100 * (np.arange(BINS) + 0.5) / BINS
+    ax.bar(centres, 100 * found.counts / found.counts.sum(), 100 / BINS, color="#dddddd", edgecolor="white")
+    ax.plot([0, 100], [0, 100], color="#777777", linestyle=":", linewidth=1)
+    kept = found.counts >= FEWEST  # the accuracy of a handful of texts is no accuracy
+    ax.plot(
+        100 * found.confidence[kept],
+        100 * found.accuracy[kept],
+        color=COLOURS[0],
+        marker="o",
+        markersize=4,
+        linewidth=1.6,
+    )

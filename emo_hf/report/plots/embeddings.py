@@ -1,0 +1,175 @@
+"""Maps of the test embeddings: t-SNE (van der Maaten & Hinton 2008) or UMAP (McInnes et al. 2018), same for all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from emo_hf.errors import UserError
+from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.plots import projection, sheet
+from emo_hf.report.plots.fonts import drawable_labels, hangul_font
+from emo_hf.report.plots.projection import SEED, cached
+from emo_hf.report.plots.sheet import (
+    COLOURS,
+    COLUMNS,
+    FRAME,
+    MARKERS,
+    drawing,
+    letters,
+    panels,
+    picture_words,
+    save,
+    set_heading,
+    short_labels,
+)
+from emo_hf.storage.record import load_predictions
+
+logger = logging.getLogger(__name__)
+
+MOST_ROWS = 2000  # beyond it a map only gets slower and darker
+LAYERS = 6
+WIDTH = 3.4
+DIGEST = "Input-Digest"
+
+Cloud = tuple[np.ndarray, np.ndarray]
+
+
+def draw_embeddings(models: list[ModelRuns], path: Path, *, lang: str = "en", method: str = "t-SNE") -> Path:
+    """Draw one map a model, each from the seed whose macro-F1 is the median; rows, seed and settings are the same.
+
+    A picture that stands there already and was drawn from the same input is left as it is.
+    """
+    words = picture_words(lang)
+    labels = short_labels(drawable_labels(models[0].labels, words["class"]))
+    titles = [_title(model, words) for model in models]
+    clouds = [_cloud(model) for model in models]
+    total = _rows(clouds)
+    clouds = [cloud and _thinned(cloud) for cloud in clouds]
+    digest = _digest(clouds, [method, lang, models[0].encoder, *titles, *labels])
+    if _drawn_from(path) == digest:
+        return path
+    points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
+    with drawing():
+        columns = _legend_columns(labels, min(len(models), COLUMNS) * WIDTH)
+        legend_height = 0.21 * math.ceil(len(labels) / columns)
+        figure, axes = panels(len(models), width=WIDTH, height=3.7, margin=0.7 + legend_height)
+        for (ax,), cloud, title in zip(axes, clouds, titles, strict=True):
+            ax.set_title(title, linespacing=1.4)
+            if cloud:
+                _draw_map(ax, next(points), cloud[1], len(labels))
+            else:
+                ax.set_axis_off()
+                ax.text(0.5, 0.5, words["no_embeddings"], ha="center", va="center", transform=ax.transAxes)
+        figure.legend(_handles(len(labels)), labels, loc="outside lower center", ncols=columns)
+        n = _rows(clouds)
+        phrase = words["sampled" if n < total else "embeddings"].format(method=method, n=f"{n:,}", total=f"{total:,}")
+        set_heading(figure, models[0].encoder, phrase)
+        return save(figure, path, **{DIGEST: digest})
+
+
+def map_of(models: list[ModelRuns], path: Path, method: str = "t-SNE") -> list[np.ndarray | None]:
+    """The points (N, 2) of each model's map in the picture `path`; None for a model without embeddings."""
+    clouds = [cloud and _thinned(cloud) for cloud in map(_cloud, models)]
+    points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
+    return [next(points) if cloud else None for cloud in clouds]
+
+
+def maps_file(path: Path) -> Path:
+    """Where the points of a picture of maps are kept: beside it, under its name."""
+    return path.with_suffix(".npz")
+
+
+def _title(model: ModelRuns, words: dict[str, str]) -> str:
+    run = model.median_run()
+    score = f"{words['macro_f1']} {100 * run['test']['macro_f1']:.1f}"
+    return f"{model.title(words['model'])}\n{score}, {words['one_seed'].format(run['seed'])}"
+
+
+def _cloud(model: ModelRuns) -> Cloud | None:
+    """Embeddings (N, D) and true classes (N,) of the median run, or None, and one warning, when there are none."""
+    run = model.median_run()
+    try:
+        arrays = load_predictions(run)
+    except UserError as error:
+        logger.warning("no embedding map for %s: %s", run["run_id"], error)
+        return None
+    if "embeddings" not in arrays or not np.isfinite(arrays["embeddings"]).all():
+        logger.warning("no embedding map for %s: its embeddings are missing or not finite", run["run_id"])
+        return None
+    return arrays["embeddings"], arrays["labels"]
+
+
+def _thinned(cloud: Cloud) -> Cloud:
+    chosen = thinned_rows(len(cloud[1]))
+    return cloud[0][chosen], cloud[1][chosen]
+
+
+def thinned_rows(count: int) -> np.ndarray:
+    """At most MOST_ROWS of `count` rows, in order; for equal test sets the same ones."""
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:MOST_ROWS])
+
+
+def _rows(clouds: list[Cloud | None]) -> int:
+    return max((len(cloud[1]) for cloud in clouds if cloud), default=0)
+
+
+def _draw_map(ax: Axes, points: np.ndarray, classes: np.ndarray, count: int) -> None:
+    size = float(np.clip(6500 / len(points), 5, 24))
+    # In shuffled layers, so that no class lies on top of all others.
+    for layer in np.array_split(np.random.default_rng(SEED).permutation(len(points)), LAYERS):
+        for index in range(count):
+            chosen = layer[classes[layer] == index]
+            if len(chosen):
+                colour, marker = _sign(index)
+                ax.scatter(*points[chosen].T, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0)
+    # Distances on such a map have no unit: square panels of equal margin and no ticks.
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    reach = 0.55 * float((points.max(axis=0) - points.min(axis=0)).max()) or 1.0
+    ax.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
+    ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set(visible=True, color=FRAME)
+
+
+def _sign(index: int) -> tuple[str, str]:
+    """Colour and marker of a class; each pair is met once among 64 classes."""
+    return COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+
+
+def _legend_columns(labels: list[str], width: float) -> int:
+    """How many columns of the legend fit into `width` inches."""
+    return max(1, min(len(labels), int(width / (0.6 + 0.075 * max(map(letters, labels))))))
+
+
+def _handles(count: int) -> list[Line2D]:
+    signs = [_sign(index) for index in range(count)]
+    return [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=7) for colour, marker in signs]
+
+
+def _digest(clouds: list[Cloud | None], texts: list[str]) -> str:
+    """Changes with everything that the picture shows: data, words, fonts, and the code that draws it."""
+    digest = hashlib.sha256(json.dumps([*texts, hangul_font(), matplotlib.__version__]).encode())
+    for module in (__file__, projection.__file__, sheet.__file__):
+        digest.update(Path(module).read_bytes())
+    for cloud in clouds:
+        for array in cloud or ():
+            digest.update(repr((array.shape, array.dtype)).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _drawn_from(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            image.load()  # a damaged picture is drawn again
+            return image.info.get(DIGEST)
+    except (OSError, SyntaxError):
+        return None

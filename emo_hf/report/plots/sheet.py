@@ -1,0 +1,108 @@
+"""A sheet: the panels of one encoder's models on one page, all drawn alike."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.plots.fonts import drawable, hangul_font, text_settings
+from emo_hf.report.wording import WORDS
+from emo_hf.storage.files import write_whole
+
+DPI = 150
+COLUMNS = 3  # as in the original: without, contrastive and triplet side by side, a row each pooling
+
+# Okabe & Ito 2008, told apart under every common colour blindness; the pale ones come last.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+FRAME = "#bbbbbb"
+LONGEST_LABEL = 16
+
+_LOOK = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "figure.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Fonts and look of all pictures; figure and file must both be made inside."""
+    with matplotlib.rc_context(_LOOK | text_settings()):
+        yield
+
+
+def picture_words(lang: str) -> dict[str, str]:
+    """The words of a language, or English where no font can draw them."""
+    return WORDS[lang if lang == "en" or hangul_font() else "en"]
+
+
+def picture_name(encoder: str) -> str:
+    """An encoder's name for a title, shortened to fit; without a font for it, just "encoder"."""
+    name = " ".join(encoder.split())
+    return (name if len(name) <= 48 else f"…{name[-47:]}") if drawable(name) else "encoder"
+
+
+def short_labels(labels: list[str]) -> list[str]:
+    """Class names cut to what fits an axis or a legend."""
+    return [label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…" for label in labels]
+
+
+def letters(text: str) -> int:
+    """The room that a text takes, in Latin letters: a Hangul syllable takes two."""
+    return sum(2 if letter >= "ᄀ" else 1 for letter in text)
+
+
+def set_heading(figure: Figure, encoder: str, phrase: str) -> None:
+    """Write the encoder's name and what the sheet shows above it, on one line where that fits, else on two."""
+    name = picture_name(encoder)
+    fits = letters(f"{name} · {phrase}") <= 10 * figure.get_figwidth()
+    figure.suptitle(f"{name}{' · ' if fits else chr(10)}{phrase}", linespacing=1.4)
+
+
+def seed_phrase(models: list[ModelRuns], words: dict[str, str], many: str) -> str:
+    """How many seeds stand behind a sheet: "seed 42", "mean ± sd of 3 seeds", "… of 2–3 seeds"."""
+    counts = {len(model.runs) for model in models}
+    seeds = {run["seed"] for model in models for run in model.runs}
+    if counts == {1} and len(seeds) == 1:
+        return words["one_seed"].format(seeds.pop())
+    return words[many].format(min(counts) if len(counts) == 1 else f"{min(counts)}–{max(counts)}")
+
+
+def panels(
+    count: int, *, width: float, height: float, stacked: int = 1, margin: float = 0.9
+) -> tuple[Figure, np.ndarray]:
+    """A figure with room for `count` models and its axes (count, stacked).
+
+    `width` and `height` are the inches of one axes, `margin` those for heading and legend.
+    """
+    columns = min(count, COLUMNS)
+    rows = math.ceil(count / columns)
+    # One narrow panel would not hold the sheet's title.
+    figure = Figure(figsize=(max(columns * width, 6.5), rows * stacked * height + margin), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.09, h_pad=0.09)
+    axes = figure.subplots(rows * stacked, columns, squeeze=False)
+    by_model = axes.reshape(rows, stacked, columns).transpose(0, 2, 1).reshape(rows * columns, stacked)
+    for unused in by_model[count:].flat:
+        unused.set_axis_off()
+    return figure, by_model[:count]
+
+
+def save(figure: Figure, path: Path, **metadata: str) -> Path:
+    """Write a figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
+    return write_whole(path, buffer.getvalue())

@@ -1,0 +1,1 @@
+"""Hyper-parameters, tuned on validation data."""

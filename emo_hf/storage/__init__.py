@@ -1,0 +1,1 @@
+"""Whole files, one process a folder, the record of a run."""

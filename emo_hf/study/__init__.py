@@ -1,0 +1,1 @@
+"""Many runs: the grid, where they run, what they are compared with."""

@@ -1,0 +1,186 @@
+"""A grid of runs: what is due, running it, what is done."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from emo_hf.arguments.bounds import check_numbers
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data.loading import EmotionData
+from emo_hf.errors import UserError
+from emo_hf.redaction import redacted
+from emo_hf.storage.files import write_whole
+from emo_hf.storage.record import STUDY_FILE, TEST_FILE, is_done
+from emo_hf.study.variations import Settings, applied, combinations, parse_over
+from emo_hf.training.names import run_name
+from emo_hf.training.run import check_arguments
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("local", "dask")
+
+
+@dataclass
+class GridArguments:
+    """The grid of a study: every encoder with every pooling, every loss and every seed."""
+
+    encoders: list[str] = field(
+        default_factory=lambda: ["tiny-bert", "tiny-roberta"], metadata={"help": "as --encoder of train.py, several"}
+    )
+    poolings: list[str] = field(
+        default_factory=lambda: ["cls", "mean"], metadata={"help": "cls, mean, max, attention"}
+    )
+    aux: list[str] = field(
+        default_factory=lambda: ["none", "contrastive", "triplet"], metadata={"help": "auxiliary losses"}
+    )
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3], metadata={"help": "one run of each model a seed"})
+    over: list[str] = field(
+        default_factory=list,
+        metadata={"help": "further arguments and their values: learning_rate=1e-4,3e-4 margin=0.5,1"},
+    )
+    study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
+    jobs: int | None = field(
+        default=None, metadata={"help": "runs side by side on this machine; default one a CPU core, or one a GPU"}
+    )
+    backend: str = field(
+        default="local", metadata={"help": "where the runs go: local, or dask, one run a worker of --scheduler"}
+    )
+    scheduler: str | None = field(
+        default=None, metadata={"help": "address of a running Dask scheduler, as tcp://host:8786"}
+    )
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if self.backend not in BACKENDS:
+            raise UserError(f"--backend is {self.backend!r}; allowed: {', '.join(BACKENDS)}")
+        if self.backend == "dask" and not self.scheduler:
+            raise UserError(
+                "--backend dask needs the address of a running scheduler; give it as --scheduler tcp://host:8786"
+            )
+        if self.backend == "dask" and self.jobs is not None:
+            raise UserError(f"--jobs is {self.jobs}, but --backend dask has one run a worker; leave --jobs out")
+        if self.backend == "local" and self.scheduler:
+            raise UserError(
+                f"--scheduler is {self.scheduler!r}, but --backend is local; add --backend dask, or leave it out"
+            )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell of the grid with one seed, and its values of what a sweep varies."""
+
+    encoder: str
+    pooling: str
+    aux: str
+    seed: int
+    settings: Settings = ()
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run's folder in the study."""
+        return run_name(self.encoder, self.pooling, self.aux, self.seed, self.settings)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid over settings that all its runs share: `training` holds the arguments of `MetricTrainingArguments`."""
+
+    grid: GridArguments
+    model: ModelArguments
+    data: DataArguments
+    training: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the runs and the report stand."""
+        return Path(self.grid.study_dir)
+
+    def tasks(self) -> list[Task]:
+        """Every run of the grid, seed by seed, so that a stopped study is balanced."""
+        grid, over = self.grid, parse_over(self.grid.over)
+        # CLS pooling trains the fastest: with long runs first, the workers end at about the same time.
+        poolings = sorted(grid.poolings, key=lambda pooling: pooling == "cls")
+        arms = [arm for aux in grid.aux for arm in combinations(over, aux)]
+        if over:  # a weight of 0 under two losses is one run
+            arms = list(dict.fromkeys(arms))
+        found = [
+            Task(encoder, pooling, aux, seed, settings)
+            for seed, encoder, pooling, (aux, settings) in itertools.product(grid.seeds, grid.encoders, poolings, arms)
+        ]
+        names = [task.run_id for task in found]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"the grid holds {twice[0]} twice; name each encoder, pooling, loss and seed once")
+        return found
+
+    def check(self) -> None:
+        """Raise the `UserError` that some run of the grid would end with before it starts."""
+        first, grid = self.tasks()[0], self.grid
+        for task in (
+            *(replace(first, encoder=encoder) for encoder in grid.encoders),
+            *(replace(first, pooling=pooling) for pooling in grid.poolings),
+            *{(task.aux, task.settings): task for task in self.tasks()}.values(),
+        ):
+            check_arguments(*self.arguments(task))
+
+    def arguments(self, task: Task, **own: Any) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
+        """What a task runs with; `own` are further arguments of its training."""
+        model, data, training = self._applied(task)
+        return model, data, MetricTrainingArguments(**training | own)
+
+    def model_and_data(self, task: Task) -> tuple[ModelArguments, DataArguments]:
+        """The first two of `arguments`, without the third, which sets up the device of the process."""
+        return self._applied(task)[:2]
+
+    def _applied(self, task: Task) -> tuple[ModelArguments, DataArguments, dict[str, Any]]:
+        model = replace(self.model, encoder=task.encoder, pooling=task.pooling)
+        return applied(task.settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
+
+    def due(self) -> list[Task]:
+        """The runs without a completed record; one that is damaged is named in a warning."""
+        return [task for task in self.tasks() if not is_done(self.folder / task.run_id, warn=True)]
+
+    def claim_folder(self, fingerprint: str) -> None:
+        """Note the study's settings in its folder, or refuse a folder that holds a study of other settings."""
+        training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
+        settings = {
+            "data_fingerprint": fingerprint,
+            "model": {k: v for k, v in asdict(self.model).items() if k not in ("encoder", "pooling")},
+            "data": asdict(self.data),
+            "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
+        }
+        settings = redacted(json.loads(json.dumps(settings, ensure_ascii=False, default=str)))
+        path = self.folder / STUDY_FILE
+        if path.exists():
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                raise UserError(f"{path} can't be read; delete it and start again, done runs are kept") from None
+            if stored != settings:
+                raise UserError(
+                    f"{self.folder} holds a study with another {_difference(stored, settings)}; "
+                    "give another --study_dir, or delete that folder"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(settings, ensure_ascii=False, indent=2) + "\n").encode())
+
+    def note_test_rows(self, data: EmotionData) -> None:
+        """Write the test rows into the study's folder, in the order of all predictions, for the report to show."""
+        test = data.splits["test"]
+        content = {"fingerprint": data.fingerprint, **{name: test[name][:] for name in test.column_names}}
+        write_whole(self.folder / TEST_FILE, (json.dumps(content, ensure_ascii=False) + "\n").encode())
+
+
+def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
+    for part in wanted:
+        old, new = stored.get(part), wanted[part]
+        if old != new:
+            if isinstance(new, dict) and isinstance(old, dict):
+                key = next(k for k in {**new, **old} if new.get(k) != old.get(k))
+                return f"{key} ({old.get(key)!r}, now {new.get(key)!r})"
+            return f"{part.replace('_', ' ')} (the files changed)" if part == "data_fingerprint" else part
+    return "setting"

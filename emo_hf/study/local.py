@@ -1,0 +1,146 @@
+"""Runs of a study on this machine, in this process or in warm ones; what such a process owes."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from filelock import FileLock, Timeout
+from transformers import TrainerCallback
+
+from emo_hf.errors import UserError
+from emo_hf.storage.files import said_plainly
+from emo_hf.storage.lock import ORPHAN_SECONDS, held, is_lock
+from emo_hf.study.grid import Study, Task
+from emo_hf.training.run import run
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_FILE = "progress.json"
+SECONDS = 0.5  # between two looks at the parent
+_WATCH = "end with the parent"  # the name of a thread
+
+
+def execute_here(study: Study, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, str | None]]:
+    """Run the tasks, `jobs` at a time; give each as it ends, with the line of its error if it failed.
+
+    With one job everything runs in this process; with several, in as many warm processes, which share out the
+    GPUs that are visible. Each run has its share of the cores, the last one left too: the number of threads moves
+    the last digits of a result.
+    """
+    threads = max(1, joblib.cpu_count() // jobs)
+    if jobs == 1:
+        for task in tasks:
+            yield run_task(study, task, threads)
+        return
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        calls = (joblib.delayed(run_task)(study, task, threads, jobs, os.getpid()) for task in tasks)
+        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
+
+
+def run_task(
+    study: Study,
+    task: Task,
+    threads: int,
+    workers: int = 1,
+    parent: int | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+    **own: Any,
+) -> tuple[Task, str | None]:
+    """Run one task of a study in this process; the line of the error comes back, so that the others go on.
+
+    With several `workers` this process is one of them, and ends with its `parent`. `own` are further arguments of the
+    training.
+    """
+    from emo_hf.training.progress import ProgressFile, quiet_libraries
+
+    quiet_libraries()
+    if parent is not None:
+        end_with(parent)
+    if workers > 1 and (devices := torch.cuda.device_count()) > 1:
+        claim_device(study.folder, workers, devices)
+    torch.set_num_threads(threads)
+    run_dir = study.folder / task.run_id
+    try:
+        with said_plainly(run_dir), held(run_dir, "stop it, or wait for it", wait=ORPHAN_SECONDS):
+            _clear(run_dir)
+            run(
+                *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True, **own),
+                callbacks=[ProgressFile(run_dir / PROGRESS_FILE), *callbacks],
+                settings=task.settings,
+            )
+    except Exception as error:
+        logger.warning("%s failed", task.run_id, exc_info=not isinstance(error, UserError))
+        return task, f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        give_memory_back()
+    return task, None
+
+
+def _clear(run_dir: Path) -> None:
+    """Remove what a stopped run left in a folder that is held."""
+    for path in run_dir.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif not is_lock(path):
+            path.unlink()
+
+
+_claimed: list[FileLock] = []  # held for as long as this process lives
+
+
+def claim_device(folder: Path, workers: int, devices: int) -> None:
+    """Let this process, one of `workers` that share a study, see one of `devices` GPUs only; the first call decides.
+
+    It has to come before CUDA starts in the process. A process that ends, however it ends, gives its place back.
+    """
+    if _claimed:
+        return
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(devices)))).split(",")
+    for place in range(workers):
+        lock = FileLock(folder / f".worker-{place}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _claimed.append(lock)
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[place % devices]
+        return
+
+
+def end_with(parent: int) -> None:
+    """Have this process, a worker of `parent`, end soon after it: nobody would take what a worker does alone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS)
+        os._exit(1)
+
+    known = any(thread.name == _WATCH for thread in threading.enumerate())
+    if os.name == "posix" and os.getppid() == parent and not known:
+        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
+
+
+def give_memory_back() -> None:
+    """Free what a run left in cycles, and have the C library, where it is glibc, return the holes to the system.
+
+    The tensors of each run fall between those of others in the heap, so that a process of many runs would grow by
+    some megabytes a run. What outlives the first run was imported; the collections of later ones, of which Trainer
+    makes several, need not walk through it again.
+    """
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

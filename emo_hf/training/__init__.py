@@ -1,0 +1,1 @@
+"""One run: from arguments to a trained model and its record."""

@@ -1,0 +1,25 @@
+"""What a run is called: in titles, and as the folder that holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_LONGEST_NAME = 200  # bytes; a file name has 255 at most, and temporary ones carry more
+
+
+def encoder_name(encoder: str) -> str:
+    """A short name for titles and folders: the last part of a path or a Hub id."""
+    return encoder.rstrip("/\\").replace("\\", "/").split("/")[-1]
+
+
+def run_name(encoder: str, pooling: str, aux: str, seed: int, settings: Sequence[tuple[str, Any]] = ()) -> str:
+    """The id of a run, safe as a folder name."""
+    varied = "".join(f"_{name}={value}" for name, value in settings)
+    name = re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    # What a file system takes, in letters of three bytes; the digest keeps apart what is cut alike.
+    return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}_seed{seed}"

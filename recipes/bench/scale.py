@@ -1,0 +1,153 @@
+"""Whether emo_hf bears the size of the real corpus and of large files: seconds and memory, each in its own process.
+
+    python recipes/bench/scale.py
+    python recipes/bench/scale.py --dialogues 51628 --rows 10000000
+
+Makes an AI Hub release of as many dialogues as the real one (synthetic: sentences of the bundled sample, each with a
+number of its own), then loads, checks and tokenizes it; and streams a Parquet file as recipes/predict.py reads it.
+Writes runs/bench/scale.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.sources.streams import read_file
+from emo_hf.data.taxonomy import emotions
+from emo_hf.data.tokenization import tokenize_splits
+from emo_hf.models.pretrained import load_tokenizer
+from emo_hf.storage.files import write_whole
+from emo_hf.training.progress import quiet_libraries
+from emo_hf.training.run import load_data
+
+VALIDATION = 0.13  # of AI Hub's dialogues
+
+
+def sample_texts() -> list[str]:
+    """All sentences of the bundled sample."""
+    splits = load_emotion_data("sample").splits
+    return [text for split in splits.values() for text in split["text"][:]]
+
+
+def write_release(folder: Path, dialogues: int) -> None:
+    """A training and a validation part in AI Hub's JSON, three human turns a dialogue."""
+    texts, codes = sample_texts(), [emotion.code for emotion in emotions()]
+    records = []
+    for number in range(dialogues):
+        code = codes[number % len(codes)]
+        said = {f"HS0{turn}": f"{texts[(number * turn) % len(texts)]} {number}" for turn in (1, 2, 3)}
+        answered = {f"SS0{turn}": "그랬군요." for turn in (1, 2, 3)}
+        persona = {"persona-id": f"A02_G02_C{number % 97}", "human": ["A02", "G02"], "computer": ["C01"]}
+        emotion = {"emotion-id": f"S06_D02_{code}", "type": code, "situation": ["S06", "D02"]}
+        talk = {"id": {"profile-id": f"Pro_{number}", "talk-id": f"Pro_{number}_1"}, "content": said | answered}
+        records.append({"profile": {"persona-id": "Pro", "persona": persona, "emotion": emotion}, "talk": talk})
+    cut = round(dialogues * VALIDATION)
+    for part, rows in (("Validation", records[:cut]), ("Training", records[cut:])):
+        path = folder / part / f"감성대화말뭉치(최종데이터)_{part}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+
+
+def write_parquet(path: Path, rows: int) -> None:
+    """One column `sentence`, a group of rows at a time."""
+    texts = sample_texts()
+    schema = pa.schema({"sentence": pa.string()})
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, rows, 100_000):
+            numbers = range(start, min(start + 100_000, rows))
+            writer.write_table(pa.table({"sentence": [f"{texts[n % len(texts)]} {n}" for n in numbers]}, schema))
+
+
+def prepare(folder: str, turns: str) -> dict[str, float]:
+    """Load and check a release, and tokenize it with an empty cache."""
+    started = time.perf_counter()
+    data = load_data(DataArguments(data=folder, labels=["six"], turns=turns))
+    loaded = time.perf_counter()
+    tokens = tokenize_splits(data, load_tokenizer(ModelArguments()), max_length=128, cache_dir=f"{folder}/cache")
+    return {
+        "rows": sum(map(len, tokens.values())),
+        "load and check, s": loaded - started,
+        "tokenize, s": time.perf_counter() - loaded,
+    }
+
+
+def stream(path: str) -> dict[str, float]:
+    """Read all sentences as predict.py does; the memory after a tenth of them, and at the end."""
+    started, early = time.perf_counter(), 0.0
+    rows = pq.ParquetFile(path).metadata.num_rows
+    for number, _ in enumerate(read_file(Path(path), None), 1):
+        if number == rows // 10:
+            early = _peak()
+    return {
+        "rows": rows,
+        "seconds": time.perf_counter() - started,
+        "peak MiB after a tenth": early,
+        "growth after it, MiB": _peak() - early,
+    }
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _serve(pipe: Connection, work: Callable[..., dict[str, float]], arguments: tuple) -> None:
+    quiet_libraries()
+    pipe.send(work(*arguments) | {"peak MiB": _peak()})
+
+
+def measured(work: Callable[..., dict[str, float]], *arguments: str) -> dict[str, float]:
+    """What a function says of itself, in a fresh process, with the peak of its memory."""
+    fresh = multiprocessing.get_context("spawn")
+    ours, theirs = fresh.Pipe()
+    process = fresh.Process(target=_serve, args=(theirs, work, arguments))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    finally:
+        process.join()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dialogues", type=positive, default=51_628, help="of the release; so many AI Hub's has")
+    parser.add_argument("--rows", type=positive, default=10_000_000, help="of the Parquet file")
+    parser.add_argument("--output", type=Path, default=Path("runs/bench"))
+    arguments = parser.parse_args(argv)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        release, table = Path(folder) / "release", Path(folder) / "rows.parquet"
+        write_release(release, arguments.dialogues)
+        for turns in ("first", "all"):
+            name = f"{arguments.dialogues:,} dialogues, {turns} turn{'s' if turns == 'all' else ''}"
+            found[name] = measured(prepare, str(release), turns)
+        write_parquet(table, arguments.rows)
+        found[f"{arguments.rows:,} rows of Parquet, streamed"] = measured(stream, str(table))
+    lines = [
+        f"- {name}: " + ", ".join(f"{key} {value:,.0f}" for key, value in row.items()) for name, row in found.items()
+    ]
+    said = "\n".join(lines) + "\n"
+    print(said, end="")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    print(f"wrote {write_whole(arguments.output / 'scale.md', said.encode())}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

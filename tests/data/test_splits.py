@@ -1,0 +1,73 @@
+"""Splits: given ones are kept, missing ones carved, and no text stands in two."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tables import LABELS, error_of, rows, texts, write
+
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.errors import UserError
+
+
+def test_carving_is_stratified_fixed_and_80_10_10(tmp_path):
+    records = [{"text": f"문장 {i}", "label": LABELS[0 if i % 10 < 6 else 1 if i % 10 < 9 else 2]} for i in range(200)]
+    path = str(write(tmp_path / "data.csv", records))
+    data = load_emotion_data(path)
+    assert data.counts() == {
+        "train": {"불안": 96, "슬픔": 48, "기쁨": 16},
+        "validation": {"불안": 12, "슬픔": 6, "기쁨": 2},
+        "test": {"불안": 12, "슬픔": 6, "기쁨": 2},
+    }
+    assert load_emotion_data(path).fingerprint == data.fingerprint
+    assert texts(load_emotion_data(path, seed=7), "test") != texts(data, "test")
+    assert data.report["counts"] == data.counts()
+    assert "carved out of train: 10%" in data.report["splits"]["test"]
+    json.dumps(data.report)
+    for sizes in ({"test_size": 0.0}, {"validation_size": 1.5}, {"validation_size": 0.5, "test_size": 0.5}):
+        assert "_size" in error_of(path, **sizes)
+
+
+def test_only_the_missing_split_is_carved(tmp_path):
+    write(tmp_path / "train.csv", rows(60))
+    write(tmp_path / "test.csv", rows(9, 100))
+    data = load_emotion_data(str(tmp_path), validation_size=0.2)
+    assert [len(data.splits[split]) for split in ("train", "validation", "test")] == [48, 12, 9]
+    assert set(texts(data, "test")) == {row["sentence"] for row in rows(9, 100)}
+
+
+def test_dialogues_stay_whole(tmp_path):
+    records = [{"text": f"문장 {i}", "label": LABELS[i // 4 % 3], "dialogue_id": f"d{i // 4}"} for i in range(240)]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    seen = [set(part["dialogue"][:]) for part in data.splits.values()]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 60
+    assert data.report["dialogues_shared"] == 0
+
+
+def test_equal_texts_are_carved_together(tmp_path):
+    records = [row for row in rows(60) for _ in range(3)]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    assert sum(len(part) for part in data.splits.values()) == 180
+    assert sum(len(set(texts(data, split))) for split in data.splits) == 60
+
+
+def test_texts_in_several_splits_stay_in_test_then_validation(tmp_path):
+    shared = [{"sentence": f"같은 문장 {i}", "label": LABELS[i % 3]} for i in range(6)]
+    spaced = [row | {"sentence": row["sentence"].replace(" ", "  ")} for row in shared]
+    write(tmp_path / "train.csv", rows(30) + spaced)
+    write(tmp_path / "validation.csv", rows(6, 50) + shared)
+    write(tmp_path / "test.csv", rows(6, 70) + shared[:4])
+    data = load_emotion_data(str(tmp_path))
+    assert data.report["duplicates_removed"] == {"validation": 4, "train": 6}
+    assert [len(data.splits[split]) for split in ("train", "validation", "test")] == [30, 8, 10]
+
+
+def test_dialogues_in_several_given_splits_are_reported(tmp_path, caplog):
+    write(tmp_path / "train.csv", [row | {"dialogue": "a"} for row in rows(60)])
+    write(tmp_path / "test.csv", [row | {"dialogue": "a"} for row in rows(9, 100)])
+    with pytest.raises(UserError):  # one dialogue can't be carved
+        load_emotion_data(str(tmp_path))
+    write(tmp_path / "validation.csv", rows(9, 200))
+    assert load_emotion_data(str(tmp_path)).report["dialogues_shared"] == 1
+    assert "1 dialogues have turns in several" in caplog.text

@@ -1,0 +1,191 @@
+"""The demo: what it says of a sentence, and the page in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, browser
+from demo_app import ROOT, SENTENCE, load_recipe, served, train
+from sklearn.decomposition import PCA
+
+from emo_hf import Predictor
+from emo_hf.errors import UserError
+from emo_hf.inference import neighbours
+from emo_hf.inference.demo import NEAREST, Demo, markup
+from emo_hf.inference.neighbours import Neighbours, stratified
+from emo_hf.storage.record import read_record
+
+EVIL = (
+    "<img src=x onerror=\"document.title='taken'\"></svg><script>document.title='taken'</script> "
+    "${document.title='taken'} {{ 7 * 7 }} & `x` \\"
+)
+
+LABELS = ["불안", "슬픔", "기쁨"]
+
+
+@pytest.fixture(scope="module")
+def trained(encoders, csv_file, tmp_path_factory) -> Path:
+    """The folder of a small model of data that are not public."""
+    return train(encoders, csv_file, tmp_path_factory.mktemp("demo") / "mini")
+
+
+@pytest.fixture
+def recipe() -> ModuleType:
+    return load_recipe()
+
+
+@pytest.fixture(scope="module")
+def demo(trained) -> Demo:
+    predictor = Predictor(trained)
+    train = neighbours.training_data(read_record(trained)).splits["train"]
+    return Demo(predictor, Neighbours.embedded(predictor, [EVIL, *train["text"][1:]], train["label"][:]))
+
+
+def test_probabilities_are_the_predictors_and_neighbours_those_of_a_plain_search(demo) -> None:
+    near = demo.neighbours
+    for sentence in (SENTENCE, "모르는 낱말 뷁 😀🎉", "  앞뒤 빈칸  ", "가" * 5000):
+        probabilities, table, picture = demo.answer(sentence)
+        [expected] = demo.predictor([sentence.strip()])
+        assert probabilities == pytest.approx(expected, abs=1e-6)
+        embedding = demo.predictor.outputs([sentence.strip()])[1][0].tolist()
+        distances = [sum((a - b) ** 2 for a, b in zip(row, embedding, strict=True)) ** 0.5
+                     for row in near.embeddings.tolist()]  # fmt: skip
+        order = sorted(range(len(distances)), key=distances.__getitem__)[:NEAREST]
+        found = near.nearest(np.array(embedding, dtype=np.float32), NEAREST)
+        assert [distance for _, distance in found] == pytest.approx([distances[row] for row in order], abs=1e-4)
+        cells = re.findall(r'<td class="text">(.*?)</td>', table)
+        assert cells == [markup(near.texts[row]) for row, _ in found]
+        assert re.findall(r"\d+\.\d\d(?=</td>)", table) == [f"{distance:.2f}" for _, distance in found]
+        assert picture.count("<title>") == NEAREST and 'id="new"' in picture
+        assert ("tokens" in table) == (len(sentence) == 5000)
+
+
+def test_a_sentence_of_the_training_set_is_its_own_neighbour(demo) -> None:
+    row = 17
+    embedding = demo.predictor.outputs([demo.neighbours.texts[row]])[1].numpy()
+    [(_, distance)] = demo.neighbours.nearest(embedding[0], 1)
+    assert distance == pytest.approx(0, abs=1e-4)
+    np.testing.assert_allclose(demo.neighbours.place(embedding)[0], demo.neighbours.points[row], atol=1e-3)
+
+
+def test_nothing_typed_gives_no_numbers(demo) -> None:
+    for sentence in ("", "   ", "\n\t"):
+        probabilities, note, picture = demo.answer(sentence)
+        assert probabilities is None and "Type a sentence first." in note and 'id="new"' not in picture
+
+
+def test_no_sentence_gets_out_of_its_place(demo) -> None:
+    _, table, picture = demo.answer(EVIL)
+    assert "<img" not in table + picture and "<script" not in table + picture
+    assert "{{" not in table + picture and "${" not in table + picture and "`" not in table + picture
+    assert markup(EVIL) in table  # it is a training sentence here, and the nearest
+
+
+def test_without_neighbours_it_says_why(demo) -> None:
+    alone = Demo(demo.predictor, None, why="no <data>", lang="ko")
+    probabilities, notes, picture = alone.answer(SENTENCE)
+    assert probabilities and notes == "" and "no &lt;data&gt;" in picture and "<svg" not in picture
+
+
+def test_of_many_labels_those_that_matter_have_a_colour(demo, monkeypatch) -> None:
+    monkeypatch.setattr(demo.predictor, "labels", [f"감정{i}" for i in range(60)])
+    assert demo.coloured([7, 3, 7]) == {7: demo.coloured([7])[7], 3: demo.coloured([7, 3])[3]}
+    assert "other labels" in demo.legend(demo.coloured([7, 3]), False)
+
+
+def test_the_plane_is_that_of_the_principal_components() -> None:
+    cloud = np.random.default_rng(0).normal(size=(50, 8)) * np.arange(1, 9)
+    near = Neighbours(["문장"] * 50, np.zeros(50, dtype=int), cloud)
+    pca = PCA(2).fit(cloud.astype(np.float32))
+    new = np.random.default_rng(1).normal(size=(4, 8)).astype(np.float32)
+    np.testing.assert_allclose(np.abs(near.place(new)), np.abs(pca.transform(new)), atol=1e-3)
+    assert near.shown == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-5)
+    lonely = Neighbours(["하나"], np.array([0]), np.ones((1, 8)))
+    assert lonely.points.tolist() == [[0, 0]] and lonely.shown == 1 and lonely.nearest(np.ones(8), 5) == [(0, 0.0)]
+
+
+def test_a_large_training_set_is_thinned_by_label(monkeypatch) -> None:
+    monkeypatch.setattr(neighbours, "MOST_SENTENCES", 100)
+    labels = [0] * 800 + [1] * 150 + [2] * 50
+    texts, kept = stratified([str(i) for i in range(1000)], labels)
+    assert [kept.count(label) for label in range(3)] == [80, 15, 5]
+    assert [labels[int(text)] for text in texts] == kept and texts == sorted(texts, key=int)
+    assert stratified(texts[:7], kept[:7]) == (texts[:7], kept[:7])
+
+
+def test_mistakes_are_one_line(recipe, trained, tmp_path, capsys, monkeypatch) -> None:
+    def refused(*words: str) -> str:
+        assert recipe.main(list(words)) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ") and said.count("\n") == 1, said
+        return said
+
+    assert "can't be loaded" in refused(str(tmp_path / "nothing"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"port {port} is taken" in refused(str(trained), "--port", port)
+    monkeypatch.setattr(recipe.importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'gradio>=6'" in refused(str(trained))
+
+
+def test_the_record_names_the_sentences(recipe, trained, csv_file, tmp_path, capsys) -> None:
+    def sentences(model: Path, train_data: str | None = None, settings: dict | None = None) -> tuple[list, list]:
+        return recipe.training_sentences(str(model), LABELS, train_data=train_data, settings=settings or {})
+
+    texts, labels = sentences(trained)
+    assert len(texts) == 144 and labels.count(0) == 48
+    assert sentences(trained, csv_file) == (texts, labels)
+    record = read_record(trained)
+    record["data"]["fingerprint"] = "other"
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    assert sentences(tmp_path) == (texts, labels) and "has changed since the training" in capsys.readouterr().err
+    for content, said in {
+        "{}": "no record.json of the model can be read that says what it was trained on",
+        json.dumps({"arguments": {"data": {"data": str(tmp_path / "gone.csv")}}}): "gone.csv does not exist",
+    }.items():
+        (tmp_path / "record.json").write_text(content)
+        with pytest.raises(UserError, match=said):
+            sentences(tmp_path)
+    with pytest.raises(UserError, match="not published"):
+        sentences(trained, settings={"model": "me/mini", "sentences": False})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to open the page in")
+def test_a_sentence_is_typed_in_a_browser(trained, tmp_path) -> None:
+    """Without network: the page asks nobody but the app, shows what was typed, and runs none of it."""
+    (tmp_path / "app").mkdir()
+    words = [str(ROOT / "recipes" / "demo.py"), str(trained)]
+    environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    with served(words, tmp_path / "app", **environment) as (address, _), browser(tmp_path / "profile") as page:
+        page.size(1280, 900)
+        page.call("Page.navigate", url=address)
+        page.wait("!!document.querySelector('textarea') && !!document.querySelector('#map svg')")
+        for sentence in (SENTENCE, EVIL):
+            page.evaluate("document.querySelector('#nearest')?.remove()")
+            page.evaluate(f"""(() => {{
+                const box = document.querySelector("textarea");
+                const value = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value");
+                value.set.call(box, {json.dumps(sentence)});
+                box.dispatchEvent(new Event("input", {{bubbles: true}}));
+            }})()""")
+            page.evaluate(
+                "[...document.querySelectorAll('button')].find((b) => b.innerText.trim() === 'Show').click()"
+            )
+            page.wait("!!document.querySelector('#nearest') && !!document.querySelector('#new')")
+            [expected] = Predictor(trained)([sentence])
+            best = max(expected, key=expected.get)
+            page.wait(f"document.querySelector('h2').innerText.trim() === {json.dumps(best)}")
+            rows = page.evaluate("document.querySelectorAll('#nearest tbody tr').length")
+            assert rows == NEAREST and "taken" not in page.evaluate("document.title")
+            assert f"{expected[best]:.0%}" in page.evaluate("document.body.innerText")
+        page.size(390, 844)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        foreign = [url for url in page.requested if not url.startswith((address, "data:", "blob:"))]
+        assert foreign == [] and page.errors == []

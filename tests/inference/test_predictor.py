@@ -1,0 +1,226 @@
+"""Predictions: the same numbers in any batch, order kept, constant memory, every format."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from places import RECIPES
+
+from emo_hf.errors import UserError
+from emo_hf.inference import predictor as prediction
+from emo_hf.inference.predictor import Predictor
+from emo_hf.models.modeling import EmotionModel
+
+LABELS = ["불안", "슬픔", "기쁨"]
+SENTENCES = [
+    "오늘 학교에서 웃었어",
+    "어제",
+    "저녁에 회사에서 친구랑 같이 밥을 먹다가 나도 모르게 울었어",
+    "",
+    "모르는 낱말 뷁",
+]
+
+
+@pytest.fixture(scope="module")
+def model(encoders, tmp_path_factory) -> str:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("model") / "run"
+    model = EmotionModel.from_encoder(encoders["roberta"], labels=LABELS, pooling="mean", embedding_size=16)
+    torch.nn.init.normal_(model.classifier.weight)
+    model.save_pretrained(path)
+    prediction.AutoTokenizer.from_pretrained(encoders["roberta"]).save_pretrained(path)
+    return str(path)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def recipe() -> ModuleType:
+    return load("predict")
+
+
+def test_batches_change_nothing(model) -> None:
+    together = Predictor(model, batch_size=3).probabilities(SENTENCES)
+    alone = torch.cat([Predictor(model).probabilities([sentence]) for sentence in SENTENCES])
+    assert torch.allclose(together, alone, atol=1e-6)
+    assert torch.allclose(together.sum(1), torch.ones(len(SENTENCES)))
+    assert together.std(0).max() > 1e-3  # the sentences differ, so a wrong order would show
+
+
+def test_they_equal_the_model(model) -> None:
+    tokenizer = prediction.AutoTokenizer.from_pretrained(model)
+    logits = EmotionModel.from_pretrained(model).eval()(**tokenizer(SENTENCES[0], return_tensors="pt")).logits
+    [scores] = Predictor(model)([SENTENCES[0]])
+    assert list(scores) == LABELS
+    assert list(scores.values()) == pytest.approx(logits.softmax(-1)[0].tolist(), abs=1e-6)
+
+
+def test_a_stream_is_read_as_it_is_written(model, monkeypatch) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 4)
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        for sentence in itertools.cycle(SENTENCES):
+            read += 1
+            yield sentence
+
+    got = list(itertools.islice(Predictor(model)(endless()), 6))
+    assert read == 8
+    assert [list(row.values()) for row in got[:5]] == [
+        pytest.approx(row) for row in Predictor(model).probabilities(SENTENCES).tolist()
+    ]
+
+
+class Held(str):
+    """A sentence that is counted as long as anything holds it."""
+
+    alive = most = 0
+
+    def __new__(cls, text: str) -> Held:
+        cls.alive += 1
+        cls.most = max(cls.most, cls.alive)
+        return super().__new__(cls, text)
+
+    def __del__(self) -> None:
+        Held.alive -= 1
+
+
+def test_no_more_than_a_chunk_of_a_large_file_is_held(recipe, tmp_path, monkeypatch) -> None:
+    """50,000 lines, through a model that computes nothing; its own work on a chunk is over with the chunk."""
+    path = tmp_path / "large.txt"
+    path.write_text("".join(f"문장 {number}\n" for number in range(50_000)), encoding="utf-8")
+    predictor = Predictor.__new__(Predictor)
+    predictor.labels = LABELS
+    chunks = []
+    monkeypatch.setattr(
+        predictor, "probabilities", lambda chunk: chunks.append(len(chunk)) or torch.zeros(len(chunk), len(LABELS))
+    )
+    written = io.StringIO()
+    assert recipe.write(map(Held, recipe.sentences([str(path)], None)), predictor, "text", written) == 50_000
+    assert max(chunks) == prediction.CHUNK and sum(chunks) == 50_000
+    assert prediction.CHUNK <= Held.most <= prediction.CHUNK + 2 and Held.alive == 0
+    assert [line.split("\t")[2] for line in written.getvalue().splitlines()][::9999] == [
+        f"문장 {number}" for number in range(0, 50_000, 9999)
+    ]
+
+
+def test_parquet_is_read_in_order_and_forgotten(recipe, tmp_path) -> None:
+    path = tmp_path / "large.parquet"
+    expected = [f"{number:08} {'문장' * 40}" for number in range(60_000)]
+    pq.write_table(pa.table({"text": expected}), path, row_group_size=6_000, compression="none", use_dictionary=False)
+    read, most, before = [], 0, pa.total_allocated_bytes()
+    for text in recipe.sentences([str(path)], None):
+        read.append(text)
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert read == expected
+    assert most < path.stat().st_size / 3
+
+
+def test_the_speed_is_told_of_many_sentences_and_to_a_terminal(model, recipe, capsys, monkeypatch) -> None:
+    given = list(filter(None, SENTENCES))
+    assert recipe.main([model, *given]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(recipe, "MANY", 3)
+    assert recipe.main([model, *given]) == 0
+    assert re.fullmatch(r"4 sentences in \d+\.\d s, [\d,]+ a second\n", capsys.readouterr().err)
+    monkeypatch.setattr(recipe, "MANY", 1000)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert recipe.main([model, SENTENCES[0]]) == 0
+    assert capsys.readouterr().err.startswith("1 sentences in")
+
+
+def test_embeddings_come_in_the_order_of_the_sentences(model) -> None:
+    probabilities, embeddings = Predictor(model, batch_size=2).outputs(SENTENCES)
+    tokenizer = prediction.AutoTokenizer.from_pretrained(model)
+    for sentence, scores, embedding in zip(SENTENCES, probabilities, embeddings, strict=True):
+        expected = EmotionModel.from_pretrained(model).eval()(**tokenizer(sentence, return_tensors="pt"))
+        assert torch.allclose(embedding, expected.embeddings[0], atol=1e-5)
+        assert torch.allclose(scores, expected.logits.softmax(-1)[0], atol=1e-5)
+
+
+def test_the_benchmark_measures_equal_work(tmp_path, capsys) -> None:
+    """The plain pipeline and Predictor give the same probabilities, or the recipe refuses to time them."""
+    bench = load("bench/prediction")
+    assert bench.main(["--rows", "24", "--rounds", "1", "--output", str(tmp_path)]) == 0
+    written = (tmp_path / "predict.md").read_text(encoding="utf-8")
+    assert written in capsys.readouterr().out and written.count("×") == 3
+    with pytest.raises(UserError, match="other differs from the first arm"):
+        bench.measure({"first": lambda texts: np.zeros(3), "other": lambda texts: np.ones(3)}, ["하나"], 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_tables_keep_their_order(model, recipe, tmp_path, capsys, encoding, suffix) -> None:
+    path = tmp_path / f"comments{suffix}"
+    with path.open("w", encoding=encoding, newline="") as file:
+        table = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",")
+        table.writerows([["id", "text"], *enumerate(SENTENCES)])
+    assert recipe.main([model, str(path), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["sentence"] for row in rows] == SENTENCES
+    expected = Predictor(model).probabilities(SENTENCES)
+    for row, scores in zip(rows, expected, strict=True):
+        assert [float(row[label]) for label in LABELS] == pytest.approx(scores.tolist(), abs=1e-4)
+        assert row["label"] == LABELS[int(scores.argmax())]
+
+
+def test_jsonl_text_and_standard_input(model, recipe, tmp_path, capsys, monkeypatch) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"body": s}, ensure_ascii=False) + "\n" for s in SENTENCES), encoding="utf-8")
+    assert recipe.main([model, str(path), "--text_column", "body", "--format", "jsonl"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["sentence"] for row in rows] == SENTENCES
+    assert all(row["label"] == max(row["scores"], key=row["scores"].get) for row in rows)
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(SENTENCES[:3]) + "\n"))
+    assert recipe.main([model]) == 0
+    assert [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()] == SENTENCES[:3]
+
+
+def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
+    table = tmp_path / "other.csv"
+    table.write_text("a,b\n1,2\n", encoding="utf-8")
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"text": "하나"}\nno\n', encoding="utf-8")
+    empty, workbook = tmp_path / "empty.csv", tmp_path / "comments.xlsx"
+    empty.touch()
+    workbook.touch()
+    study = tmp_path / "study"
+    (study / "one").mkdir(parents=True)
+    (study / "one" / "record.json").touch()
+    for words, said in {
+        (str(tmp_path / "nothing"), "오늘"): "can't be loaded",
+        (model, str(tmp_path / "nothing.csv")): "no such file",
+        (model, str(table)): "columns found: a, b; name yours with --text_column",
+        (model, str(table), "--text_column", "c"): "--text_column 'c' is missing",
+        (model, str(empty), "--format", "csv"): "is empty; a header and rows are needed",
+        (model, str(workbook)): "of a kind that is not read",
+        (model, str(tmp_path)): "is a folder",
+        (model, "오늘", str(table)): "one file at a time",
+        (model, "오늘", " "): "is empty",
+        (str(study), "오늘"): f"is a folder of 1 runs; give one of them, as {study / 'one'}",
+        (model, str(broken)): "line 2: not JSON",
+    }.items():
+        assert recipe.main(list(words)) == 2
+        captured = capsys.readouterr()
+        assert said in captured.err and captured.err.count("\n") == 1 and not captured.out
+    with pytest.raises(UserError, match="Hub id"):
+        Predictor(tmp_path / "nothing")

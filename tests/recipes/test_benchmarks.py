@@ -1,0 +1,199 @@
+"""The benchmarks measure what they name, on little data; speeds themselves are no matter for a test."""
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import batch_order
+import metric_loss
+import numpy as np
+import pytest
+import scale
+import torch
+import training
+from arms import ARMS, FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModel, AutoTokenizer
+
+from emo_hf.arguments.dataclasses import DataArguments
+from emo_hf.training.run import load_data
+
+
+@pytest.fixture(scope="module")
+def work(encoders) -> Work:
+    return Work(encoders["bert"], "sample", rows=24, batch_size=8, max_length=32, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("bench", "words"),
+    [(training, ["--rows", "0"]), (metric_loss, ["--threads", "-1"]), (batch_order, ["--jobs", "two"])],
+)
+def test_what_is_counted_begins_with_one(bench, words, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.main(words)
+    assert ended.value.code == 2 and f"{words[1]} is no whole number from 1 on" in capsys.readouterr().err
+
+
+def test_operations_of_an_epoch_are_those_that_torch_counts(work: Work) -> None:
+    encoder = AutoModel.from_pretrained(work.encoder, attn_implementation="eager")
+    with FlopCounterMode(display=False) as counter:
+        for length in (5, 30):
+            encoder(torch.ones(4, length, dtype=torch.long)).last_hidden_state.sum().backward()
+    lengths = np.repeat([5, 30], 4)
+    assert training.operations(work, lengths) == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+@pytest.mark.parametrize("name", list(ARMS))
+def test_every_arm_trains_on_the_same_rows(name: str, work: Work, tmp_path: Path) -> None:
+    """An epoch is all rows once: their real tokens are counted, three times where an arm passes them three times."""
+    build, settings = ARMS[name]
+    (wall, cpu), counted = build(work, str(tmp_path), **settings)()
+    assert wall > 0 and cpu > 0
+    if name == SETFIT:  # pairs
+        assert counted.sentences > work.rows
+        return
+    if name == SENTENCE_TRANSFORMERS:  # grouping by label leaves out what fills no batch
+        assert work.rows - work.batch_size <= counted.sentences <= work.rows
+        return
+    assert counted.sentences == work.rows
+    texts, _, _ = work.texts()
+    tokenizer = AutoTokenizer.from_pretrained(work.encoder)
+    tokens = sum(map(len, tokenizer(texts, truncation=True, max_length=32)["input_ids"]))
+    if name == ORIGINAL:
+        assert counted.cells == 3 * 24 * 32
+        assert 2 * tokens < counted.tokens < 4 * tokens
+    else:
+        assert counted.tokens == tokens
+        assert counted.cells < 24 * 32
+
+
+def test_length_sorted_batches_hold_less_padding(encoders, tmp_path: Path) -> None:
+    work = Work(encoders["bert"], "sample", rows=256, batch_size=16, max_length=64, threads=1)
+    shares = {}
+    for name in (OURS, "emo_hf, batches in random order"):
+        build, settings = ARMS[name]
+        _, counted = build(work, str(tmp_path), **settings)()
+        shares[name] = 1 - counted.tokens / counted.cells
+    assert shares[OURS] < 0.08 < 0.15 < shares["emo_hf, batches in random order"]
+
+
+def test_ratios_utilisation_and_failures_stand_in_the_table() -> None:
+    def row(wall: float) -> dict[str, float]:
+        return {"sentences": 100, "wall": wall, "cpu": wall / 2, "tokens": 900, "cells": 1000, "peak_mib": 10}
+
+    # In the second of three turns the machine is half as fast, in the third one epoch was disturbed.
+    turns = {ORIGINAL: (100, 200, 100), GROUPED: (10, 20, 10), OURS: (4, 8, 4), FP32: (8, 16, 80)}
+    epochs = {name: [row(wall) for wall in walls] for name, walls in turns.items()} | {SETFIT: "ValueError: no"}
+    result = training.summarise(epochs, {"fp32": 1e9, "bf16": 2e9}, needed=4e6)
+    assert result["arms"][OURS][f"of {ORIGINAL}"] == result["arms"][OURS][f"by CPU of {ORIGINAL}"] == 25.0
+    assert result["arms"][FP32][f"of {GROUPED}"] == 1.25
+    assert result["arms"][FP32]["mfu"] == pytest.approx(100 / 16 * 4e6 / 1e9)
+    peak = 2e9 if training.bf16_is_native(cpu=not torch.accelerator.is_available()) else 1e9
+    assert result["arms"][OURS]["mfu"] == pytest.approx(25 * 4e6 / peak)
+    assert SENTENCE_TRANSFORMERS not in result["ratios"].values()
+    table = training.table(result)
+    assert "| **emo_hf** | 25.0 | 50.0 | 225 | 10% | 10 |" in table and "| 25.0× (25.0×) |" in table
+    assert "failed: ValueError: no" in table
+
+
+@pytest.mark.slow
+def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, capsys) -> None:
+    words = [
+        "--encoder",
+        encoders["bert"],
+        "--rows",
+        "16",
+        "--batch_size",
+        "8",
+        "--max_length",
+        "32",
+        "--threads",
+        "1",
+    ]
+    arms = ["--arms", "Trainer", OURS, "--repeats", "1", "--output", str(tmp_path)]
+    assert training.main([*words, *arms]) == 0
+    result = json.loads((tmp_path / "results.json").read_text())
+    assert list(result["arms"]) == ["Trainer", OURS] and result["versions"]["torch"] == torch.__version__
+    native = training.bf16_is_native(cpu=not torch.accelerator.is_available())
+    assert list(result["gemm_peak_gflops"]) == ["fp32", "bf16"][: 1 + native]
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("warm-up", "epoch"))]
+    assert [line.split(": ")[:2] for line in printed] == [
+        ["warm-up", "Trainer"], ["warm-up", OURS], ["epoch 1", "Trainer"], ["epoch 1", OURS],
+    ]  # fmt: skip
+
+
+def test_steps_with_and_without_the_metric_loss_are_the_same_batches(work, tmp_path: Path, monkeypatch) -> None:
+    """By a clock that stands still but for what is in question: a step takes 1 s, the loss 0.25 s."""
+    clock, seen = [0.0], []
+
+    class Clocked(metric_loss.SameBatches):
+        def compute_loss(self, model, inputs, *args, **kwargs):
+            clock[0] += 1
+            seen.append((self.aux_loss is not None, inputs["rows"].tolist()))
+            return super().compute_loss(model, inputs, *args, **kwargs)
+
+        def _metric_loss(self, *args):
+            clock[0] += 0.25
+            return super()._metric_loss(*args)
+
+    monkeypatch.setattr(metric_loss, "SameBatches", Clocked)
+    monkeypatch.setattr(metric_loss, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    assert metric_loss.measure(work, "triplet", epochs=4) == (1, 0.25)
+    epochs = [seen[start : start + 3] for start in range(0, len(seen), 3)]
+    assert len(epochs) == metric_loss.WARM_UP + 4
+    assert all([rows for _, rows in epoch] == [rows for _, rows in epochs[0]] for epoch in epochs)
+    assert [[on for on, _ in epoch] for epoch in epochs] == [[True, False, True], [False, True, False]] * 3
+
+
+def test_the_share_of_the_metric_loss_is_written(work, tmp_path: Path, capsys) -> None:
+    words = ["--encoder", work.encoder, "--rows", "16", "--batch_size", "8", "--output", str(tmp_path)]
+    assert metric_loss.main([*words, "--epochs", "2", "--aux", "contrastive"]) == 0
+    written = (tmp_path / "aux.md").read_text(encoding="utf-8")
+    assert "16 sentences of `sample`, batches of 8" in written
+    assert re.search(r"^\| contrastive \| -?[\d.]+% \| [\d.]+ ms \|$", written, re.MULTILINE)
+    assert metric_loss.main([*words, "--epochs", "1"]) == 2
+    assert capsys.readouterr().err.startswith("error: --epochs is 1; it must be at least 2")
+
+
+def test_an_arm_that_fails_or_dies_is_said_and_the_others_go_on() -> None:
+    """Before its first epoch, or killed within one."""
+    ours, theirs = training.multiprocessing.Pipe()
+    theirs.send("ImportError: no")
+    theirs.close()
+    assert training._epoch_of(ours) == "ImportError: no"
+    assert training._epoch_of(ours).startswith("its process was killed")
+
+
+def test_unknown_data_is_one_line(capsys, tmp_path: Path) -> None:
+    assert training.main(["--data", "nowhere.csv", "--output", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: nowhere.csv does not exist")
+
+
+def test_the_synthetic_release_reads_as_ai_hubs(tmp_path: Path) -> None:
+    scale.write_release(tmp_path, 600)
+    data = load_data(DataArguments(data=str(tmp_path), labels=["six"], turns="all"))
+    counts = data.counts()
+    assert sum(sum(counts[split].values()) for split in counts) == 3 * 600
+    assert sum(counts["test"].values()) == 3 * 78
+
+
+def test_parquet_is_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    scale.write_parquet(path, 20_000)
+    told = scale.stream(str(path))
+    assert told["rows"] == 20_000
+    sentences = list(scale.read_file(path, None))
+    assert len(sentences) == 20_000 and sentences[-1].endswith(" 19999") and len(set(sentences)) == 20_000
+
+
+def test_the_cost_of_sorting_is_a_difference_with_an_interval(encoders, csv_file, tmp_path: Path, capsys) -> None:
+    words = ["--data", csv_file, "--encoder", encoders["bert"], "--seeds", "1", "2", "--jobs", "1"]
+    assert batch_order.main([*words, "--output", str(tmp_path)]) == 0
+    said = (tmp_path / "order.md").read_text()
+    assert said in capsys.readouterr().out
+    assert re.fullmatch(
+        r"- \S+\.csv, mean, triplet, 2 seeds: the defaults [\d.]+, random, fp32 [\d.]+; "
+        r"difference [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] points of macro-F1\n",
+        said,
+    )

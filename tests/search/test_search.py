@@ -1,0 +1,299 @@
+"""A search: that a trial is the run that its arguments make, that test rows are never seen."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+import yaml
+from places import recipe
+
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
+from emo_hf.errors import UserError
+from emo_hf.search.search import Search, SearchArguments, best_of
+from emo_hf.search.space import SEARCHABLE, parse_space
+from emo_hf.storage.record import merge_history
+from emo_hf.study.variations import split
+from emo_hf.training.run import run
+from emo_hf.training.trainer import MetricTrainer
+
+
+@pytest.fixture
+def make(encoders, csv_file, tmp_path) -> Callable[..., Search]:
+    """A search over a tiny encoder and 144 sentences, one epoch a trial."""
+
+    def build(
+        *space: str,
+        trials: int = 2,
+        name: str = "search",
+        data: str = csv_file,
+        fraction: float = 1.0,
+        **training: Any,
+    ) -> Search:
+        usual = {"num_train_epochs": 1, "bf16": False, "disable_tqdm": True, "learning_rate": 5e-3, "aux": "triplet"}
+        return Search(
+            SearchArguments(space=list(space), trials=trials, search_dir=str(tmp_path / name)),
+            ModelArguments(encoder=encoders["bert"], pooling="mean", embedding_size=16),
+            DataArguments(data=data, max_length=32, train_fraction=fraction),
+            given(MetricTrainingArguments(**{**usual, **training})),
+        )
+
+    return build
+
+
+@pytest.fixture
+def histories(monkeypatch) -> Callable[[], list[list[dict[str, float]]]]:
+    """The histories of all trainings so far, as records have them."""
+    states = []
+    log = MetricTrainer.log
+
+    def noting(self: MetricTrainer, *args: Any) -> None:
+        log(self, *args)
+        if self.state not in states:
+            states.append(self.state)
+
+    monkeypatch.setattr(MetricTrainer, "log", noting)
+    return lambda: [merge_history(state.log_history) for state in states]
+
+
+def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture
+def instant(monkeypatch) -> None:
+    """Trials that train nothing: their score is the nearer to 1 the nearer the margin is to 1."""
+
+    def train(self: MetricTrainer, trial: Any = None, **_: Any) -> None:
+        margin = self.hp_space(trial).get("margin", 0.0)
+        self.state.epoch = 1.0
+        self.state.log_history = [{"eval_macro_f1": 1 / (1 + abs(margin - 1))}]
+        self._report_to_hp_search(trial, 9, {"eval_macro_f1": 0.0})
+
+    monkeypatch.setattr(MetricTrainer, "train", train)
+    monkeypatch.setattr("gc.collect", lambda *_: 0)  # after every trial: of no use here, and slow
+
+
+# Together they hold every argument that a search can vary, each with a value that is no default.
+CASES = [
+    "pooling=max embedding_size=24 embedding_dropout=0.3 aux=contrastive aux_weight=0.7 margin=0.3 distance=cosine "
+    "learning_rate=0.003 weight_decay=0.2 label_smoothing_factor=0.3 warmup_steps=3 lr_scheduler_type=cosine "
+    "max_grad_norm=0.1 num_train_epochs=2 aux_memory=20",
+    "max_length=6 mining=hard aux_warmup=0.6 aux_weight=0.9 per_device_train_batch_size=8 adam_beta1=0.5 "
+    "adam_beta2=0.8 adam_epsilon=0.01 optim=adamw_torch label_smoothing_factor=0",
+    "encoder=roberta gradient_accumulation_steps=3 aux_pool=accumulated aux=pml:ProxyAnchorLoss aux_weight=0.5",
+]
+
+
+def test_every_argument_of_a_space_stands_in_a_case() -> None:
+    assert {word.partition("=")[0] for case in CASES for word in case.split()} == SEARCHABLE
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, tmp_path, case) -> None:
+    """Every loss and score of every epoch, to the last digit; and the second trial finds nothing of the first."""
+    words = [word.replace("=roberta", f"={encoders['roberta']}") for word in case.split()]
+    search = make(*words, trials=2)
+    search.check()
+    rows = list(search.run())
+    model, data, training = split(tuple((name, values[0]) for name, values in parse_space(words).items()))
+    record = run(
+        ModelArguments(**{**vars(search.model), **model}),
+        DataArguments(**{**vars(search.data), **data}),
+        MetricTrainingArguments(**{**search.training, **training, "output_dir": str(tmp_path / "run")}),
+    )
+    *trials, straight = histories()
+    assert trials == [straight, straight] and straight == record["history"]
+    assert [row["validation_macro_f1"] for row in rows] == pytest.approx(
+        [record["best"]["validation_macro_f1"]] * 2, abs=1e-6
+    )
+    assert [row["epoch"] for row in rows] == [record["best"]["epoch"]] * 2
+    assert {k: v for k, v in record["arguments"]["training"].items() if k in training} == training
+
+
+def test_what_a_loss_alone_has_is_not_varied_without_one(make, instant) -> None:
+    search = make("aux=none,triplet", "margin=0.2..2", trials=6, aux="none")
+    search.check()
+    rows = list(search.run())
+    found = {row["settings"]["aux"]: set(row["settings"]) for row in rows}
+    assert found == {"none": {"aux"}, "triplet": {"aux", "margin"}}
+
+
+def test_test_rows_have_no_influence(make, csv_file, tmp_path) -> None:
+    """Other sentences with wrong labels in the test set: the same trials, scores and epochs."""
+    table = pd.read_csv(csv_file)
+    test = table["split"] == "test"
+    table.loc[test, "sentence"] = "그러게 " + table.loc[test, "sentence"]
+    table.loc[test, "label"] = table.loc[test, "label"].map({"불안": "슬픔", "슬픔": "기쁨", "기쁨": "불안"})
+    other = tmp_path / "other.csv"
+    table.to_csv(other, index=False)
+    space = ("learning_rate=3e-3..3e-2", "per_device_train_batch_size=4,8")
+    first = without_seconds(make(*space, trials=3).run())
+    second = without_seconds(make(*space, trials=3, name="other", data=str(other)).run())
+    assert first == second
+    assert len({row["validation_macro_f1"] for row in first}) > 1
+
+
+@pytest.mark.parametrize(("best", "expected"), [(True, (0.9, 2)), (False, (0.5, 3))])
+def test_the_objective_is_the_score_of_the_checkpoint_that_training_would_choose(
+    make, monkeypatch, best, expected
+) -> None:
+    scores = iter([0.3, 0.9, 0.5] * 2)
+    monkeypatch.setattr("emo_hf.search.search.trainer_metrics", lambda _: lambda _: {"macro_f1": next(scores)})
+    search = make("margin=0.5,2", trials=2, fraction=0.4, num_train_epochs=3, load_best_model_at_end=best)
+    assert [(row["validation_macro_f1"], row["epoch"]) for row in search.run()] == [expected] * 2
+
+
+def test_early_stopping_counts_anew_in_every_trial(make) -> None:
+    search = make(
+        "embedding_dropout=0,0.1", trials=3, learning_rate=0.0, num_train_epochs=5, early_stopping_patience=1
+    )
+    assert [row["epochs"] for row in search.run()] == [2, 2, 2]
+
+
+@pytest.mark.slow
+def test_hopeless_trials_end_early(make) -> None:
+    rows = list(make("learning_rate=1e-9,3e-2", trials=9, fraction=0.4, num_train_epochs=3).run())
+    pruned = [row for row in rows if row["state"] == "pruned"]
+    assert pruned and {row["epochs"] for row in pruned} == {2}
+    assert {row["settings"]["learning_rate"] for row in pruned} == {1e-9}
+    assert best_of(rows)["settings"]["learning_rate"] == 3e-2
+
+
+def test_a_stopped_search_ends_as_a_straight_one(make, instant, monkeypatch) -> None:
+    """Past the first ten trials, which are random, up to those that learn from the ones before."""
+    straight = without_seconds(make("margin=0.1..10", trials=13).run())
+    assert len({row["settings"]["margin"] for row in straight}) == 13
+    assert [row["trial"] for row in straight] == list(range(1, 14))
+    stopped = make("margin=0.1..10", trials=13, name="stopped")
+    train, left = MetricTrainer.train, iter([True] * 7)
+
+    def interrupted(self: MetricTrainer, **kwargs: Any) -> None:
+        train(self, **kwargs)
+        if not next(left, False):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MetricTrainer, "train", interrupted)
+        list(stopped.run())
+    assert len(stopped.rows()) == 7
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{stopped.folder / 'optuna.db'}")
+    study.ask().suggest_float("margin", 0.1, 10, log=True)  # a process that was killed in its trial
+    list(stopped.run())
+    assert without_seconds(stopped.rows()) == straight
+    other = make("margin=0.1..10", trials=3, name="seed", seed=7)
+    assert without_seconds(other.run()) != straight[:3]
+
+
+def test_a_folder_keeps_one_search(make, instant) -> None:
+    assert len(list(make("margin=0.1..10", trials=2).run())) == 2
+    assert [row["trial"] for row in make("margin=0.1..10", trials=4).run()] == [3, 4]
+    for other, said in [
+        (make("margin=0.1..5"), r"another space \(\['margin=0.1..10'\], now \['margin=0.1..5'\]\)"),
+        (make("margin=0.1..10", weight_decay=0.5), "another weight_decay"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            list(other.run())
+    (make().folder / "optuna.db").write_bytes(b"no database at all")
+    with pytest.raises(UserError, match=r"optuna.db can't be used"):
+        list(make("margin=0.1..10").run())
+
+
+def test_a_second_search_in_one_folder_is_refused(make, instant) -> None:
+    at_work = make("margin=0.1..10").run()
+    next(at_work)
+    with pytest.raises(UserError, match="is in use by process"):
+        next(make("margin=0.1..10").run())
+
+
+def test_a_failing_trial_does_not_stop_the_others(make) -> None:
+    search = make("learning_rate=1e-3,1e30", trials=4, max_grad_norm=0.0)
+    rows = list(search.run())
+    states = {row["settings"]["learning_rate"]: row["state"] for row in rows}
+    assert states == {1e-3: "complete", 1e30: "failed"}
+    assert all(("lower --learning_rate" in (row["error"] or "")) == (row["state"] == "failed") for row in rows)
+    good = [row for row in rows if row["state"] == "complete"]
+    assert len({row["validation_macro_f1"] for row in good}) == 1  # a failed one leaves nothing behind
+    assert without_seconds(search.rows()) == without_seconds(rows)
+    with pytest.raises(UserError, match=r"no trial went well; the last one: .*lower --learning_rate"):
+        list(make("learning_rate=1e30", trials=1, name="hopeless", max_grad_norm=0.0).run())
+
+
+@pytest.fixture
+def words(encoders, csv_file, tmp_path) -> list[str]:
+    common = "--max_length 32 --embedding_size 16 --num_train_epochs 2 --bf16 false --pooling mean --aux triplet"
+    return ["--data", csv_file, "--encoder", encoders["bert"], *common.split(), "--search_dir", str(tmp_path / "s")]
+
+
+def test_the_best_trial_goes_into_train_and_compare_as_it_is(words, encoders, tmp_path, capsys, monkeypatch) -> None:
+    space = ["--space", "learning_rate=1e-3..1e-2", "margin=0.5,1.5", "--trials", "3", "--seed", "5"]
+    assert recipe("search").main([*words, *space]) == 0
+    shown = capsys.readouterr().out
+    found = json.loads((tmp_path / "s" / "search.json").read_text(encoding="utf-8"))
+    best = found["best"]
+    assert [row["trial"] for row in found["trials"]] == [1, 2, 3]
+    assert best["validation_macro_f1"] == max(row["validation_macro_f1"] for row in found["trials"])
+    table = (tmp_path / "s" / "trials.md").read_text(encoding="utf-8")
+    assert table in shown and "optimistic" in table and "`make compare`" in table
+    first = next(line for line in table.splitlines() if line.startswith(f"| {best['trial']} |"))
+    assert table.splitlines().index(first) == 2 and f"{100 * best['validation_macro_f1']:.1f}" in first
+    config = str(tmp_path / "s" / "best.yaml")
+    assert yaml.safe_load(Path(config).read_text(encoding="utf-8")).items() >= best["settings"].items()
+
+    assert (
+        recipe("train").main(["--config", config, "--output_dir", str(tmp_path / "run"), "--disable_tqdm", "true"])
+        == 0
+    )
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["best"]["validation_macro_f1"] == pytest.approx(best["validation_macro_f1"], abs=1e-6)
+    assert record["best"]["epoch"] == best["epoch"] and record["seed"] == 5
+
+    compare, studies = recipe("compare"), []
+    monkeypatch.setattr(compare, "train", lambda study, console: studies.append(study) or [])
+    monkeypatch.setattr(compare, "write_report", lambda *_, **__: [])
+    script, *typed = shlex.split(shown.strip().splitlines()[-1])[1:]
+    assert script == "recipes/compare.py"
+    assert compare.main(typed) == 0
+    tasks = studies[0].tasks()
+    arms = {(task.encoder, task.pooling, task.aux) for task in tasks}
+    assert arms == {(encoders["bert"], "mean", "triplet")} and [task.seed for task in tasks] == [1, 2, 3, 4, 5]
+    _, data, training = studies[0].arguments(tasks[0])
+    assert {name: getattr(training, name) for name in best["settings"]} == best["settings"]
+    assert (data.max_length, training.num_train_epochs) == (32, 2)
+    assert compare.main([*typed, "--poolings", "cls", "max", "--encoder", "tiny-roberta"]) == 0
+    assert {(task.encoder, task.pooling) for task in studies[1].tasks()} == {
+        ("tiny-roberta", "cls"),
+        ("tiny-roberta", "max"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--space", "seed=1,2"], "--space seed: a search does not vary it"),
+        (["--space", "pooling=cls,middle"], "--pooling is 'middle'"),
+        (["--space", "max_length=16..100"], "--max_length is 100, but"),
+        (["--space", "margin=1..2", "--aux", "none"], "--space margin: it needs an auxiliary loss"),
+        (["--trials", "0"], "--trials is 0; allowed: 1 to 1,000,000,000"),
+        (["--metric_for_best_model", "loss"], "leave --metric_for_best_model"),
+        (["--trails", "3"], "did you mean"),
+        (["--data", "missing.csv"], "missing.csv does not exist"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(words, capsys, more, message) -> None:
+    assert recipe("search").main([*words, *more]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error:") and message in lines[0]
+
+
+def test_without_optuna_there_is_one_clear_line(words, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert recipe("search").main(words) == 2
+    assert capsys.readouterr().err == "error: a search needs optuna; pip install 'emo-hf[search]'\n"

@@ -1,0 +1,62 @@
+"""What the space of a search says: ranges, choices, defaults, and mistakes in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from emo_hf.errors import UserError
+from emo_hf.search.space import Range, default_space, parse_space
+
+
+def test_a_range_is_logarithmic_from_a_decade_on_and_values_have_the_types_of_their_arguments() -> None:
+    space = parse_space(
+        [
+            "learning_rate=1e-4..1e-3", "weight_decay=0..0.1", "aux_weight=0.03..0.2", "embedding_size=64..256",
+            "aux_memory=10..1000", "num_train_epochs=2..6", "pooling=cls,mean", "margin=0.5,1",
+            "lr_scheduler_type=linear,cosine",
+        ]
+    )  # fmt: skip
+    assert space == {
+        "learning_rate": Range(1e-4, 1e-3, log=True, whole=False),
+        "weight_decay": Range(0.0, 0.1, log=False, whole=False),
+        "aux_weight": Range(0.03, 0.2, log=False, whole=False),
+        "embedding_size": Range(64, 256, log=False, whole=True),
+        "aux_memory": Range(10, 1000, log=True, whole=True),
+        "num_train_epochs": Range(2, 6, log=False, whole=True),
+        "pooling": ("cls", "mean"),
+        "margin": (0.5, 1.0),
+        "lr_scheduler_type": ("linear", "cosine"),
+    }
+    assert type(space["lr_scheduler_type"][0]) is str
+
+
+@pytest.mark.parametrize("encoder", ["tiny-bert", "klue/bert-base"])
+def test_the_space_has_a_default(encoder) -> None:
+    names = {aux: set(parse_space(default_space(encoder, aux))) for aux in ("none", "supcon", "triplet")}
+    assert names["none"] == {"learning_rate", "embedding_dropout"}
+    assert names["supcon"] == {*names["none"], "aux_weight"}
+    assert names["triplet"] == {*names["supcon"], "margin"}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("margin", "--space margin: give a name and values"),
+        ("margni=1..2", "--space margni: no such argument; did you mean margin?"),
+        ("seed=1,2", "--space seed: a search does not vary it; it can vary adam_beta1, "),
+        ("train_fraction=0.1..1", "--space train_fraction: a search does not vary it"),
+        ("margin=2..1", "--space margin=2..1: the first end of a range must be below the second"),
+        ("margin=1..1", "the first end of a range must be below the second"),
+        ("margin=0..inf", "--margin is inf; allowed: 0 to 1,000,000"),
+        ("margin=low..high", "--space margin: argument --margin: invalid float value: 'low..high'"),
+        ("embedding_size=8.5..16", "invalid int value: '8.5'"),
+        ("num_train_epochs=1..2.5", "epochs are searched in whole numbers"),
+        ("aux_weight=-1..1", "--aux_weight is -1.0; allowed: 0 to 1,000,000"),
+    ],
+)
+def test_mistakes_of_a_space_are_named(word, said) -> None:
+    with pytest.raises(UserError) as error:
+        parse_space([word])
+    assert said in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(UserError, match="given twice"):
+        parse_space(["pooling=cls,max", "pooling=mean,max"])

@@ -1,0 +1,110 @@
+"""Studies as they are typed, in processes of their own: stops and side-by-side runs change nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from places import RECIPES
+
+from emo_hf.storage.record import is_done, read_record, read_records
+
+RECIPE = RECIPES / "compare.py"
+
+
+def start(words: list[str]) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(RECIPE), *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(words: list[str]) -> str:
+    process = start(words)
+    shown, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, shown
+    return shown
+
+
+def tables(folder: Path) -> list[bytes]:
+    """A study's tables, byte for byte."""
+    return [(folder / name).read_bytes() for name in ("table.md", "table.csv")]
+
+
+def scores(folder: Path) -> dict[str, dict]:
+    return {record["run_id"]: record["test"] for record in read_records(folder)}
+
+
+@pytest.fixture
+def words(encoders, csv_file) -> list[str]:
+    return [
+        *("--encoders", encoders["bert"], "--poolings", "mean", "--aux", "none", "triplet", "--seeds", "1", "2"),
+        *("--data", csv_file, "--max_length", "32", "--embedding_size", "16", "--bf16", "false"),
+        *("--learning_rate", "0.002", "--per_device_train_batch_size", "16"),
+    ]
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_and_started_again_gives_the_same_table(words, tmp_path):
+    words = [*words, "--num_train_epochs", "8", "--jobs", "1"]
+    finished([*words, "--study_dir", str(tmp_path / "straight")])
+    killed = tmp_path / "killed"
+    process = start([*words, "--study_dir", str(killed)])
+    second = killed / "mini-bert_mean_triplet_seed1"
+    deadline = time.monotonic() + 120
+    while not list(second.glob("checkpoint-*/trainer_state.json")):  # one run done, the next after its first epoch
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (killed / "table.md").exists() and not is_done(second)
+    done = killed / "mini-bert_mean_none_seed1" / "record.json"
+    written = done.stat().st_mtime_ns
+    assert "4 runs, 1 done, 3 due" in finished([*words, "--study_dir", str(killed)])
+    assert done.stat().st_mtime_ns == written
+    assert tables(killed) == tables(tmp_path / "straight")
+    assert scores(killed) == scores(tmp_path / "straight")
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_score_as_one_by_one(words, tmp_path):
+    words = [*words, "--num_train_epochs", "2"]
+    for jobs in (1, 2):
+        finished([*words, "--jobs", str(jobs), "--study_dir", str(tmp_path / str(jobs))])
+    one, two = scores(tmp_path / "1"), scores(tmp_path / "2")
+    assert set(one) == set(two)
+    for name, found in one.items():
+        for score, value in found.items():
+            if score in ("ece", "embeddings"):  # the threads of a run move their last digits
+                value = value if isinstance(value, dict) else {score: value}
+                other = two[name][score] if isinstance(two[name][score], dict) else {score: two[name][score]}
+                assert value == pytest.approx(other, abs=1e-4), (name, score)
+            else:
+                assert value == two[name][score], (name, score)
+    assert tables(tmp_path / "1")[0] == tables(tmp_path / "2")[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_a_word_and_the_study_goes_on(words, tmp_path):
+    words = [*words, "--num_train_epochs", "8", "--jobs", "1", "--study_dir", str(tmp_path)]
+    process = start(words)
+    first = tmp_path / "mini-bert_mean_none_seed1"
+    deadline = time.monotonic() + 120
+    while not list(first.glob("checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; the same command goes on" in shown and "Traceback" not in shown
+    assert read_record(first)["status"] == "interrupted"
+    assert "4 runs, 0 done, 4 due" in finished(words)

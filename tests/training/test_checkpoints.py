@@ -1,0 +1,126 @@
+"""Models from an encoder and from a checkpoint: the very weights, and no package needed to load what was saved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_tokenizer
+from transformers import AutoModel
+
+from emo_hf.models.modeling import EmotionModel
+
+LABELS = ["불안", "슬픔", "기쁨"]
+
+
+@pytest.mark.parametrize("layout", ["bert", "roberta"])
+def test_from_encoder_takes_exactly_the_encoders_weights(encoders, layout):
+    before = AutoModel.from_pretrained(encoders[layout], add_pooling_layer=False).state_dict()
+    model = EmotionModel.from_encoder(encoders[layout], labels=LABELS, pooling="mean", embedding_size=8)
+    after = model.encoder.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any("pooler" in name for name in after)
+    assert model.config.labels == LABELS
+    assert model.config.embedding_size == 8
+    assert model.config.pad_token_id == model.config.encoder.pad_token_id == (0 if layout == "bert" else 1)
+
+
+def test_from_encoder_keeps_fp32_whatever_was_stored(encoders, tmp_path):
+    AutoModel.from_pretrained(encoders["bert"], dtype=torch.float16).save_pretrained(tmp_path)
+    model = EmotionModel.from_encoder(str(tmp_path), labels=LABELS)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    model.save_pretrained(tmp_path / "saved")
+    assert {p.dtype for p in EmotionModel.from_pretrained(tmp_path / "saved").parameters()} == {torch.float32}
+
+
+WITHOUT_PACKAGE = """
+    import json, sys
+    sys.modules["emo_hf"] = None  # importing the package fails from here on
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+    folder, texts = sys.argv[1], json.loads(sys.argv[2])
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+    inputs = tokenizer(texts, padding=True, return_tensors="pt")
+    found = {}
+    for loader in (AutoModelForSequenceClassification, AutoModel):
+        model = loader.from_pretrained(folder, trust_remote_code=True).eval()
+        with torch.no_grad():
+            found[loader.__name__] = model(**inputs).logits.softmax(-1).tolist()
+    labels = AutoConfig.from_pretrained(folder, trust_remote_code=True).labels
+    classify = pipeline("text-classification", model=folder, trust_remote_code=True, top_k=None)
+    found["pipeline"] = [
+        [next(score["score"] for score in scores if score["label"] == label) for label in labels]
+        for scores in classify(texts)
+    ]
+    assert type(model).__module__.startswith("transformers_modules")
+    print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("layout", ["bert", "roberta"])
+def test_a_checkpoint_loads_without_the_package(encoders, layout, tmp_path):
+    from transformers import AutoTokenizer
+
+    torch.manual_seed(6)
+    model = EmotionModel.from_encoder(encoders[layout], labels=LABELS, pooling="attention").eval()
+    tokenizer = AutoTokenizer.from_pretrained(encoders[layout])
+    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    texts = ["오늘 학교에서 정말 웃었어", "어제 집에서 울었어"]
+    with torch.no_grad():
+        expected = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(-1)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WITHOUT_PACKAGE), str(folder), json.dumps(texts)],
+        cwd=elsewhere,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert set(found) == {"AutoModelForSequenceClassification", "AutoModel", "pipeline"}
+    for name, probabilities in found.items():
+        np.testing.assert_allclose(probabilities, expected.numpy(), atol=1e-5, err_msg=name)
+    assert {path.name for path in Path(folder).glob("*.py")} == {"configuration.py", "modeling.py", "pooling.py"}
+
+
+INSTALLED = """
+    import sys
+    {}
+    texts = ["오늘 학교에서 정말 웃었어"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
+    assert type(transformers.AutoConfig.from_pretrained(sys.argv[1])).__module__ == "emo_hf.models.configuration"
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+    assert type(model).__module__ == "emo_hf.models.modeling"
+    print(transformers.pipeline("text-classification", model=sys.argv[1], top_k=None)(texts))
+"""
+
+
+@pytest.mark.parametrize("order", ["import emo_hf, transformers", "import transformers.pipelines, emo_hf"])
+def test_with_the_package_a_checkpoint_needs_no_trust(encoders, tmp_path, order):
+    EmotionModel.from_encoder(encoders["bert"], labels=LABELS).save_pretrained(tmp_path)
+    tiny_tokenizer("bert").save_pretrained(tmp_path)
+    words = [sys.executable, "-c", textwrap.dedent(INSTALLED).format(order), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(label in done.stdout for label in LABELS)
+
+
+def test_importing_the_package_imports_neither_torch_nor_transformers():
+    code = "import emo_hf, sys; assert not {'torch', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
