@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help compare sweep search train predict report test test-slow lint format bench clean
+LOWEST := $(VENV)-lowest
+# A choice of fast tests that touches every library that pyproject.toml names.
+LOWEST_TESTS ?= tests/arguments tests/data tests/evaluation tests/inference/test_predictor.py tests/losses tests/models \
+	tests/report/test_findings.py tests/report/test_report.py tests/storage/test_record.py tests/training/test_training.py
+
+.PHONY: help compare sweep search train predict report test test-slow test-lowest lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +47,13 @@ test: $(READY) ## fast tests
 test-slow: $(READY) ## the tests that take longer
 	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
 
+test-lowest: ## fast tests with the lowest versions that pyproject.toml claims
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet 'uv>=0.9'
+	$(LOWEST)/bin/uv pip compile --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --extra dev pyproject.toml --output-file $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt
+	PYTHONPATH=$(CURDIR) $(LOWEST)/bin/python -m pytest -m "not slow" $(LOWEST_TESTS) $(ARGS)
+
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,5 +70,5 @@ bench: $(READY) ## measure training, losses and scale beside other libraries; ta
 	$(BIN)/python recipes/bench/scale.py
 
 clean: ## remove the virtual environment, runs and caches
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(LOWEST) runs .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find emo_hf recipes tests -name __pycache__ -type d -exec rm -rf {} +

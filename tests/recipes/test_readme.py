@@ -201,6 +201,26 @@ def test_every_room_stands_in_the_guide_on_design() -> None:
     assert rooms <= set(re.findall(r"`emo_hf/(\w+)`", TEXTS["recipes/guides/design.md"]))
 
 
+def test_the_workflow_runs_goals_that_exist_on_pythons_that_are_claimed() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    goals = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert {goal.removeprefix("make ") for goal in goals} == {"lint", "test", "test-lowest"}
+    assert all(re.search(rf"^{goal.removeprefix('make ')}:", makefile, flags=re.MULTILINE) for goal in goals)
+    versions = workflow["jobs"]["test"]["strategy"]["matrix"]["python-version"]
+    assert project["requires-python"] == f">={versions[0]}" and all(isinstance(version, str) for version in versions)
+    tests = re.search(r"^LOWEST_TESTS \?= (.*?)\n\n", makefile, flags=re.MULTILINE | re.DOTALL)[1]
+    assert all((ROOT / path).exists() for path in tests.replace("\\", "").split())
+
+
+def test_the_bug_form_asks_for_the_record() -> None:
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= set(form)
+    fields = {field["id"]: field for field in form["body"]}
+    assert fields["record"]["attributes"]["label"] == "record.json" and fields["record"]["validations"]["required"]
+
+
 def test_klue_settings_name_the_published_study() -> None:
     settings = yaml.safe_load((ROOT / "recipes" / "klue.yaml").read_text(encoding="utf-8"))
     assert settings["encoders"] == ["klue/bert-base", "klue/roberta-base"]
