@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import inspect
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from transformers import AutoTokenizer
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import parse_arguments
+from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss
 from emo_hf.models.pretrained import build_model
 from emo_hf.search.search import SearchArguments
 from emo_hf.study.grid import GridArguments
@@ -251,6 +253,18 @@ def test_the_losses_stand_alone() -> None:
     names: dict[str, Any] = {}
     exec(code, names)
     assert names["embeddings"].grad.norm() > 0
+
+
+@pytest.mark.parametrize("loss", [ContrastiveLoss, SupConLoss, TripletLoss])
+def test_the_table_of_losses_names_what_each_takes(loss: type) -> None:
+    table = TEXTS["recipes/guides/losses.md"].split("<!-- table of losses -->")[1]
+    name = loss.__name__.removesuffix("Loss").lower()
+    [row] = re.findall(rf"^\| `{name}` \|(.*)\|$", table, flags=re.MULTILINE)
+    minings, margin, options, _ = row.split("|")
+    takes = set(inspect.signature(loss).parameters)
+    assert tuple(re.findall(r"`([\w-]+)`", minings)) == getattr(loss, "minings", ())
+    assert (margin.strip() == "yes") == ({"margin", "distance"} <= takes)
+    assert all(option in options for option in takes - {"mining", "margin", "distance"})
 
 
 @pytest.mark.slow
