@@ -59,7 +59,8 @@ class FusedLayer(nn.Module):
             or attention.config._attn_implementation != "sdpa"
             or any(value is not None for value in unknown)
             or not (autocast or hidden_states.dtype == stored)
-            or (not torch.is_grad_enabled() and _scores(hidden_states, attention) > _MOST_SCORES)
+            # Never by gradients alone: a pass that is run again with them, as by a gradient cache, has to draw alike.
+            or (not (self.training or torch.is_grad_enabled()) and _scores(hidden_states, attention) > _MOST_SCORES)
             or torch.jit.is_tracing()
             or torch.compiler.is_compiling()
         ):
@@ -97,7 +98,7 @@ class FusedXLMRobertaLayer(FusedLayer, XLMRobertaLayer):
     """A layer of XLM-RoBERTa in the fused form."""
 
 
-# Beyond that, without gradients, attention that makes no matrix of all scores is faster and far smaller.
+# Beyond that, in evaluation, attention that makes no matrix of all scores is faster and far smaller.
 _MOST_SCORES = 2**23
 _PARTS = {
     **dict.fromkeys((f"attention.self.{name}" for name in ("query", "key", "value")), nn.Linear),
