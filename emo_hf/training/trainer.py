@@ -257,7 +257,7 @@ class MetricTrainer(Trainer):
         rows = [batch.pop("rows", None) for batch in batches]
         labels = torch.cat([batch["labels"] for batch in batches])
         known = None if rows[0] is None else torch.cat(rows)
-        return cache_step(model, batches, lambda parts: self._metric_loss(torch.cat(parts), labels, known))
+        return cache_step(model, batches, lambda parts: self._metric_loss(torch.cat(parts), labels, known), self._proxies)
 
     def _metric_loss(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None) -> LossOutput:
         """The auxiliary loss over the rows of all processes; the gradient reaches the own embeddings (B, D)."""
