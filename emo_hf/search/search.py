@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,15 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
 from emo_hf.evaluation.metrics import trainer_metrics
+from emo_hf.losses.capabilities import AUX_FLAGS, capability, counted
 from emo_hf.models.pretrained import build_model, load_tokenizer
 from emo_hf.search.space import Dimension, Range, default_space, parse_space, suggest
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
 from emo_hf.storage.record import SCHEMA, environment, now
-from emo_hf.study.variations import AUX_SETTINGS, Settings, applied, split
+from emo_hf.study.variations import Settings, applied, check_losses, split
+from emo_hf.training.objective import AUX_DEFAULTS
 from emo_hf.training.run import check_arguments, default_learning_rate, load_data, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
@@ -82,6 +85,12 @@ class Search:
         """The space by name; raises `UserError` for words that make none."""
         return parse_space(self.words)
 
+    @property
+    def losses(self) -> list[str]:
+        """The auxiliary losses that trials may have."""
+        space = self.space.get("aux", (self.training["aux"],))
+        return [] if isinstance(space, Range) else list(space)
+
     def check(self) -> None:
         """Raise the `UserError` that would else come after the data were read."""
         _optuna()
@@ -93,13 +102,14 @@ class Search:
                 "a search maximises the validation macro_f1 of an epoch; leave --metric_for_best_model and "
                 "--eval_strategy out"
             )
-        lossy = [name for name in space if name in AUX_SETTINGS]
-        if lossy and training.aux == "none" and set(space.get("aux", ())) <= {"none"}:
-            raise UserError(f"--space {lossy[0]}: it needs an auxiliary loss; add --aux triplet, or aux=… to --space")
-        check_arguments(self.model, self.data, training)
+        check_losses(self.losses, self.training, space, "--space")
+        check_arguments(*self._with(()))
         for name, dimension in space.items():
-            for value in (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension:
-                check_arguments(*self._with(((name, value),)))
+            losses = self.losses if name in AUX_FLAGS else self.losses[:1]
+            for aux, value in itertools.product(losses, _ends(dimension)):
+                settings = {"aux": aux, name: value}
+                if name not in AUX_FLAGS or name in capability(aux, self.training.get("aux_kwargs")).flags:
+                    check_arguments(*self._with(tuple(settings.items())))
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Run the trials that are due and give each as it ends, as `search.json` has it, which is written anew.
@@ -161,6 +171,9 @@ class Search:
         model, data, training = applied(settings, self.model, self.data, self.training)
         return model, data, MetricTrainingArguments(**training)
 
+    def _suggested(self, trial: optuna.Trial) -> Settings:
+        return suggest(self.space, trial, self.training["aux"], self.training.get("aux_kwargs"))
+
     def _study(self) -> optuna.Study:
         """The study in the folder, a new one if there is none."""
         optuna, path = _optuna(), self.folder / STORAGE_FILE
@@ -198,7 +211,7 @@ class Search:
 
         def model_init(trial: optuna.Trial | None) -> Any:
             """The model of a trial; Trainer asks for it first, so that the trial's rows come with it."""
-            settings = suggest(self.space, trial, self.training["aux"]) if trial is not None else ()
+            settings = self._suggested(trial) if trial is not None else ()
             model, given, _ = self._with(settings)
             if trainer is not None:
                 for name, value in inputs(model, given).items():
@@ -216,7 +229,7 @@ class Search:
         patience = self.training["early_stopping_patience"]
         trainer = MetricTrainer(
             None,
-            MetricTrainingArguments(**training),
+            MetricTrainingArguments(**counted(training["aux"], training)),
             model_init=model_init,
             compute_metrics=trainer_metrics(data.labels),
             callbacks=[EarlyStoppingCallback(patience)] if patience else [],  # it counts anew in every trial
@@ -229,10 +242,15 @@ class Search:
         optuna = _optuna()
 
         def space(trial: optuna.Trial) -> dict[str, Any]:
-            settings = suggest(self.space, trial, self.training["aux"])
-            model, _, training = split(settings)
+            model, _, training = split(self._suggested(trial))
             rate = self._rate(model.get("encoder", self.model.encoder))
-            return {"learning_rate": rate, "run_name": f"trial-{number}", **training}
+            together = self.training | training
+            of_loss = counted(together["aux"], together)
+            # The trainer keeps what it is told: what the loss of the trial before took has to go.
+            usual = (
+                AUX_DEFAULTS | {"aux_kwargs": {}} | {n: of_loss[n] for n in AUX_FLAGS if of_loss.get(n) is not None}
+            )
+            return {"learning_rate": rate, "run_name": f"trial-{number}", **usual, **training}
 
         def objective(metrics: dict[str, float]) -> float:
             """The score of the checkpoint that train.py would choose, had it ended here."""
@@ -286,6 +304,10 @@ def best_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The trial of the best validation score, the first of several; None if none is complete."""
     complete = [row for row in rows if row["state"] == "complete"]
     return max(complete, key=lambda row: row["validation_macro_f1"], default=None)
+
+
+def _ends(dimension: Dimension) -> tuple[Any, ...]:
+    return (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension
 
 
 def _optuna() -> ModuleType:

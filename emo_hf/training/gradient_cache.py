@@ -84,8 +84,6 @@ def cache_step(
             embeddings.append(as_float(model(**inputs).embeddings).requires_grad_())
     with torch.enable_grad():
         metric = pooled_loss(embeddings)
-        found = torch.autograd.grad(
-            metric.loss, [*embeddings, *parameters], allow_unused=True, materialize_grads=True
-        )
+        found = torch.autograd.grad(metric.loss, [*embeddings, *parameters], allow_unused=True, materialize_grads=True)
     gradients, own = list(found[: len(embeddings)]), found[len(embeddings) :]
     return CachedStep(metric, gradients, states, list(zip(parameters, own, strict=True)))

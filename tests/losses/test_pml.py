@@ -9,7 +9,7 @@ from pytorch_metric_learning import distances, losses
 from emo_hf.errors import UserError
 from emo_hf.losses import build_loss
 from emo_hf.storage.record import read_record
-from emo_hf.training.trainer import AUX_LOSS_FILE
+from emo_hf.training.objective import AUX_LOSS_FILE
 
 EUCLIDEAN = distances.LpDistance(normalize_embeddings=False)
 
@@ -61,9 +61,9 @@ def test_proxies_are_trained_saved_and_resumed(csv_file, encoders, tmp_path, mon
     train = MetricTrainer.train
 
     def stop_early(self, *args, **kwargs):
-        start = [p.detach().clone() for p in self.aux_loss.parameters()]
+        start = [p.detach().clone() for p in self.auxiliary.parameters]
         result = train(self, *args, **kwargs)
-        seen.append((start, [p.detach().clone() for p in self.aux_loss.parameters()]))
+        seen.append((start, [p.detach().clone() for p in self.auxiliary.parameters]))
         return result
 
     monkeypatch.setattr(MetricTrainer, "train", stop_early)

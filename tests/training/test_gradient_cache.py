@@ -134,11 +134,11 @@ def test_proxies_move_under_accumulation_as_with_one_large_batch(make_trainer):
     settings = {"aux": "pml:ProxyAnchorLoss", "aux_weight": 0.7, "max_steps": 2, "learning_rate": 1e-2}
     settings |= {"aux_pool": "accumulated"}
     small = make_trainer(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **settings)
-    start = [p.detach().clone() for p in small.aux_loss.parameters()]
+    start = [p.detach().clone() for p in small.auxiliary.parameters]
     small.train()
     large = make_trainer(16, per_device_train_batch_size=16, **settings)
     large.train()
-    for before, moved, expected in zip(start, small.aux_loss.parameters(), large.aux_loss.parameters(), strict=True):
+    for before, moved, expected in zip(start, small.auxiliary.parameters, large.auxiliary.parameters, strict=True):
         assert (moved - before).abs().max() > 5e-3
         torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
 
