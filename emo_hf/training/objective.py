@@ -158,12 +158,12 @@ class AuxiliaryObjective:
         rows = [batch.pop("rows", None) for batch in batches]
         labels = torch.cat([batch["labels"] for batch in batches])
         known = None if rows[0] is None else torch.cat(rows)
-        return cache_step(
-            model,
-            batches,
-            lambda parts: self._metric_loss(torch.cat(parts), labels, known, step),
-            self.parameters,
+        cached = cache_step(
+            model, batches, lambda parts: self._metric_loss(torch.cat(parts), labels, known, step), self.parameters
         )
+        # Their hook has divided these gradients, and will divide them again when the trainer goes backward.
+        cached.of_parameters = [(parameter, gradient * world_size()) for parameter, gradient in cached.of_parameters]
+        return cached
 
     def _metric_loss(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None, step: int) -> LossOutput:
         """The loss over the rows of all processes; the gradient reaches the own embeddings (B, D)."""
