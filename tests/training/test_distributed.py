@@ -37,7 +37,7 @@ import emo_hf.training.objective
 dist.init_process_group("gloo")
 rank, world = dist.get_rank(), dist.get_world_size()
 torch.set_default_dtype(torch.float64)
-SIZE, CLASSES, MICRO_BATCHES = 6, 8, 3
+SIZE, CLASSES, MICRO_BATCHES = 6, 8, 2
 torch.manual_seed(0)
 labels = torch.stack([
     torch.randint(3, (world, SIZE)),                       # all mixed
@@ -48,7 +48,7 @@ labels[2, -1] = torch.arange(2, 2 + SIZE)                  # the last rank has n
 inputs = torch.randn(*labels.shape, 5)
 rows = torch.arange(labels.numel()).reshape(labels.shape)
 for part in (labels, inputs, rows):                        # the first batch holds a row twice, on two ranks
-    part[0, -1, -1] = part[0, 0, 0]
+    part[0, -1, -1] = part[0, 0, -1]
 parts = {"input_ids": inputs, "labels": labels, "rows": rows}
 of_objective = emo_hf.training.objective
 
