@@ -121,7 +121,11 @@ class MetricTrainingArguments(TrainingArguments):
 
     aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
     aux_kwargs: dict | str | None = field(
-        default=None, metadata={"help": "further arguments of the auxiliary loss, as JSON: '{\"temperature\": 0.05}'"}
+        default=None,
+        metadata={
+            "help": "further arguments of the auxiliary loss, as JSON, '{\"temperature\": 0.05}': contrastive "
+            "balanced; triplet reduction, soft; supcon temperature; of a pml loss as its documentation has them"
+        },
     )
     aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})
     aux_warmup: float = field(
@@ -129,18 +133,25 @@ class MetricTrainingArguments(TrainingArguments):
     )
     margin: float = field(default=1.0, metadata={"help": "margin of the contrastive or triplet loss"})
     distance: str = field(
-        default="euclidean", metadata={"help": "euclidean, squared_euclidean or cosine, between embeddings"}
+        default="euclidean",
+        metadata={"help": "contrastive and triplet: euclidean, squared_euclidean or cosine, between embeddings"},
     )
     mining: str = field(
         default="all",
-        metadata={"help": "pairs or triplets of a batch: all, hard, semi-hard (triplet), or sampled (one an anchor)"},
+        metadata={
+            "help": "contrastive and triplet: all pairs or triplets, hard, semi-hard (triplet alone), or sampled, one "
+            "an anchor"
+        },
     )
     aux_pool: str = field(
         default="batch",
         metadata={"help": "under gradient accumulation, pairs of one `batch` or `accumulated` over the step"},
     )
     aux_memory: int = field(
-        default=0, metadata={"help": "past embeddings kept as further partners of a batch; 0 for none"}
+        default=0,
+        metadata={
+            "help": "past embeddings kept as further partners of a batch, for losses that compare pairs; 0 for none"
+        },
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score before training stops"}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from emo_hf.errors import UserError
 from emo_hf.training.objective import AuxiliaryObjective
+from emo_hf.training.trainer import MetricTrainer
 
 CLASSES, WIDTH, ROWS, MICRO_BATCHES, STEPS, WEIGHT = 3, 4, 12, 2, 3, 0.7
 
@@ -156,3 +157,16 @@ def test_every_combination_is_what_plain_loops_give_or_is_refused(case: Case) ->
     assert plain_of_model.abs().max() > 1e-4
     torch.testing.assert_close(of_model, plain_of_model, atol=1e-10, rtol=1e-9)
     torch.testing.assert_close(of_loss, plain_of_loss, atol=1e-10, rtol=1e-9)
+
+
+def test_proxies_of_a_float64_model_keep_their_digits(make_trainer, tmp_path) -> None:
+    trainer = make_trainer(aux="pml:SoftTripleLoss")
+    double = MetricTrainer(trainer.model.double(), trainer.args, train_dataset=trainer.train_dataset).auxiliary
+    assert double is not None and {p.dtype for p in double.parameters} == {torch.float64}
+    with torch.no_grad():
+        double.parameters[0].add_(1e-12)
+    double.save(tmp_path)
+    other = MetricTrainer(trainer.model, trainer.args, train_dataset=trainer.train_dataset).auxiliary
+    assert other is not None
+    other.load(tmp_path)
+    assert torch.equal(other.parameters[0], double.parameters[0])
