@@ -12,11 +12,14 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
+import torch
 import yaml
 from places import recipe
+from torch import nn
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.errors import UserError
+from emo_hf.losses import TripletLoss
 from emo_hf.search.search import Search, SearchArguments, best_of
 from emo_hf.search.space import SEARCHABLE, parse_space
 from emo_hf.search.tables import best_yaml
@@ -66,17 +69,17 @@ def histories(monkeypatch) -> Callable[[], list[list[dict[str, float]]]]:
 
 
 @pytest.fixture
-def moved(monkeypatch) -> Callable[[], list[float]]:
-    """How far the parameters of each auxiliary loss have moved since it was made."""
-    made = []
+def made(monkeypatch) -> list[tuple[nn.Module, list[torch.Tensor]]]:
+    """Every auxiliary loss that was made, with its parameters as they were then."""
+    found = []
     begin = AuxiliaryObjective.__init__
 
     def noting(self: AuxiliaryObjective, *args: Any) -> None:
         begin(self, *args)
-        made.append([(parameter, parameter.detach().clone()) for parameter in self.parameters])
+        found.append((self.loss, [parameter.detach().clone() for parameter in self.parameters]))
 
     monkeypatch.setattr(AuxiliaryObjective, "__init__", noting)
-    return lambda: [max(float((p.detach() - start).abs().max()) for p, start in kept) for kept in made if kept]
+    return found
 
 
 def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -113,7 +116,7 @@ def test_every_argument_of_a_space_stands_in_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, moved, tmp_path, case) -> None:
+def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, made, tmp_path, case) -> None:
     """Every loss and score of every epoch, to the last digit; and the second trial finds nothing of the first."""
     words = [word.replace("=roberta", f"={encoders['roberta']}") for word in case.split()]
     search = make(*words, trials=2)
@@ -133,10 +136,14 @@ def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, m
     assert [row["epoch"] for row in rows] == [record["best"]["epoch"]] * 2
     assert {k: v for k, v in record["arguments"]["training"].items() if k in training} == training
     # Equal they would be too if neither trained its proxies.
-    assert sum(distance > 1e-4 for distance in moved()) == (3 if "pml:" in case else 0)
+    moved = [
+        any((now - start).abs().max() > 1e-4 for now, start in zip(loss.parameters(), starts, strict=True))
+        for loss, starts in made
+    ]
+    assert sum(moved) == (3 if "pml:" in case else 0)
 
 
-def test_a_loss_of_a_trial_takes_nothing_of_the_trial_before(make) -> None:
+def test_a_loss_of_a_trial_takes_nothing_of_the_trial_before(make, made) -> None:
     """Nor of what all trials share, but the loss of this one does not take; and the best is a config file as it is."""
     search = make("aux=none,supcon,triplet", "margin=0.5,2", trials=6, aux="none", mining="hard", fraction=0.1)
     search.check()
@@ -144,6 +151,9 @@ def test_a_loss_of_a_trial_takes_nothing_of_the_trial_before(make) -> None:
     assert [row["error"] for row in rows] == [None] * 6
     found = {row["settings"]["aux"]: set(row["settings"]) for row in rows}
     assert found == {"none": {"aux"}, "supcon": {"aux"}, "triplet": {"aux", "margin"}}
+    order = [row["settings"]["aux"] for row in rows]
+    assert {"none", "supcon"} <= set(order[order.index("triplet") :])
+    assert {loss.mining for loss, _ in made if isinstance(loss, TripletLoss)} == {"hard"}
     for row in rows:
         content = yaml.safe_load(best_yaml(search.model, search.data, search.training, row, 6))
         assert ("mining" in content) == (row["settings"]["aux"] == "triplet")
