@@ -245,12 +245,10 @@ class Search:
             model, _, training = split(self._suggested(trial))
             rate = self._rate(model.get("encoder", self.model.encoder))
             together = self.training | training
-            of_loss = counted(together["aux"], together)
+            taken = {name: value for name, value in counted(together["aux"], together).items() if value is not None}
             # The trainer keeps what it is told: what the loss of the trial before took has to go.
-            usual = (
-                AUX_DEFAULTS | {"aux_kwargs": {}} | {n: of_loss[n] for n in AUX_FLAGS if of_loss.get(n) is not None}
-            )
-            return {"learning_rate": rate, "run_name": f"trial-{number}", **usual, **training}
+            of_loss = {name: taken.get(name, usual) for name, usual in (AUX_DEFAULTS | {"aux_kwargs": {}}).items()}
+            return {"learning_rate": rate, "run_name": f"trial-{number}", **of_loss, **training}
 
         def objective(metrics: dict[str, float]) -> float:
             """The score of the checkpoint that train.py would choose, had it ended here."""
