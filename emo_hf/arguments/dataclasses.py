@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ class MetricTrainingArguments(TrainingArguments):
     num_train_epochs: float = field(default=4.0, metadata={"help": "epochs"})
     per_device_train_batch_size: int = field(default=16, metadata={"help": "rows of a batch on one device"})
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
-    learning_rate: float | None = field(
+    learning_rate: float | None = field(  # type: ignore[assignment]  # until the encoder is known
         default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
     )
     label_smoothing_factor: float = field(
@@ -104,9 +105,13 @@ class MetricTrainingArguments(TrainingArguments):
     save_strategy: str = field(default="epoch", metadata={"help": "no, steps, epoch or best"})
     logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch"})
     save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept beside the best"})
-    load_best_model_at_end: bool | None = field(default=True, metadata={"help": "end with the best checkpoint"})
+    load_best_model_at_end: bool | None = field(  # type: ignore[assignment]  # as flags with a value have it
+        default=True, metadata={"help": "end with the best checkpoint"}
+    )
     metric_for_best_model: str | None = field(default="macro_f1", metadata={"help": "chosen on validation data"})
-    bf16: bool | None = field(default=None, metadata={"help": "bfloat16 autocast; default: where it is native"})
+    bf16: bool | None = field(  # type: ignore[assignment]  # until the device is known
+        default=None, metadata={"help": "bfloat16 autocast; default: where it is native"}
+    )
     fused_layers: bool = field(
         default=True,
         metadata={"help": "on a CPU, our form of the layers of BERT, RoBERTa and ELECTRA, which is faster"},
@@ -171,10 +176,8 @@ class MetricTrainingArguments(TrainingArguments):
         if self.bf16 is None:
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
         if isinstance(self.aux_kwargs, str):
-            try:
+            with contextlib.suppress(ValueError):
                 self.aux_kwargs = json.loads(self.aux_kwargs)
-            except ValueError:
-                self.aux_kwargs = [self.aux_kwargs]
         if not isinstance(self.aux_kwargs, dict | None):
             raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
         if self.aux_pool not in AUX_POOLS:
@@ -198,7 +201,7 @@ class MetricTrainingArguments(TrainingArguments):
         except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError) as error:
             # Trainer's own checks; what they don't foresee, as a list for an object, fails somewhere inside.
             raise UserError(first_line(error)) from error
-        dealt = self.accelerator_config
+        dealt: Any = self.accelerator_config  # an object by now
         if dealt.split_batches or dealt.dispatch_batches or not dealt.even_batches:
             raise UserError(
                 "--accelerator_config sets split_batches, dispatch_batches or even_batches, but every process takes "
@@ -226,7 +229,9 @@ def cannot_compile(args: MetricTrainingArguments) -> str | None:
     """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
     try:
         compiled = torch.compile(
-            lambda x: (x @ x).relu() + 1, backend=args.torch_compile_backend, mode=args.torch_compile_mode
+            lambda x: (x @ x).relu() + 1,
+            backend=args.torch_compile_backend or "inductor",
+            mode=args.torch_compile_mode,
         )
         compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
     except Exception as error:  # backends raise errors of their own of every kind

@@ -38,8 +38,9 @@ def build_loss(
     Raises `UserError` for an unknown name, for an argument that the loss does not take (a `margin`, `distance` or
     `mining` other than the default), and for a value that an argument does not take.
     """
-    flags = {"margin": margin, "distance": distance, "mining": mining}
-    given = {name: value for name, value in flags.items() if value != build_loss.__kwdefaults__[name]}
+    flags: dict[str, Any] = {"margin": margin, "distance": distance, "mining": mining}
+    usual = build_loss.__kwdefaults__ or {}
+    given = {name: value for name, value in flags.items() if value != usual[name]}
     if aux.startswith(PREFIX):
         check_taken([aux], given)
         return PmlLoss(aux, num_classes=num_classes, embedding_size=embedding_size, **kwargs)

@@ -34,7 +34,8 @@ class Number:
         """Whether `value` is such a number."""
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
-        return (value > 0 if self.above else value >= 0) and value < float("inf")
+        number = float(value)
+        return (number > 0 if self.above else number >= 0) and number < float("inf")
 
     def __str__(self) -> str:
         return "above 0, finite" if self.above else "0 or more, finite"

@@ -105,13 +105,13 @@ def check_taken(losses: Sequence[str], given: Mapping[str, Any]) -> None:
     rows = [capability(aux, options) for aux in losses]
     for name, value in given.items():
         if name != "aux_kwargs" and not any(name in row.flags for row in rows):
-            raise UserError(f"--{name} is {value}, but {_take(rows)}; leave it out")
+            raise UserError(f"--{name} is {value}, but {_take(rows)}")
     for name in options:
         if any(name in row.options for row in rows):
             continue
         if any(name in row.flags for row in rows):
             raise UserError(f"--aux_kwargs has {name!r}, which has a flag of its own; give it as --{name}")
-        raise UserError(f"--aux_kwargs has {name!r}, but {_take(rows)}; leave it out")
+        raise UserError(f"--aux_kwargs has {name!r}, but {_take(rows)}")
 
 
 def counted(aux: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,10 +127,10 @@ def counted(aux: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _take(rows: Sequence[Capability]) -> str:
     """What the losses of a check take, as the end of a sentence that names what they don't."""
     if all(row.loss_class is None for row in rows):
-        return "it needs an auxiliary loss: add --aux contrastive, triplet, supcon or pml:NAME"
+        return "it needs an auxiliary loss: add --aux contrastive, triplet, supcon or pml:NAME, or leave it out"
     if len(rows) > 1:
-        return f"none of the losses {', '.join(row.name for row in rows)} takes it"
+        return f"none of the losses {', '.join(row.name for row in rows)} takes it; leave it out"
     [row] = rows
     flags = ", ".join(f"--{name}" for name in row.flags if name != "aux_kwargs")
     options = f", and in --aux_kwargs {', '.join(row.options)}" if row.options else ""
-    return f"the {row.name} loss does not take it; it takes {flags}{options}"
+    return f"the {row.name} loss does not take it; it takes {flags}{options}; leave it out"

@@ -176,4 +176,4 @@ def _takes_pairs(loss: nn.Module, num_classes: int, embedding_size: int) -> bool
             )
         except Exception:  # the library refuses a reference by a ValueError, or fails by an index out of range
             return False
-    return bool(torch.allclose(*values, rtol=1e-9, atol=1e-9))
+    return torch.allclose(values[0], values[1], rtol=1e-9, atol=1e-9)

@@ -43,7 +43,7 @@ STORAGE_FILE = "optuna.db"
 SEARCH_FILE = "search.json"
 TABLE_FILE = "trials.md"
 BEST_FILE = "best.yaml"
-_STUDY = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
+_STUDY: dict[str, Any] = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
 
 
 @dataclass
@@ -141,7 +141,8 @@ class Search:
         return self._rows(self._study()) if self.folder.is_dir() else []
 
     def _rows(self, study: optuna.Study) -> list[dict[str, Any]]:
-        failed, found = study.user_attrs.get("failed", {}), []
+        failed = study.user_attrs.get("failed", {})
+        found: list[dict[str, Any]] = []
         for trial in study.get_trials(deepcopy=False):
             state = trial.state.name.lower()
             error = failed.get(str(trial.number))
@@ -157,7 +158,7 @@ class Search:
                     "validation_macro_f1": score,
                     "epoch": values.index(score) + 1 if score in values else None,
                     "epochs": len(values),
-                    "seconds": round(trial.duration.total_seconds(), 2),
+                    "seconds": round(trial.duration.total_seconds(), 2) if trial.duration else 0.0,
                     "error": error,
                 }
             )
@@ -239,7 +240,7 @@ class Search:
 
     def _try(self, trainer: MetricTrainer, study: optuna.Study, number: int) -> None:
         """One trial; an error is noted, so that the others go on."""
-        optuna = _optuna()
+        tuning = _optuna()
 
         def space(trial: optuna.Trial) -> dict[str, Any]:
             model, _, training = split(self._suggested(trial))
@@ -265,8 +266,8 @@ class Search:
                 n_trials=1,
                 backend="optuna",
                 hp_name=lambda _: f"trial-{number}",
-                sampler=optuna.samplers.TPESampler(seed=seed),
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
+                sampler=tuning.samplers.TPESampler(seed=seed),
+                pruner=tuning.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
                 storage=f"sqlite:///{self.folder / STORAGE_FILE}",
                 **_STUDY,
             )

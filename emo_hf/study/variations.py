@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
@@ -59,15 +59,13 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
     return found
 
 
-def check_losses(
-    losses: Sequence[str], training: Mapping[str, Any], varied: Mapping[str, Sequence[Any]], flag: str
-) -> None:
+def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Collection[str], flag: str) -> None:
     """Check that what is given to the losses of a grid, or varied, is an argument of one of them at least.
 
     Args:
         losses: names of the auxiliary losses.
         training: arguments that all runs share, by name.
-        varied: arguments that differ from run to run, with their values, as `flag` gave them.
+        varied: names of arguments that differ from run to run, as `flag` gave them.
 
     Raises:
         UserError: an argument that no loss takes: its values would make one and the same run.

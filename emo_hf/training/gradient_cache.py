@@ -17,15 +17,14 @@ class RandomState:
     """The state of the generators that dropout draws from, to draw the same twice."""
 
     def __init__(self, device: torch.device):
-        self._device = device if device.type == "cuda" else None
         self._cpu = torch.get_rng_state()
-        self._gpu = torch.cuda.get_rng_state(device) if self._device else None
+        self._gpu = (torch.cuda.get_rng_state(device), device) if device.type == "cuda" else None
 
     def restore(self) -> None:
         """Set the generators back to this state."""
         torch.set_rng_state(self._cpu)
-        if self._device:
-            torch.cuda.set_rng_state(self._gpu, self._device)
+        if self._gpu is not None:
+            torch.cuda.set_rng_state(*self._gpu)
 
 
 @dataclass

@@ -44,6 +44,7 @@ def auxiliary_loss(arguments: MetricTrainingArguments, *, num_classes: int, embe
         UserError: an unknown loss, and every argument or value that the loss does not take.
     """
     check_taken([arguments.aux], given_to_losses(vars(arguments)))
+    options = arguments.aux_kwargs if isinstance(arguments.aux_kwargs, dict) else {}
     return build_loss(
         arguments.aux,
         margin=arguments.margin,
@@ -51,7 +52,7 @@ def auxiliary_loss(arguments: MetricTrainingArguments, *, num_classes: int, embe
         mining=arguments.mining,
         num_classes=num_classes,
         embedding_size=embedding_size,
-        **(arguments.aux_kwargs or {}),
+        **options,
     )
 
 

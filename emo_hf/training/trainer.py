@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import datasets
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from emo_hf.arguments.dataclasses import MetricTrainingArguments, cannot_compile
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError
+from emo_hf.models.modeling import EmotionModel
 from emo_hf.training.checkpoints import seal
 from emo_hf.training.cpu.dropout import use_fast_dropout
 from emo_hf.training.cpu.layers import use_fused_layers
@@ -49,6 +51,9 @@ class MetricTrainer(Trainer):
     """
 
     args: MetricTrainingArguments
+    model: EmotionModel
+    train_dataset: datasets.Dataset
+    auxiliary: AuxiliaryObjective | None
 
     def __init__(self, model: nn.Module | None, args: MetricTrainingArguments, **kwargs: Any):
         if args.torch_compile and (reason := cannot_compile(args)):
@@ -66,7 +71,7 @@ class MetricTrainer(Trainer):
     def _start(self) -> None:
         """Make what follows from the arguments and the model, with nothing left of a training before."""
         config = self.model.config
-        loss = auxiliary_loss(self.args, num_classes=config.num_labels, embedding_size=config.embedding_size)
+        loss = auxiliary_loss(self.args, num_classes=len(config.labels), embedding_size=config.embedding_size)
         self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, self.model.dtype)
         self._watch = Watch()
         self._means = Means()
@@ -151,7 +156,8 @@ class MetricTrainer(Trainer):
         if not self.args.tokens_per_batch:
             return super().get_train_dataloader()
         dataset = self._remove_unused_columns(self.train_dataset, description="Training")
-        loader = whole_batches(dataset, self._get_train_sampler(), self.data_collator, self.args)
+        batches = cast(TokenBudgetSampler, self._get_train_sampler())
+        loader = whole_batches(dataset, batches, self.data_collator, self.args)
         return self.accelerator.prepare(loader)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
@@ -194,6 +200,7 @@ class MetricTrainer(Trainer):
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
         lengths, labels = np.asarray(dataset["length"]), np.asarray(dataset["labels"])
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        sampler: BalancedLengthSampler
         if self.args.tokens_per_batch:
             budget = self.args.tokens_per_batch
             sampler = TokenBudgetSampler(lengths, labels, budget, seed=seed, processes=world_size())
@@ -206,7 +213,7 @@ class MetricTrainer(Trainer):
     def _set_signature_columns_if_needed(self) -> None:
         # Columns that `forward` does not name are dropped; `label_names` would have evaluation ask for rows too.
         super()._set_signature_columns_if_needed()
-        if "rows" not in self._signature_columns:
+        if self._signature_columns is not None and "rows" not in self._signature_columns:
             self._signature_columns.append("rows")
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

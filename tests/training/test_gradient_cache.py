@@ -88,7 +88,8 @@ def test_the_random_state_draws_the_same_twice() -> None:
 @pytest.mark.parametrize("aux", ["none", "triplet"])
 def test_accumulated_gradients_are_the_mean_of_the_micro_batches(make_trainer, aux):
     """With cross-entropy alone 4 × 4 rows are 16 rows, gradient for gradient."""
-    one_step = {"max_steps": 1, "aux": aux, "logging_strategy": "steps", "logging_steps": 1, "aux_weight": 1.0}
+    one_step = {"max_steps": 1, "aux": aux, "logging_strategy": "steps", "logging_steps": 1}
+    one_step |= {"aux_weight": 1.0} if aux != "none" else {}
     small = make_trainer(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **one_step)
     small.train()
     assert [len(step["inputs"]["labels"]) for step in small.steps] == [4, 4, 4, 4]

@@ -43,6 +43,10 @@ class FusedLayer(nn.Module):
     was; so do large batches of long texts in evaluation.
     """
 
+    # What a layer of transformers has; those of its models are classes of their own, with the same parts.
+    attention: Any
+    intermediate: Any
+    output: Any
     first_only = False  # while training, give the state of the first token alone, (B, 1, H)
 
     def forward(
@@ -117,13 +121,14 @@ def use_fused_layers(model: nn.Module) -> nn.Module:
     """
     for layer in [layer for layer in model.modules() if type(layer) in _FUSED and _is_plain(layer)]:
         layer.__class__ = _FUSED[type(layer)]
+    config: Any = model.config
     stack = list(getattr(getattr(model.encoder, "encoder", None), "layer", ()))
-    if model.config.pooling == "cls" and stack and isinstance(stack[-1], FusedLayer):
+    if config.pooling == "cls" and stack and isinstance(stack[-1], FusedLayer):
         stack[-1].first_only = stack[-1] not in stack[:-1]  # a layer that stands twice feeds itself
     return model
 
 
-def _scores(hidden_states: Tensor, attention: nn.Module) -> int:
+def _scores(hidden_states: Tensor, attention: Any) -> int:
     """How many scores of attention there are."""
     batch, length, _ = hidden_states.shape
     return batch * attention.num_attention_heads * length**2
@@ -131,13 +136,14 @@ def _scores(hidden_states: Tensor, attention: nn.Module) -> int:
 
 def _is_plain(layer: nn.Module) -> bool:
     """Whether a layer is what transformers makes for an encoder, without adapters or another activation."""
+    attention: Any = layer.get_submodule("attention.self")
     parts = {name: type(part) for name, part in layer.named_modules() if not any(part.children())}
     parts = {name: kind for name, kind in parts.items() if not issubclass(kind, nn.Dropout)}
-    return (
+    return bool(
         parts == _PARTS
-        and layer.attention.self.query.in_features == layer.attention.self.query.out_features
+        and attention.query.in_features == attention.query.out_features
         and layer.chunk_size_feed_forward == 0
-        and not layer.attention.self.is_causal
+        and not attention.is_causal
     )
 
 
