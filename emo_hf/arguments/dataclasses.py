@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ class MetricTrainingArguments(TrainingArguments):
     num_train_epochs: float = field(default=4.0, metadata={"help": "epochs"})
     per_device_train_batch_size: int = field(default=16, metadata={"help": "rows of a batch on one device"})
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
-    learning_rate: float | None = field(
+    learning_rate: float | None = field(  # type: ignore[assignment]  # until the encoder is known
         default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
     )
     label_smoothing_factor: float = field(
@@ -104,9 +105,13 @@ class MetricTrainingArguments(TrainingArguments):
     save_strategy: str = field(default="epoch", metadata={"help": "no, steps, epoch or best"})
     logging_strategy: str = field(default="epoch", metadata={"help": "no, steps or epoch"})
     save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints kept beside the best"})
-    load_best_model_at_end: bool | None = field(default=True, metadata={"help": "end with the best checkpoint"})
+    load_best_model_at_end: bool | None = field(  # type: ignore[assignment]  # as flags with a value have it
+        default=True, metadata={"help": "end with the best checkpoint"}
+    )
     metric_for_best_model: str | None = field(default="macro_f1", metadata={"help": "chosen on validation data"})
-    bf16: bool | None = field(default=None, metadata={"help": "bfloat16 autocast; default: where it is native"})
+    bf16: bool | None = field(  # type: ignore[assignment]  # until the device is known
+        default=None, metadata={"help": "bfloat16 autocast; default: where it is native"}
+    )
     fused_layers: bool = field(
         default=True,
         metadata={"help": "on a CPU, our form of the layers of BERT, RoBERTa and ELECTRA, which is faster"},
@@ -121,7 +126,11 @@ class MetricTrainingArguments(TrainingArguments):
 
     aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
     aux_kwargs: dict | str | None = field(
-        default=None, metadata={"help": "further arguments of the auxiliary loss, as JSON: '{\"temperature\": 0.05}'"}
+        default=None,
+        metadata={
+            "help": "further arguments of the auxiliary loss, as JSON, '{\"temperature\": 0.05}': contrastive "
+            "balanced; triplet reduction, soft; supcon temperature; of a pml loss as its documentation has them"
+        },
     )
     aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})
     aux_warmup: float = field(
@@ -129,18 +138,25 @@ class MetricTrainingArguments(TrainingArguments):
     )
     margin: float = field(default=1.0, metadata={"help": "margin of the contrastive or triplet loss"})
     distance: str = field(
-        default="euclidean", metadata={"help": "euclidean, squared_euclidean or cosine, between embeddings"}
+        default="euclidean",
+        metadata={"help": "contrastive and triplet: euclidean, squared_euclidean or cosine, between embeddings"},
     )
     mining: str = field(
         default="all",
-        metadata={"help": "pairs or triplets of a batch: all, hard, semi-hard (triplet), or sampled (one an anchor)"},
+        metadata={
+            "help": "contrastive and triplet: all pairs or triplets, hard, semi-hard (triplet alone), or sampled, one "
+            "an anchor"
+        },
     )
     aux_pool: str = field(
         default="batch",
         metadata={"help": "under gradient accumulation, pairs of one `batch` or `accumulated` over the step"},
     )
     aux_memory: int = field(
-        default=0, metadata={"help": "past embeddings kept as further partners of a batch; 0 for none"}
+        default=0,
+        metadata={
+            "help": "past embeddings kept as further partners of a batch, for losses that compare pairs; 0 for none"
+        },
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score before training stops"}
@@ -160,10 +176,8 @@ class MetricTrainingArguments(TrainingArguments):
         if self.bf16 is None:
             self.bf16 = not self.fp16 and bf16_is_native(cpu=bool(self.use_cpu))
         if isinstance(self.aux_kwargs, str):
-            try:
+            with contextlib.suppress(ValueError):
                 self.aux_kwargs = json.loads(self.aux_kwargs)
-            except ValueError:
-                self.aux_kwargs = [self.aux_kwargs]
         if not isinstance(self.aux_kwargs, dict | None):
             raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
         if self.aux_pool not in AUX_POOLS:
@@ -187,7 +201,7 @@ class MetricTrainingArguments(TrainingArguments):
         except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError) as error:
             # Trainer's own checks; what they don't foresee, as a list for an object, fails somewhere inside.
             raise UserError(first_line(error)) from error
-        dealt = self.accelerator_config
+        dealt: Any = self.accelerator_config  # an object by now
         if dealt.split_batches or dealt.dispatch_batches or not dealt.even_batches:
             raise UserError(
                 "--accelerator_config sets split_batches, dispatch_batches or even_batches, but every process takes "
@@ -215,7 +229,9 @@ def cannot_compile(args: MetricTrainingArguments) -> str | None:
     """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
     try:
         compiled = torch.compile(
-            lambda x: (x @ x).relu() + 1, backend=args.torch_compile_backend, mode=args.torch_compile_mode
+            lambda x: (x @ x).relu() + 1,
+            backend=args.torch_compile_backend or "inductor",
+            mode=args.torch_compile_mode,
         )
         compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
     except Exception as error:  # backends raise errors of their own of every kind

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from emo_hf.errors import UserError
+from emo_hf.losses.capabilities import AUXILIARY_LOSSES, capability, check_taken
 from emo_hf.losses.contrastive import ContrastiveLoss
 from emo_hf.losses.pairs import LossOutput
 from emo_hf.losses.pml import PREFIX, PmlLoss
@@ -19,8 +19,6 @@ from emo_hf.losses.supcon import SupConLoss
 from emo_hf.losses.triplet import TripletLoss
 
 __all__ = ["AUXILIARY_LOSSES", "ContrastiveLoss", "LossOutput", "PmlLoss", "SupConLoss", "TripletLoss", "build_loss"]
-
-AUXILIARY_LOSSES = ("none", "contrastive", "triplet", "supcon")
 
 
 def build_loss(
@@ -35,27 +33,18 @@ def build_loss(
 ) -> nn.Module | None:
     """The auxiliary loss of that name, or None for `none`; `pml:Name` is a loss of pytorch-metric-learning.
 
-    `margin`, `distance` and `mining` go to the losses that know them (contrastive, triplet) and `kwargs` to the
-    constructor as they are: `balanced` (contrastive), `reduction`, `soft` (triplet), `temperature` (supcon), and
-    whatever a loss of pytorch-metric-learning takes; only those use `num_classes` and `embedding_size`.
-    Raises `UserError` for an unknown name or argument.
+    `kwargs` go to the constructor as they are: `balanced` (contrastive), `reduction`, `soft` (triplet), `temperature`
+    (supcon), and whatever a loss of pytorch-metric-learning takes; only those use `num_classes` and `embedding_size`.
+    Raises `UserError` for an unknown name, for an argument that the loss does not take (a `margin`, `distance` or
+    `mining` other than the default), and for a value that an argument does not take.
     """
-    if aux == "none":
-        return None
+    flags: dict[str, Any] = {"margin": margin, "distance": distance, "mining": mining}
+    usual = build_loss.__kwdefaults__ or {}
+    given = {name: value for name, value in flags.items() if value != usual[name]}
     if aux.startswith(PREFIX):
+        check_taken([aux], given)
         return PmlLoss(aux, num_classes=num_classes, embedding_size=embedding_size, **kwargs)
-    if aux not in AUXILIARY_LOSSES:
-        names = ", ".join(AUXILIARY_LOSSES)
-        raise UserError(
-            f"unknown auxiliary loss {aux!r}; choose one of {names}, or {PREFIX} and a loss of that library"
-        )
-    loss, options = {
-        "contrastive": (ContrastiveLoss, ("balanced",)),
-        "triplet": (TripletLoss, ("reduction", "soft")),
-        "supcon": (SupConLoss, ("temperature",)),
-    }[aux]
-    if unknown := sorted(set(kwargs) - set(options)):
-        raise UserError(f"the {aux} loss takes no argument {unknown[0]!r}; choose among {', '.join(options)}")
-    if aux == "supcon":
-        return loss(**kwargs)
-    return loss(margin=margin, distance=distance, mining=mining, **kwargs)
+    check_taken([aux], given | {"aux_kwargs": kwargs})
+    row = capability(aux)
+    taken = {name: value for name, value in flags.items() if name in row.arguments}
+    return None if row.loss_class is None else row.loss_class(**taken, **kwargs)

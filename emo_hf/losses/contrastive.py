@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from emo_hf.losses.distances import Measured, check_distance
-from emo_hf.losses.pairs import LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
+from emo_hf.losses.arguments import Choice, Number, Switch, Values, check_values
+from emo_hf.losses.distances import DISTANCES, Measured
+from emo_hf.losses.pairs import LossOutput, Pairs, draw, weighted_mean
 
 
 class ContrastiveLoss(nn.Module):
@@ -27,14 +31,19 @@ class ContrastiveLoss(nn.Module):
     """
 
     minings = ("all", "hard", "sampled")
+    arguments: ClassVar[Mapping[str, Values]] = {
+        "margin": Number(),
+        "distance": Choice(DISTANCES),
+        "mining": Choice(minings),
+        "balanced": Switch(),
+    }
 
     def __init__(
         self, margin: float = 1.0, distance: str = "euclidean", mining: str = "all", balanced: bool = False
     ) -> None:
         super().__init__()
-        check_margin(margin)
-        check_distance(distance)
-        check_choice("mining of the contrastive loss", mining, self.minings)
+        given = {"margin": margin, "distance": distance, "mining": mining, "balanced": balanced}
+        check_values("contrastive", self.arguments, given)
         self.margin, self.distance, self.mining, self.balanced = margin, distance, mining, balanced
 
     def forward(

@@ -104,15 +104,15 @@ def _forward(x: Tensor, y: Tensor | None, kind: str) -> _Kept:
     if kind == "cosine":
         near, inverse = _unit(x)
         far, inverse_far = (None, None) if y is None else _unit(y)
-        products = torch.addmm(x.new_ones(1), near, (near if y is None else far).T, alpha=-1)
+        products = torch.addmm(x.new_ones(1), near, (near if far is None else far).T, alpha=-1)
         return products.clamp_(min=0), near, far, inverse, inverse_far
     centre = x.mean(0) if y is None or not len(y) else y.mean(0)
     near = x - centre
     far = None if y is None else y - centre
     wide = _exact_product(near)
     norms = torch.linalg.vecdot(wide, wide)
-    wide_far = wide if y is None else _exact_product(far)
-    norms_far = norms if y is None else torch.linalg.vecdot(wide_far, wide_far)
+    wide_far = wide if far is None else _exact_product(far)
+    norms_far = norms if far is None else torch.linalg.vecdot(wide_far, wide_far)
     squared = torch.addmm(norms_far, wide, wide_far.T, alpha=-2).add_(norms[:, None])
     noise = norms[:, None] * (_ROUNDING_UNITS * torch.finfo(wide.dtype).eps)
     squared.masked_fill_(squared <= noise, 0)
@@ -133,11 +133,10 @@ def _backward(
         weights = -gradient
     if scale is not None:
         weights.mul_(scale)
-    pull = _pull if kind != "cosine" else _turn
     if far is None:
-        return pull(weights + weights.T, near, near, inverse), None
-    to_near = pull(weights, near, far, inverse) if needs[0] else None
-    return to_near, pull(weights.T, far, near, inverse_far) if needs[1] else None
+        return _to_rows(weights + weights.T, near, near, inverse), None
+    to_near = _to_rows(weights, near, far, inverse) if needs[0] else None
+    return to_near, _to_rows(weights.T, far, near, inverse_far) if needs[1] else None
 
 
 class _Pairwise(torch.autograd.Function):
@@ -192,7 +191,12 @@ class _KnownGradient(torch.autograd.Function):
         return gradient * scale, None, None
 
 
-def _pull(weights: Tensor, x: Tensor, y: Tensor, _: None) -> Tensor:
+def _to_rows(weights: Tensor, x: Tensor, y: Tensor, inverse: Tensor | None) -> Tensor:
+    """The gradient in the rows x (B, D), from weights of their pairs with y; `inverse` comes with unit rows."""
+    return _pull(weights, x, y) if inverse is None else _turn(weights, x, y, inverse)
+
+
+def _pull(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The sum over j of weights_ij (x_i - y_j), as (B, D)."""
     wide = _exact_product(weights)
     return torch.addmm(wide.sum(1, keepdim=True) * x, wide, y.to(wide.dtype), alpha=-1).to(x.dtype)

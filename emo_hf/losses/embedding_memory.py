@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+_NAMES = ("embeddings", "labels", "rows")  # in a checkpoint
+
 
 @dataclass
 class EmbeddingMemory:
@@ -19,32 +21,42 @@ class EmbeddingMemory:
     """
 
     size: int
-    embeddings: Tensor | None = field(default=None, init=False)
-    labels: Tensor | None = field(default=None, init=False)
-    rows: Tensor | None = field(default=None, init=False)
+    _kept: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False)
+
+    @property
+    def embeddings(self) -> Tensor | None:
+        """Those that are remembered (M, D), the newest first; None at the beginning."""
+        return None if self._kept is None else self._kept[0]
+
+    @property
+    def rows(self) -> Tensor | None:
+        """The ids of their rows (M,)."""
+        return None if self._kept is None else self._kept[2]
 
     def beside(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A batch (B, D), its labels and rows (B,), followed by the memory: (B + M, D), (B + M,), (B + M,)."""
-        if self.embeddings is None:
+        if self._kept is None:
             return embeddings, labels, rows
+        past, past_labels, past_rows = self._kept
         return (
-            torch.cat([embeddings, self.embeddings.to(embeddings.dtype)]),
-            torch.cat([labels, self.labels]),
-            torch.cat([rows, self.rows]),
+            torch.cat([embeddings, past.to(embeddings.dtype)]),
+            torch.cat([labels, past_labels]),
+            torch.cat([rows, past_rows]),
         )
 
     def save(self, path: Path) -> None:
         """Write what is remembered, if anything is."""
-        if self.embeddings is not None:
-            save_file({"embeddings": self.embeddings, "labels": self.labels, "rows": self.rows}, path)
+        if self._kept is not None:
+            save_file(dict(zip(_NAMES, self._kept, strict=True)), path)
 
     def load(self, path: Path, device: torch.device) -> None:
         """Remember what `save` wrote, as much of it as there is room for now."""
         if path.exists():
-            stored = {name: values[: self.size].to(device) for name, values in load_file(path).items()}
-            self.embeddings, self.labels, self.rows = stored["embeddings"], stored["labels"], stored["rows"]
+            stored = load_file(path)
+            embeddings, labels, rows = (stored[name][: self.size].to(device) for name in _NAMES)
+            self._kept = embeddings, labels, rows
 
     def remember(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> None:
         """Add a batch."""
         embeddings, labels, rows = self.beside(embeddings.detach(), labels, rows)
-        self.embeddings, self.labels, self.rows = embeddings[: self.size], labels[: self.size], rows[: self.size]
+        self._kept = embeddings[: self.size], labels[: self.size], rows[: self.size]

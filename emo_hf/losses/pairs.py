@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from emo_hf.errors import UserError
 from emo_hf.losses.distances import Measured, as_float, measure, measure_pairs
 
 
@@ -110,18 +108,6 @@ def draw(mask: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor
 def weighted_mean(values: Tensor, weights: Tensor, total: Tensor) -> Tensor:
     """The mean of `values` under `weights` of their shape, dtype and sum `total`; NaN for none."""
     return torch.dot(values.flatten(), weights.flatten()) / total
-
-
-def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
-    """Raise `UserError` unless `value` is one of `choices`."""
-    if value not in choices:
-        raise UserError(f"unknown {argument} {value!r}; choose one of {', '.join(choices)}")
-
-
-def check_margin(margin: float) -> None:
-    """Raise `UserError` unless `margin` is a finite number that is not negative."""
-    if not 0 <= margin < float("inf"):
-        raise UserError(f"margin must be 0 or more and finite, got {margin}")
 
 
 def _check_shapes(

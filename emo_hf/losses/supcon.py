@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from emo_hf.errors import UserError
+from emo_hf.losses.arguments import Number, Values, check_values
 from emo_hf.losses.pairs import LossOutput, Pairs, weighted_mean
 
 
@@ -22,10 +25,11 @@ class SupConLoss(nn.Module):
     Raises `UserError` for a temperature that is not positive.
     """
 
+    arguments: ClassVar[Mapping[str, Values]] = {"temperature": Number(above=True)}
+
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        if not 0 < temperature < float("inf"):
-            raise UserError(f"temperature must be above 0 and finite, got {temperature}")
+        check_values("supcon", self.arguments, {"temperature": temperature})
         self.temperature = temperature
 
     def forward(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emo_hf.errors import UserError
-from emo_hf.losses.distances import Measured, check_distance
-from emo_hf.losses.pairs import LossOutput, Pairs, check_choice, check_margin, draw, weighted_mean
+from emo_hf.losses.arguments import Choice, Number, Switch, Values, check_values
+from emo_hf.losses.distances import DISTANCES, Measured
+from emo_hf.losses.pairs import LossOutput, Pairs, draw, weighted_mean
 from emo_hf.losses.triplet_sums import hinge_counts, semi_hard_negatives
 
 
@@ -31,6 +35,13 @@ class TripletLoss(nn.Module):
 
     minings = ("all", "semi-hard", "hard", "sampled")
     reductions = ("active", "valid")
+    arguments: ClassVar[Mapping[str, Values]] = {
+        "margin": Number(),
+        "distance": Choice(DISTANCES),
+        "mining": Choice(minings),
+        "reduction": Choice(reductions),
+        "soft": Switch(),
+    }
 
     def __init__(
         self,
@@ -41,10 +52,8 @@ class TripletLoss(nn.Module):
         soft: bool = False,
     ) -> None:
         super().__init__()
-        check_margin(margin)
-        check_distance(distance)
-        check_choice("mining of the triplet loss", mining, self.minings)
-        check_choice("reduction of the triplet loss", reduction, self.reductions)
+        given = {"margin": margin, "distance": distance, "mining": mining, "reduction": reduction, "soft": soft}
+        check_values("triplet", self.arguments, given)
         if soft and mining == "all":
             raise UserError("the soft triplet loss needs mining semi-hard, hard or sampled, got 'all'")
         self.margin, self.distance, self.mining, self.reduction, self.soft = margin, distance, mining, reduction, soft

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,15 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
 from emo_hf.evaluation.metrics import trainer_metrics
+from emo_hf.losses.capabilities import AUX_FLAGS, capability, counted
 from emo_hf.models.pretrained import build_model, load_tokenizer
 from emo_hf.search.space import Dimension, Range, default_space, parse_space, suggest
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
 from emo_hf.storage.record import SCHEMA, environment, now
-from emo_hf.study.variations import AUX_SETTINGS, Settings, applied, split
+from emo_hf.study.variations import Settings, applied, check_losses, split
+from emo_hf.training.objective import AUX_DEFAULTS
 from emo_hf.training.run import check_arguments, default_learning_rate, load_data, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
@@ -40,7 +43,7 @@ STORAGE_FILE = "optuna.db"
 SEARCH_FILE = "search.json"
 TABLE_FILE = "trials.md"
 BEST_FILE = "best.yaml"
-_STUDY = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
+_STUDY: dict[str, Any] = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
 
 
 @dataclass
@@ -82,6 +85,12 @@ class Search:
         """The space by name; raises `UserError` for words that make none."""
         return parse_space(self.words)
 
+    @property
+    def losses(self) -> list[str]:
+        """The auxiliary losses that trials may have."""
+        space = self.space.get("aux", (self.training["aux"],))
+        return [] if isinstance(space, Range) else list(space)
+
     def check(self) -> None:
         """Raise the `UserError` that would else come after the data were read."""
         _optuna()
@@ -93,13 +102,14 @@ class Search:
                 "a search maximises the validation macro_f1 of an epoch; leave --metric_for_best_model and "
                 "--eval_strategy out"
             )
-        lossy = [name for name in space if name in AUX_SETTINGS]
-        if lossy and training.aux == "none" and set(space.get("aux", ())) <= {"none"}:
-            raise UserError(f"--space {lossy[0]}: it needs an auxiliary loss; add --aux triplet, or aux=… to --space")
-        check_arguments(self.model, self.data, training)
+        check_losses(self.losses, self.training, space, "--space")
+        check_arguments(*self._with(()))
         for name, dimension in space.items():
-            for value in (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension:
-                check_arguments(*self._with(((name, value),)))
+            losses = self.losses if name in AUX_FLAGS else self.losses[:1]
+            for aux, value in itertools.product(losses, _ends(dimension)):
+                settings = {"aux": aux, name: value}
+                if name not in AUX_FLAGS or name in capability(aux, self.training.get("aux_kwargs")).flags:
+                    check_arguments(*self._with(tuple(settings.items())))
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Run the trials that are due and give each as it ends, as `search.json` has it, which is written anew.
@@ -131,7 +141,8 @@ class Search:
         return self._rows(self._study()) if self.folder.is_dir() else []
 
     def _rows(self, study: optuna.Study) -> list[dict[str, Any]]:
-        failed, found = study.user_attrs.get("failed", {}), []
+        failed = study.user_attrs.get("failed", {})
+        found: list[dict[str, Any]] = []
         for trial in study.get_trials(deepcopy=False):
             state = trial.state.name.lower()
             error = failed.get(str(trial.number))
@@ -147,7 +158,7 @@ class Search:
                     "validation_macro_f1": score,
                     "epoch": values.index(score) + 1 if score in values else None,
                     "epochs": len(values),
-                    "seconds": round(trial.duration.total_seconds(), 2),
+                    "seconds": round(trial.duration.total_seconds(), 2) if trial.duration else 0.0,
                     "error": error,
                 }
             )
@@ -160,6 +171,9 @@ class Search:
     def _with(self, settings: Settings) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         model, data, training = applied(settings, self.model, self.data, self.training)
         return model, data, MetricTrainingArguments(**training)
+
+    def _suggested(self, trial: optuna.Trial) -> Settings:
+        return suggest(self.space, trial, self.training["aux"], self.training.get("aux_kwargs"))
 
     def _study(self) -> optuna.Study:
         """The study in the folder, a new one if there is none."""
@@ -198,7 +212,7 @@ class Search:
 
         def model_init(trial: optuna.Trial | None) -> Any:
             """The model of a trial; Trainer asks for it first, so that the trial's rows come with it."""
-            settings = suggest(self.space, trial, self.training["aux"]) if trial is not None else ()
+            settings = self._suggested(trial) if trial is not None else ()
             model, given, _ = self._with(settings)
             if trainer is not None:
                 for name, value in inputs(model, given).items():
@@ -216,7 +230,7 @@ class Search:
         patience = self.training["early_stopping_patience"]
         trainer = MetricTrainer(
             None,
-            MetricTrainingArguments(**training),
+            MetricTrainingArguments(**counted(training["aux"], training)),
             model_init=model_init,
             compute_metrics=trainer_metrics(data.labels),
             callbacks=[EarlyStoppingCallback(patience)] if patience else [],  # it counts anew in every trial
@@ -226,13 +240,16 @@ class Search:
 
     def _try(self, trainer: MetricTrainer, study: optuna.Study, number: int) -> None:
         """One trial; an error is noted, so that the others go on."""
-        optuna = _optuna()
+        tuning = _optuna()
 
         def space(trial: optuna.Trial) -> dict[str, Any]:
-            settings = suggest(self.space, trial, self.training["aux"])
-            model, _, training = split(settings)
+            model, _, training = split(self._suggested(trial))
             rate = self._rate(model.get("encoder", self.model.encoder))
-            return {"learning_rate": rate, "run_name": f"trial-{number}", **training}
+            together = self.training | training
+            taken = {name: value for name, value in counted(together["aux"], together).items() if value is not None}
+            # The trainer keeps what it is told: what the loss of the trial before took has to go.
+            of_loss = {name: taken.get(name, usual) for name, usual in (AUX_DEFAULTS | {"aux_kwargs": {}}).items()}
+            return {"learning_rate": rate, "run_name": f"trial-{number}", **of_loss, **training}
 
         def objective(metrics: dict[str, float]) -> float:
             """The score of the checkpoint that train.py would choose, had it ended here."""
@@ -249,8 +266,8 @@ class Search:
                 n_trials=1,
                 backend="optuna",
                 hp_name=lambda _: f"trial-{number}",
-                sampler=optuna.samplers.TPESampler(seed=seed),
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
+                sampler=tuning.samplers.TPESampler(seed=seed),
+                pruner=tuning.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
                 storage=f"sqlite:///{self.folder / STORAGE_FILE}",
                 **_STUDY,
             )
@@ -286,6 +303,10 @@ def best_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The trial of the best validation score, the first of several; None if none is complete."""
     complete = [row for row in rows if row["state"] == "complete"]
     return max(complete, key=lambda row: row["validation_macro_f1"], default=None)
+
+
+def _ends(dimension: Dimension) -> tuple[Any, ...]:
+    return (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension
 
 
 def _optuna() -> ModuleType:

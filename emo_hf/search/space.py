@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
-from emo_hf.study.variations import AUX_SETTINGS, Settings, parse_values
+from emo_hf.losses.capabilities import AUX_FLAGS, capability
+from emo_hf.study.variations import Settings, parse_values
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 SEARCHABLE = frozenset(
     (
         "encoder", "pooling", "embedding_size", "embedding_dropout", "max_length",
-        "aux", "aux_weight", "aux_warmup", "aux_pool", "aux_memory", "margin", "distance", "mining",
+        "aux", *(flag for flag in AUX_FLAGS if flag != "aux_kwargs"),
         "learning_rate", "lr_scheduler_type", "warmup_steps", "num_train_epochs", "per_device_train_batch_size",
         "gradient_accumulation_steps", "label_smoothing_factor", "weight_decay", "max_grad_norm", "optim",
         "adam_beta1", "adam_beta2", "adam_epsilon",
     )
 )  # fmt: skip
+
+_USUAL = {"aux_weight": "0.03..3", "margin": "0.2..2"}  # what a search varies of a loss that takes it
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,8 @@ def default_space(encoder: str, aux: str) -> list[str]:
     """The words of a space for when none is given: the learning rate, and the auxiliary loss if there is one."""
     words = ["learning_rate=1e-4..2e-3" if encoder in BUNDLED else "learning_rate=1e-5..1e-4"]
     words.append("embedding_dropout=0..0.3")
-    if aux != "none":
-        words.append("aux_weight=0.03..3")
-    if aux in ("contrastive", "triplet"):
-        words.append("margin=0.2..2")
-    return words
+    flags = capability(aux).flags
+    return words + [f"{name}={ends}" for name, ends in _USUAL.items() if name in flags]
 
 
 def parse_space(words: Sequence[str]) -> dict[str, Dimension]:
@@ -76,12 +76,12 @@ def parse_space(words: Sequence[str]) -> dict[str, Dimension]:
     return space
 
 
-def suggest(space: Space, trial: Trial, aux: str) -> Settings:
-    """The values of a trial; without an auxiliary loss, its own or else `aux`, those of the loss are left out."""
+def suggest(space: Space, trial: Trial, aux: str, options: Mapping[str, Any] | None = None) -> Settings:
+    """The values of a trial; what its auxiliary loss, its own or else `aux`, does not take is left out."""
     names = sorted(space, key=lambda name: name != "aux")
     settings: dict[str, Any] = {}
     for name in names:
-        if name in AUX_SETTINGS and settings.get("aux", aux) == "none":
+        if name in AUX_FLAGS and name not in capability(settings.get("aux", aux), options).flags:
             continue
         dimension = space[name]
         if not isinstance(dimension, Range):

@@ -10,6 +10,7 @@ import yaml
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.escaping import markdown_name
+from emo_hf.losses.capabilities import counted
 from emo_hf.study.variations import describe
 
 # A grid has several of them where nothing is said: they are always said.
@@ -59,6 +60,7 @@ def best_yaml(
     usual = {**asdict(ModelArguments()), **asdict(DataArguments()), **MetricTrainingArguments().to_dict()}
     differing = {name: value for name, value in shared.items() if value != usual[name] and name not in _OF_THE_SEARCH}
     content = {**{name: shared[name] for name in _NAMED}, **differing, **best["settings"]}
+    content = counted(content["aux"], content)  # other trials may have had a loss that takes more
     head = (
         f"# Trial {best['trial']} of {count}, for its validation macro-F1 of {best['validation_macro_f1']:.4f}.\n"
         "# That score is optimistic, the highest of many; test scores come from compare.py --config with this file.\n"

@@ -16,7 +16,7 @@ from emo_hf.errors import UserError
 from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import STUDY_FILE, TEST_FILE, is_done
-from emo_hf.study.variations import Settings, applied, combinations, parse_over
+from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
 from emo_hf.training.names import run_name
 from emo_hf.training.run import check_arguments
 
@@ -105,7 +105,7 @@ class Study:
         grid, over = self.grid, parse_over(self.grid.over)
         # CLS pooling trains the fastest: with long runs first, the workers end at about the same time.
         poolings = sorted(grid.poolings, key=lambda pooling: pooling == "cls")
-        arms = [arm for aux in grid.aux for arm in combinations(over, aux)]
+        arms = [arm for aux in grid.aux for arm in combinations(over, aux, self.training.get("aux_kwargs"))]
         if over:  # a weight of 0 under two losses is one run
             arms = list(dict.fromkeys(arms))
         found = [
@@ -119,6 +119,7 @@ class Study:
 
     def check(self) -> None:
         """Raise the `UserError` that some run of the grid would end with before it starts."""
+        check_losses(self.grid.aux, self.training, parse_over(self.grid.over), "--over")
         first, grid = self.tasks()[0], self.grid
         for task in (
             *(replace(first, encoder=encoder) for encoder in grid.encoders),

@@ -5,19 +5,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.errors import UserError
+from emo_hf.losses.capabilities import AUX_FLAGS, capability, check_taken, counted
+from emo_hf.training.objective import given_to_losses
 
 Settings = tuple[tuple[str, Any], ...]
 
-# What only an auxiliary loss has: without one, all its values are one and the same run.
-AUX_SETTINGS = frozenset(
-    ("aux_weight", "aux_warmup", "aux_kwargs", "aux_pool", "aux_memory", "margin", "distance", "mining")
-)
 _CLASSES = (ModelArguments, DataArguments, MetricTrainingArguments)
 _OWN_AXES = {"encoder": "encoders", "pooling": "poolings", "aux": "aux", "seed": "seeds", "output_dir": "study_dir"}
 
@@ -61,16 +59,40 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
     return found
 
 
-def combinations(over: Mapping[str, Sequence[Any]], aux: str) -> list[tuple[str, Settings]]:
+def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Collection[str], flag: str) -> None:
+    """Check that what is given to the losses of a grid, or varied, is an argument of one of them at least.
+
+    Args:
+        losses: names of the auxiliary losses.
+        training: arguments that all runs share, by name.
+        varied: names of arguments that differ from run to run, as `flag` gave them.
+
+    Raises:
+        UserError: an argument that no loss takes: its values would make one and the same run.
+    """
+    rows = [capability(aux, training.get("aux_kwargs")) for aux in losses]
+    for name in varied:
+        if name in AUX_FLAGS and not any(name in row.flags for row in rows):
+            needed = "it needs an auxiliary loss; add one, as triplet, or leave it out"
+            none_takes = f"no loss takes it, of {', '.join(losses)}; leave it out"
+            raise UserError(f"{flag} {name}: {needed if set(losses) == {'none'} else none_takes}")
+    check_taken(losses, given_to_losses(training))
+
+
+def combinations(
+    over: Mapping[str, Sequence[Any]], aux: str, options: Mapping[str, Any] | None = None
+) -> list[tuple[str, Settings]]:
     """Every combination of values under one auxiliary loss, as (loss, settings) of what is really different.
 
-    A weight of 0 is no auxiliary loss; and without one, its own arguments change nothing.
+    A weight of 0 is no auxiliary loss; and values of what the loss does not take make no difference. `options` are the
+    `aux_kwargs`, by which a loss of a library may take more or less.
     """
     found = []
     for values in itertools.product(*over.values()):
         settings = dict(zip(over, values, strict=True))
         real = "none" if settings.get("aux_weight") == 0 else aux
-        kept = {k: v for k, v in settings.items() if real != "none" or k not in AUX_SETTINGS}
+        flags = capability(real, options).flags
+        kept = {name: value for name, value in settings.items() if name not in AUX_FLAGS or name in flags}
         found.append((real, tuple(kept.items())))
     return list(dict.fromkeys(found))
 
@@ -87,9 +109,14 @@ def split(settings: Settings) -> tuple[dict[str, Any], dict[str, Any], dict[str,
 def applied(
     settings: Settings, model: ModelArguments, data: DataArguments, training: dict[str, Any]
 ) -> tuple[ModelArguments, DataArguments, dict[str, Any]]:
-    """The arguments of model and data, and those of the training by name, with the settings in place."""
+    """The arguments of model and data, and those of the training by name, with the settings in place.
+
+    Of what all runs share, only what the loss of this one takes counts.
+    """
     of_model, of_data, of_training = split(settings)
-    return dataclasses.replace(model, **of_model), dataclasses.replace(data, **of_data), training | of_training
+    together = training | of_training
+    taken = counted(together.get("aux", "none"), together)
+    return dataclasses.replace(model, **of_model), dataclasses.replace(data, **of_data), taken
 
 
 def describe(settings: Settings) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from emo_hf.distributed import sum_over_processes
 from emo_hf.errors import UserError
+from emo_hf.losses.capabilities import capability
 
 logger = logging.getLogger(__name__)
 
@@ -80,15 +81,20 @@ class Watch:
         if self._warned or not norm or spread is None or spread > COLLAPSED * norm:
             return
         self._warned = True
-        at_margin = ""
-        if "aux_loss" in logs and math.isclose(logs["aux_loss"], arguments.margin, rel_tol=0.02):
+        row = capability(arguments.aux, arguments.aux_kwargs)
+        at_margin = advice = ""
+        if row.loss_class is not None:
+            advice = ", a smaller --aux_weight or --aux_warmup 0.1"
+        if "margin" in row.flags and math.isclose(logs.get("aux_loss", math.inf), arguments.margin, rel_tol=0.02):
             at_margin = f" and the {arguments.aux} loss stands at the margin"
+        if "mining" in row.flags and arguments.mining != "semi-hard" and row.arguments["mining"].takes("semi-hard"):
+            advice += ", or --mining semi-hard"
         logger.warning(
-            "the embeddings have collapsed to a point (spread %.2g, norm %.2g)%s: try a lower --learning_rate, "
-            "a smaller --aux_weight or --aux_warmup 0.1, or --mining semi-hard",
+            "the embeddings have collapsed to a point (spread %.2g, norm %.2g)%s: try a lower --learning_rate%s",
             spread,
             norm,
             at_margin,
+            advice,
         )
 
 

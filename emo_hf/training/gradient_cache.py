@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,15 +17,14 @@ class RandomState:
     """The state of the generators that dropout draws from, to draw the same twice."""
 
     def __init__(self, device: torch.device):
-        self._device = device if device.type == "cuda" else None
         self._cpu = torch.get_rng_state()
-        self._gpu = torch.cuda.get_rng_state(device) if self._device else None
+        self._gpu = (torch.cuda.get_rng_state(device), device) if device.type == "cuda" else None
 
     def restore(self) -> None:
         """Set the generators back to this state."""
         torch.set_rng_state(self._cpu)
-        if self._device:
-            torch.cuda.set_rng_state(self._gpu, self._device)
+        if self._gpu is not None:
+            torch.cuda.set_rng_state(*self._gpu)
 
 
 @dataclass
@@ -33,12 +32,14 @@ class CachedStep:
     """The metric loss of an optimizer step, and what each of its micro-batches has to add to the gradient.
 
     `metric` is the loss over all K micro-batches; `gradients` holds its gradient in the embeddings (B, D) of each, and
-    `states` the random state before the forward pass of each.
+    `states` the random state before the forward pass of each. `of_parameters` holds the parameters of the loss itself,
+    as proxies, each with its gradient.
     """
 
     metric: LossOutput
     gradients: list[Tensor]
     states: list[RandomState]
+    of_parameters: list[tuple[nn.Parameter, Tensor]] = field(default_factory=list)
     used: int = 0
 
     def restore_random_state(self) -> None:
@@ -54,11 +55,16 @@ class CachedStep:
         gradient = self.gradients[self.used]
         self.used += 1
         product = (embeddings.to(gradient.dtype) * gradient).sum() * len(self.gradients)
+        for parameter, its_gradient in self.of_parameters:  # K times a K-th of it
+            product = product + (parameter * its_gradient).sum()
         return product - product.detach() + self.metric.loss.detach()
 
 
 def cache_step(
-    model: nn.Module, batches: Sequence[dict[str, Any]], pooled_loss: Callable[[list[Tensor]], LossOutput]
+    model: nn.Module,
+    batches: Sequence[dict[str, Any]],
+    pooled_loss: Callable[[list[Tensor]], LossOutput],
+    parameters: Sequence[nn.Parameter] = (),
 ) -> CachedStep:
     """Embed all micro-batches without graph, take the loss over all of them, and keep its gradients.
 
@@ -67,14 +73,16 @@ def cache_step(
             restores `states[i]` first.
         batches: the inputs of the model, without what it does not take.
         pooled_loss: from the embeddings (B_i, D) of all micro-batches, which require gradients, to their loss.
+        parameters: those of the loss, as proxies.
     """
-    states, embeddings = [], []
+    states: list[RandomState] = []
+    embeddings: list[Tensor] = []
     for inputs in batches:
         states.append(RandomState(inputs["input_ids"].device))
         with torch.no_grad():
             embeddings.append(as_float(model(**inputs).embeddings).requires_grad_())
     with torch.enable_grad():
         metric = pooled_loss(embeddings)
-        gradients = torch.autograd.grad(metric.loss, embeddings, allow_unused=True)
-    gradients = [torch.zeros_like(e) if g is None else g for e, g in zip(embeddings, gradients, strict=True)]
-    return CachedStep(metric, list(gradients), states)
+        found = torch.autograd.grad(metric.loss, [*embeddings, *parameters], allow_unused=True, materialize_grads=True)
+    gradients, own = list(found[: len(embeddings)]), found[len(embeddings) :]
+    return CachedStep(metric, gradients, states, list(zip(parameters, own, strict=True)))

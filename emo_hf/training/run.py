@@ -33,8 +33,9 @@ from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environ
 from emo_hf.training.checkpoints import checkpoint_to_resume, remove_checkpoints
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.names import encoder_name, run_name
+from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.trackers import check_trackers, finish_trackers
-from emo_hf.training.trainer import MetricTrainer, auxiliary_loss
+from emo_hf.training.trainer import MetricTrainer
 
 logger = logging.getLogger(__name__)
 

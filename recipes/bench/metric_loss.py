@@ -42,14 +42,14 @@ class InTurn(TrainerCallback):
     """Switches the metric loss on and off from step to step and from epoch to epoch, and times the steps."""
 
     def __init__(self, trainer: MetricTrainer):
-        self.trainer, self.loss = trainer, trainer.aux_loss
+        self.trainer, self.auxiliary = trainer, trainer.auxiliary
         self.means = {True: Means(), False: Means()}  # one takes the same scalars every time
         self.seconds: dict[tuple[int, bool], list[float]] = {}  # by the step's place in its epoch, and with or without
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         epoch, self.step = divmod(state.global_step, state.max_steps // state.num_train_epochs)
         self.on, self.warm = (epoch + self.step) % 2 == 0, epoch >= WARM_UP
-        self.trainer.aux_loss = self.loss if self.on else None
+        self.trainer.auxiliary = self.auxiliary if self.on else None
         self.trainer._means = self.means[self.on]
         self.started = time.perf_counter()
 

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel, AutoTokenizer
 
 from emo_hf.arguments.dataclasses import DataArguments
+from emo_hf.training.objective import AuxiliaryObjective
 from emo_hf.training.run import load_data
 
 
@@ -130,13 +131,16 @@ def test_steps_with_and_without_the_metric_loss_are_the_same_batches(work, tmp_p
     class Clocked(metric_loss.SameBatches):
         def compute_loss(self, model, inputs, *args, **kwargs):
             clock[0] += 1
-            seen.append((self.aux_loss is not None, inputs["rows"].tolist()))
+            seen.append((self.auxiliary is not None, inputs["rows"].tolist()))
             return super().compute_loss(model, inputs, *args, **kwargs)
 
-        def _metric_loss(self, *args):
-            clock[0] += 0.25
-            return super()._metric_loss(*args)
+    term = AuxiliaryObjective.term
 
+    def clocked(self, *args):
+        clock[0] += 0.25
+        return term(self, *args)
+
+    monkeypatch.setattr(AuxiliaryObjective, "term", clocked)
     monkeypatch.setattr(metric_loss, "SameBatches", Clocked)
     monkeypatch.setattr(metric_loss, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     assert metric_loss.measure(work, "triplet", epochs=4) == (1, 0.25)

@@ -12,15 +12,20 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
+import torch
 import yaml
 from places import recipe
+from torch import nn
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.errors import UserError
+from emo_hf.losses import TripletLoss
 from emo_hf.search.search import Search, SearchArguments, best_of
 from emo_hf.search.space import SEARCHABLE, parse_space
+from emo_hf.search.tables import best_yaml
 from emo_hf.storage.record import merge_history
 from emo_hf.study.variations import split
+from emo_hf.training.objective import AuxiliaryObjective
 from emo_hf.training.run import run
 from emo_hf.training.trainer import MetricTrainer
 
@@ -63,6 +68,20 @@ def histories(monkeypatch) -> Callable[[], list[list[dict[str, float]]]]:
     return lambda: [merge_history(state.log_history) for state in states]
 
 
+@pytest.fixture
+def made(monkeypatch) -> list[tuple[nn.Module, list[torch.Tensor]]]:
+    """Every auxiliary loss that was made, with its parameters as they were then."""
+    found = []
+    begin = AuxiliaryObjective.__init__
+
+    def noting(self: AuxiliaryObjective, *args: Any) -> None:
+        begin(self, *args)
+        found.append((self.loss, [parameter.detach().clone() for parameter in self.parameters]))
+
+    monkeypatch.setattr(AuxiliaryObjective, "__init__", noting)
+    return found
+
+
 def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
@@ -97,7 +116,7 @@ def test_every_argument_of_a_space_stands_in_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, tmp_path, case) -> None:
+def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, made, tmp_path, case) -> None:
     """Every loss and score of every epoch, to the last digit; and the second trial finds nothing of the first."""
     words = [word.replace("=roberta", f"={encoders['roberta']}") for word in case.split()]
     search = make(*words, trials=2)
@@ -116,6 +135,28 @@ def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, t
     )
     assert [row["epoch"] for row in rows] == [record["best"]["epoch"]] * 2
     assert {k: v for k, v in record["arguments"]["training"].items() if k in training} == training
+    # Equal they would be too if neither trained its proxies.
+    moved = [
+        any((now - start).abs().max() > 1e-4 for now, start in zip(loss.parameters(), starts, strict=True))
+        for loss, starts in made
+    ]
+    assert sum(moved) == (3 if "pml:" in case else 0)
+
+
+def test_a_loss_of_a_trial_takes_nothing_of_the_trial_before(make, made) -> None:
+    """Nor of what all trials share, but the loss of this one does not take; and the best is a config file as it is."""
+    search = make("aux=none,supcon,triplet", "margin=0.5,2", trials=6, aux="none", mining="hard", fraction=0.1)
+    search.check()
+    rows = list(search.run())
+    assert [row["error"] for row in rows] == [None] * 6
+    found = {row["settings"]["aux"]: set(row["settings"]) for row in rows}
+    assert found == {"none": {"aux"}, "supcon": {"aux"}, "triplet": {"aux", "margin"}}
+    order = [row["settings"]["aux"] for row in rows]
+    assert {"none", "supcon"} <= set(order[order.index("triplet") :])
+    assert {loss.mining for loss, _ in made if isinstance(loss, TripletLoss)} == {"hard"}
+    for row in rows:
+        content = yaml.safe_load(best_yaml(search.model, search.data, search.training, row, 6))
+        assert ("mining" in content) == (row["settings"]["aux"] == "triplet")
 
 
 def test_what_a_loss_alone_has_is_not_varied_without_one(make, instant) -> None:
@@ -281,6 +322,9 @@ def test_the_best_trial_goes_into_train_and_compare_as_it_is(words, encoders, tm
         (["--space", "pooling=cls,middle"], "--pooling is 'middle'"),
         (["--space", "max_length=16..100"], "--max_length is 100, but"),
         (["--space", "margin=1..2", "--aux", "none"], "--space margin: it needs an auxiliary loss"),
+        (["--space", "margin=1..2", "aux=none,supcon"], "--space margin: no loss takes it, of none, supcon"),
+        (["--space", "aux=none,supcon", "--mining", "hard"], "--mining is hard, but none of the losses none, supcon"),
+        (["--space", "mining=all,semi-hard", "aux=none,contrastive"], "mining of the contrastive loss is 'semi-hard'"),
         (["--trials", "0"], "--trials is 0; allowed: 1 to 1,000,000,000"),
         (["--metric_for_best_model", "loss"], "leave --metric_for_best_model"),
         (["--trails", "3"], "did you mean"),

@@ -10,7 +10,7 @@ import torch
 from emo_hf.errors import UserError
 from emo_hf.training.diagnostics import Watch
 
-ARGUMENTS = SimpleNamespace(aux="triplet", margin=1.0)
+ARGUMENTS = SimpleNamespace(aux="triplet", margin=1.0, mining="all", aux_kwargs=None)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -33,3 +33,22 @@ def test_a_collapse_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
         watch.log({"embedding_norm": 2.0, "embedding_spread": 0.001, "aux_loss": 1.001}, ARGUMENTS)
     [record] = caplog.records
     assert "collapsed" in record.getMessage() and "triplet loss stands at the margin" in record.getMessage()
+
+
+LOWER = "try a lower --learning_rate"
+SMALLER = f"{LOWER}, a smaller --aux_weight or --aux_warmup 0.1"
+
+
+@pytest.mark.parametrize(
+    ("aux", "ends"),
+    [
+        ("triplet", f"and the triplet loss stands at the margin: {SMALLER}, or --mining semi-hard"),
+        ("contrastive", f"and the contrastive loss stands at the margin: {SMALLER}"),
+        ("supcon", f"norm 2): {SMALLER}"),
+        ("none", f"norm 2): {LOWER}"),
+    ],
+)
+def test_a_collapse_comes_with_advice_that_the_loss_can_follow(aux: str, ends: str, caplog) -> None:
+    given = SimpleNamespace(**vars(ARGUMENTS) | {"aux": aux})
+    Watch().log({"embedding_norm": 2.0, "embedding_spread": 0.001, "aux_loss": 1.001}, given)
+    assert caplog.records[0].getMessage().endswith(ends)

@@ -21,6 +21,7 @@ CASES = [
     ("triplet", {"mining": "semi-hard"}),
     ("triplet", {"mining": "sampled"}),
     ("supcon", {}),
+    ("pml:ProxyAnchorLoss", {"num_classes": 3, "embedding_size": 8}),
 ]
 
 
@@ -46,7 +47,9 @@ def test_gradients_equal_plain_autograd(aux: str, options: dict, dropout: float)
     torch.manual_seed(1)
     batches = [{"input_ids": torch.randint(50, (6, 4))} for _ in range(4)]
     labels = torch.randint(3, (24,))
-    loss = build_loss(aux, **options)
+    loss = build_loss(aux, **options).double()
+    own = list(loss.parameters())
+    assert bool(own) == aux.startswith("pml:")
 
     def pooled(parts: list[torch.Tensor]):
         return loss(torch.cat(parts), labels, generator=torch.Generator().manual_seed(5))
@@ -55,10 +58,12 @@ def test_gradients_equal_plain_autograd(aux: str, options: dict, dropout: float)
     torch.manual_seed(2)
     expected = pooled([plain(**batch).embeddings for batch in batches]).loss
     expected.backward()
+    of_loss = [parameter.grad.clone() for parameter in own]
+    loss.zero_grad()
 
     cached = Network(dropout)
     torch.manual_seed(2)
-    step = cache_step(cached, batches, pooled)
+    step = cache_step(cached, batches, pooled, own)
     values = []
     for batch in batches:
         step.restore_random_state()
@@ -68,6 +73,9 @@ def test_gradients_equal_plain_autograd(aux: str, options: dict, dropout: float)
     assert float(sum(values)) == pytest.approx(expected.item(), abs=1e-12)
     assert gradients(plain).abs().max() > 1e-3
     assert (gradients(cached) - gradients(plain)).abs().max() < 1e-12
+    for parameter, gradient in zip(own, of_loss, strict=True):
+        assert gradient.abs().max() > 1e-3
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-12, rtol=1e-12)
 
 
 def test_the_random_state_draws_the_same_twice() -> None:
@@ -80,7 +88,8 @@ def test_the_random_state_draws_the_same_twice() -> None:
 @pytest.mark.parametrize("aux", ["none", "triplet"])
 def test_accumulated_gradients_are_the_mean_of_the_micro_batches(make_trainer, aux):
     """With cross-entropy alone 4 × 4 rows are 16 rows, gradient for gradient."""
-    one_step = {"max_steps": 1, "aux": aux, "logging_strategy": "steps", "logging_steps": 1, "aux_weight": 1.0}
+    one_step = {"max_steps": 1, "aux": aux, "logging_strategy": "steps", "logging_steps": 1}
+    one_step |= {"aux_weight": 1.0} if aux != "none" else {}
     small = make_trainer(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **one_step)
     small.train()
     assert [len(step["inputs"]["labels"]) for step in small.steps] == [4, 4, 4, 4]
@@ -120,6 +129,19 @@ def test_an_accumulated_pool_is_that_of_one_large_batch(make_trainer, caplog):
         torch.testing.assert_close(small.steps[-1]["gradients"][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
     assert logged(small)[0]["aux_loss"] == pytest.approx(logged(large)[0]["aux_loss"], abs=1e-5)
     assert logged(small)[0]["loss"] == pytest.approx(logged(large)[0]["loss"], abs=1e-4)
+
+
+def test_proxies_move_under_accumulation_as_with_one_large_batch(make_trainer):
+    settings = {"aux": "pml:ProxyAnchorLoss", "aux_weight": 0.7, "max_steps": 2, "learning_rate": 1e-2}
+    settings |= {"aux_pool": "accumulated"}
+    small = make_trainer(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, **settings)
+    start = [p.detach().clone() for p in small.auxiliary.parameters]
+    small.train()
+    large = make_trainer(16, per_device_train_batch_size=16, **settings)
+    large.train()
+    for before, moved, expected in zip(start, small.auxiliary.parameters, large.auxiliary.parameters, strict=True):
+        assert (moved - before).abs().max() > 5e-3
+        torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_accumulation_without_a_larger_pool_is_said_once(make_trainer, caplog):

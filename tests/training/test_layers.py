@@ -166,6 +166,23 @@ def test_long_texts_in_evaluation_make_no_matrix_of_all_scores(monkeypatch) -> N
     torch.testing.assert_close(trained, step(model, inputs)[0])
 
 
+def test_long_texts_in_training_take_one_way_with_gradients_and_without(monkeypatch) -> None:
+    """A pass without gradients that is repeated with them, by a gradient cache or a checkpoint, drops the same."""
+    model, inputs = fused(make(dropout=0.3)).train(), batch()
+    monkeypatch.setattr("emo_hf.training.cpu.layers._MOST_SCORES", 0)
+    torch.manual_seed(4)
+    with torch.no_grad():
+        cached = model(**inputs).embeddings
+    torch.manual_seed(4)
+    replayed, gradients = step(model, inputs)
+    assert torch.equal(cached, replayed)
+    checkpointed = copy.deepcopy(model)
+    checkpointed.zero_grad()
+    checkpointed.gradient_checkpointing_enable({"use_reentrant": True})
+    torch.manual_seed(4)
+    torch.testing.assert_close(step(checkpointed, inputs), (replayed, gradients))
+
+
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
 def test_what_the_fused_form_does_not_know_goes_to_the_layer() -> None:
     model, inputs = make(), batch()

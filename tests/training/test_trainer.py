@@ -181,7 +181,7 @@ def test_every_arm_sees_the_same_batches_and_every_epoch_others(make_trainer):
 def seeds_of(trainer: MetricTrainer) -> list[int]:
     """The seed of the draws of every batch."""
     seeds: list[int] = []
-    trainer.aux_loss.register_forward_pre_hook(
+    trainer.auxiliary.loss.register_forward_pre_hook(
         lambda _, __, given: seeds.append(given["generator"].initial_seed()), with_kwargs=True
     )
     return seeds

@@ -43,6 +43,10 @@ class FusedLayer(nn.Module):
     was; so do large batches of long texts in evaluation.
     """
 
+    # What a layer of transformers has; those of its models are classes of their own, with the same parts.
+    attention: Any
+    intermediate: Any
+    output: Any
     first_only = False  # while training, give the state of the first token alone, (B, 1, H)
 
     def forward(
@@ -59,7 +63,8 @@ class FusedLayer(nn.Module):
             or attention.config._attn_implementation != "sdpa"
             or any(value is not None for value in unknown)
             or not (autocast or hidden_states.dtype == stored)
-            or (not torch.is_grad_enabled() and _scores(hidden_states, attention) > _MOST_SCORES)
+            # Never by gradients alone: a pass that is run again with them, as by a gradient cache, has to draw alike.
+            or (not (self.training or torch.is_grad_enabled()) and _scores(hidden_states, attention) > _MOST_SCORES)
             or torch.jit.is_tracing()
             or torch.compiler.is_compiling()
         ):
@@ -97,7 +102,7 @@ class FusedXLMRobertaLayer(FusedLayer, XLMRobertaLayer):
     """A layer of XLM-RoBERTa in the fused form."""
 
 
-# Beyond that, without gradients, attention that makes no matrix of all scores is faster and far smaller.
+# Beyond that, in evaluation, attention that makes no matrix of all scores is faster and far smaller.
 _MOST_SCORES = 2**23
 _PARTS = {
     **dict.fromkeys((f"attention.self.{name}" for name in ("query", "key", "value")), nn.Linear),
@@ -116,13 +121,14 @@ def use_fused_layers(model: nn.Module) -> nn.Module:
     """
     for layer in [layer for layer in model.modules() if type(layer) in _FUSED and _is_plain(layer)]:
         layer.__class__ = _FUSED[type(layer)]
+    config: Any = model.config
     stack = list(getattr(getattr(model.encoder, "encoder", None), "layer", ()))
-    if model.config.pooling == "cls" and stack and isinstance(stack[-1], FusedLayer):
+    if config.pooling == "cls" and stack and isinstance(stack[-1], FusedLayer):
         stack[-1].first_only = stack[-1] not in stack[:-1]  # a layer that stands twice feeds itself
     return model
 
 
-def _scores(hidden_states: Tensor, attention: nn.Module) -> int:
+def _scores(hidden_states: Tensor, attention: Any) -> int:
     """How many scores of attention there are."""
     batch, length, _ = hidden_states.shape
     return batch * attention.num_attention_heads * length**2
@@ -130,13 +136,14 @@ def _scores(hidden_states: Tensor, attention: nn.Module) -> int:
 
 def _is_plain(layer: nn.Module) -> bool:
     """Whether a layer is what transformers makes for an encoder, without adapters or another activation."""
+    attention: Any = layer.get_submodule("attention.self")
     parts = {name: type(part) for name, part in layer.named_modules() if not any(part.children())}
     parts = {name: kind for name, kind in parts.items() if not issubclass(kind, nn.Dropout)}
-    return (
+    return bool(
         parts == _PARTS
-        and layer.attention.self.query.in_features == layer.attention.self.query.out_features
+        and attention.query.in_features == attention.query.out_features
         and layer.chunk_size_feed_forward == 0
-        and not layer.attention.self.is_causal
+        and not attention.is_causal
     )
 
 

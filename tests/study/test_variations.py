@@ -1,0 +1,58 @@
+"""What a grid of several losses does with an argument that not all of them take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
+from emo_hf.errors import UserError
+from emo_hf.study.grid import GridArguments, Study
+from emo_hf.study.variations import combinations, parse_over
+
+
+@pytest.fixture
+def study(tmp_path, speck):
+    def make(aux: list[str], over: list[str] = (), **training: Any) -> Study:
+        grid = {"encoders": [speck[0]], "poolings": ["cls"], "seeds": [1], "study_dir": str(tmp_path)}
+        return Study(
+            GridArguments(aux=aux, over=list(over), **grid),
+            ModelArguments(),
+            DataArguments(data=speck[1], max_length=32),
+            given(MetricTrainingArguments(**training)),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("aux", ["supcon", "pml:NTXentLoss", "none"])
+def test_values_that_change_nothing_are_one_run(aux: str) -> None:
+    over = parse_over(["margin=0.5,1", "mining=all,hard", "learning_rate=1e-3,1e-2"])
+    assert combinations(over, aux) == [(aux, (("learning_rate", 1e-3),)), (aux, (("learning_rate", 1e-2),))]
+
+
+def test_an_argument_counts_for_the_losses_that_take_it(study) -> None:
+    of = study(["none", "supcon", "triplet"], ["margin=0.5,1"], mining="hard", aux_kwargs={"temperature": 0.2})
+    of.check()
+    found = {task.run_id.split("_cls_")[1]: of.arguments(task)[2] for task in of.tasks()}
+    assert list(found) == ["none_seed1", "supcon_seed1", "triplet_margin=0.5_seed1", "triplet_margin=1.0_seed1"]
+    assert [run.mining for run in found.values()] == ["all", "all", "hard", "hard"]
+    assert [run.aux_kwargs for run in found.values()] == [None, {"temperature": 0.2}, None, None]
+
+
+@pytest.mark.parametrize(
+    ("aux", "over", "training", "said"),
+    [
+        (["supcon"], ["margin=0.5,1"], {}, "--over margin: no loss takes it, of supcon; leave it out"),
+        (["none"], ["aux_weight=0,1"], {}, "--over aux_weight: it needs an auxiliary loss"),
+        (["none", "pml:ProxyAnchorLoss"], ["aux_memory=0,9"], {}, "--over aux_memory: no loss takes it"),
+        (["none", "supcon"], [], {"mining": "hard"}, "--mining is hard, but none of the losses none, supcon takes it"),
+        (["supcon"], [], {"margin": 0.2}, "--margin is 0.2, but the supcon loss does not take it"),
+        (["contrastive", "triplet"], ["mining=all,semi-hard"], {}, "mining of the contrastive loss is 'semi-hard'"),
+    ],
+)
+def test_what_no_loss_of_a_grid_takes_is_refused(study, aux, over, training, said) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        study(aux, over, **training).check()
+    assert "\n" not in str(caught.value)
