@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import sparse, special, stats
 
 from emo_hf.errors import UserError
 
@@ -39,22 +39,51 @@ class Effect:
     seed_share: float
 
 
-def confusion_counts(predictions: np.ndarray, labels: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
-    """Confusion matrices (B, C, C), true class first, of predictions (N,) under row weights (B, N)."""
-    cells = labels.astype(np.int64) * classes + predictions
-    one_hot = np.zeros((len(cells), classes * classes), dtype=weights.dtype)
-    one_hot[np.arange(len(cells)), cells] = 1
-    return (weights @ one_hot).reshape(-1, classes, classes)
+@dataclass(frozen=True)
+class ClassCounts:
+    """What macro-F1 and accuracy are made of, under several weightings of the rows: three counts a class (B, C).
+
+    Attributes:
+        hits: rows of the class that are predicted so.
+        predicted: rows that are predicted so.
+        actual: rows of the class.
+    """
+
+    hits: np.ndarray
+    predicted: np.ndarray
+    actual: np.ndarray
 
 
-def score(confusion: np.ndarray, metric: str = "macro_f1") -> np.ndarray:
-    """Macro-F1 or accuracy (…,) of confusion matrices (…, C, C); a class that never occurs has F1 0, as usual."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+class RowWeights:
+    """Several weightings (B, N) of the same test rows with true classes (N,), for the counts of many runs."""
+
+    def __init__(self, labels: np.ndarray, classes: int, weights: np.ndarray):
+        self.labels, self.classes = labels, classes
+        self._by_row = np.ascontiguousarray(weights.T)
+        self._actual = self._sums(labels)
+
+    def counts(self, predictions: np.ndarray) -> ClassCounts:
+        """The counts of predicted classes (N,) under each weighting."""
+        return ClassCounts(self._sums(predictions, predictions == self.labels), self._sums(predictions), self._actual)
+
+    def _sums(self, classes: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+        """The weights (B, C) of the rows of each class; with `kept` (N,), of those rows alone.
+
+        A sparse matrix (C, N): a dense one, or one of pairs of classes, takes gigabytes at a thousand classes.
+        """
+        rows = np.arange(len(classes)) if kept is None else np.flatnonzero(kept)
+        ones = np.ones(len(rows), dtype=self._by_row.dtype)
+        members = sparse.csr_array((ones, (classes[rows], rows)), shape=(self.classes, len(classes)))
+        return np.ascontiguousarray((members @ self._by_row).T)
+
+
+def score(counts: ClassCounts, metric: str = "macro_f1") -> np.ndarray:
+    """Macro-F1 or accuracy (B,) of counts; a class that never occurs has F1 0, as usual."""
     if metric == "accuracy":
-        return hits.sum(-1) / confusion.sum((-2, -1))
+        return counts.hits.sum(-1) / counts.actual.sum(-1)
     if metric == "macro_f1":
-        total = confusion.sum(-1) + confusion.sum(-2)
-        return np.divide(2 * hits, total, out=np.zeros_like(hits, dtype=float), where=total > 0).mean(-1)
+        total = counts.actual + counts.predicted
+        return np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0).mean(-1)
     raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
 
 
@@ -100,12 +129,12 @@ class MultiBootstrap:
         classes = 1 + max(int(labels.max()), *(int(runs.max()) for runs in predictions.values()))
         self.rows = len(labels)
         drawn = np.random.default_rng(seed).multinomial(self.rows, np.full(self.rows, 1 / self.rows), size=resamples)
-        weights = np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32)
+        weights = RowWeights(labels, classes, np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32))
         self.scores: dict[Hashable, np.ndarray] = {}  # (S,) as measured
         self._resampled: dict[Hashable, np.ndarray] = {}  # (resamples,) mean over the runs
         self._by_chance: dict[Hashable, float] = {}  # the third part
         for name, runs in predictions.items():
-            found = np.stack([score(confusion_counts(run, labels, classes, weights), metric) for run in runs])
+            found = np.stack([score(weights.counts(run), metric) for run in runs])
             self.scores[name], resampled = found[:, 0], found[:, 1:]
             self._resampled[name] = resampled.mean(0)
             apart = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum()
@@ -188,7 +217,7 @@ def bootstrap_interval(
     count = len(labels)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     classes = 1 + int(max(labels.max(), predictions.max()))
-    scores = score(confusion_counts(predictions, labels, classes, drawn.astype(np.float32)), metric)
+    scores = score(RowWeights(labels, classes, drawn.astype(np.float32)).counts(predictions), metric)
     low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

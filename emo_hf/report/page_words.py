@@ -17,7 +17,7 @@ PAGE_WORDS: dict[str, dict[str, str]] = {
         "over seeds (Welch's t); p-values corrected by Holm's method for each score.",
         "table": "Performance on the test set",
         "table_note": "Mean ± standard deviation over seeds; accuracy, F1 and ECE in percent. Click a heading to "
-        "sort. The best model of each column is bold; grey rows are yardsticks.",
+        "sort. The best model of each column is bold; grey rows are baselines.",
         "clusters": "Do the embeddings cluster?",
         "maps": "Maps of the test embeddings",
         "maps_note": "t-SNE of the 256-d embeddings, the seed of median macro-F1. Point at a sentence to see it in "

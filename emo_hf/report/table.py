@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emo_hf.escaping import csv_name, latex_name, markdown_name
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
@@ -50,33 +51,34 @@ def scores(model: ModelRuns) -> dict[str, Score]:
     }
 
 
-def write_table(
-    models: list[ModelRuns], yardsticks: list[ModelRuns], study_dir: Path, *, lang: str = "en"
-) -> tuple[list[Path], str]:
-    """Write table.md, table.csv and table.tex into `study_dir`; return their paths and the markdown."""
-    markdown = markdown_table(models, yardsticks, lang=lang)
-    paths = [
-        write_whole(study_dir / "table.md", markdown.encode("utf-8")),
-        # The byte order mark makes Excel read Hangul.
-        write_whole(study_dir / "table.csv", csv_table(models, yardsticks).encode("utf-8-sig")),
-        write_whole(study_dir / "table.tex", latex_table(models, yardsticks, lang=lang).encode("utf-8")),
-    ]
-    return paths, markdown
+def write_table(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write the table as markdown and return the path."""
+    return write_whole(path, markdown_table(analysis, lang=lang).encode("utf-8"))
 
 
-def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
+def write_csv_table(analysis: Analysis, path: Path) -> Path:
+    """Write the table as CSV, with a byte order mark that makes Excel read Hangul, and return the path."""
+    return write_whole(path, csv_table(analysis).encode("utf-8-sig"))
+
+
+def write_latex_table(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write the table for LaTeX and return the path."""
+    return write_whole(path, latex_table(analysis, lang=lang).encode("utf-8"))
+
+
+def markdown_table(analysis: Analysis, *, lang: str = "en") -> str:
     """The table as markdown: percent with one digit, loss with three, best mean of the models in bold."""
-    header, *rows = _cells(models, yardsticks, lang, markdown_name, "**{}**")
+    header, *rows = _cells(analysis, lang, markdown_name, "**{}**")
     # The four columns that name the model read from the left, numbers from the right.
     lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4), *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{_note(models + yardsticks, lang)}\n"
+    return f"{table}\n\n{_note(analysis, lang)}\n"
 
 
-def latex_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
-    """The same table for LaTeX with booktabs, a rule between encoders and above the yardsticks."""
-    header, *rows = _cells(models, yardsticks, lang, latex_name, r"\textbf{{{}}}")
-    encoders = [model.encoder if model.number is not None else None for model in models + yardsticks]
+def latex_table(analysis: Analysis, *, lang: str = "en") -> str:
+    """The same table for LaTeX with booktabs, a rule between encoders and above the baselines."""
+    header, *rows = _cells(analysis, lang, latex_name, r"\textbf{{{}}}")
+    encoders = [model.encoder if model.number is not None else None for model in analysis.rows]
     lines = [
         r"% \usepackage{booktabs}, and \usepackage{kotex} for Hangul",
         rf"\begin{{tabular}}{{llll{'r' * (len(header) - 4)}}}",
@@ -86,31 +88,27 @@ def latex_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: s
         if place and encoders[place] != encoders[place - 1]:
             lines.append(r"\midrule")
         lines.append(" & ".join(cell.replace(" ± ", r" $\pm$ ").replace(MISSING, "--") for cell in row) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(models + yardsticks, lang)}"]
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(analysis, lang)}"]
     return "\n".join(lines) + "\n"
 
 
-def _cells(
-    models: list[ModelRuns], yardsticks: list[ModelRuns], lang: str, name: Callable[[str], str], bold: str
-) -> list[list[str]]:
+def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str) -> list[list[str]]:
     """Header and rows: percent with one digit, loss with three, the best mean of the models bold."""
     words = WORDS[lang]
-    labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
-    header += [f"{words['f1']} {name(label)}" for label in labels]
-    swept = any(model.settings for model in models)
-    if swept:
+    header += [f"{words['f1']} {name(label)}" for label in analysis.labels]
+    if analysis.swept:
         header.insert(4, words["settings"])
     header += [words[key] for key in ("test_loss", "ece", "seeds")]
-    best = best_means(models)
+    best = best_means(analysis.models)
     rows = []
-    for model in models + yardsticks:
+    for model in analysis.rows:
         is_model = model.number is not None
         cells = [
             name(str(value)) if value is not None else MISSING
             for value in (model.number, model.encoder, model.pooling, model.aux)
         ]
-        if swept:
+        if analysis.swept:
             cells.append(name(model.setting_text()) or MISSING)
         for column, score in scores(model).items():
             text = _score(column, score)
@@ -119,25 +117,24 @@ def _cells(
     return [header, *rows]
 
 
-def _note(models: list[ModelRuns], lang: str) -> str:
+def _note(analysis: Analysis, lang: str) -> str:
     words = WORDS[lang]
-    return words["note"].format(rows=_rows(models, words["rows"]))
+    return words["note"].format(rows=_rows(analysis.rows, words["rows"]))
 
 
-def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
+def csv_table(analysis: Analysis) -> str:
     """The table as CSV with plain numbers: scores as fractions in columns <score>_mean and <score>_sd."""
-    columns = list(scores((models or yardsticks)[0]))
-    swept = any(model.settings for model in models)
+    columns = list(scores(analysis.models[0]))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
-        ["model", "encoder", "pooling", "loss", *(["settings"] if swept else [])]
+        ["model", "encoder", "pooling", "loss", *(["settings"] if analysis.swept else [])]
         + [csv_name(f"{column}_{part}") for column in columns for part in ("mean", "sd")]
         + ["seeds"]
     )
-    for model in models + yardsticks:
+    for model in analysis.rows:
         row = [str(model.number or ""), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
-        if swept:
+        if analysis.swept:
             row.append(csv_name(model.setting_text()))
         for score in scores(model).values():
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]

@@ -14,12 +14,11 @@ from synthetic import LABELS, write_run, write_study
 from threadpoolctl import threadpool_limits
 
 from emo_hf.errors import UserError
-from emo_hf.report.grouping import group_runs
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.plots import fonts, projection
 from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.plots.projection import project
 from emo_hf.report.report import map_encoder, write_report
-from emo_hf.storage.record import read_records
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 12])
@@ -55,10 +54,9 @@ def test_missing_or_infinite_embeddings_leave_an_empty_panel(tmp_path: Path, cap
     write_run(tmp_path, aux="triplet")
     (tmp_path / "tiny-bert_cls_none_seed42" / "predictions.npz").write_bytes(b"PK damaged")
     path = tmp_path / "tiny-bert_cls_triplet_seed42" / "predictions.npz"
-    np.savez(path, labels=np.arange(6) % 3, embeddings=np.full((6, 4), np.inf, dtype=np.float16))
-    models, _ = group_runs(read_records(tmp_path))
+    np.savez(path, labels=np.arange(6) % 3, logits=np.eye(3)[np.arange(6) % 3], embeddings=np.full((6, 4), np.inf))
     with caplog.at_level(logging.WARNING):
-        assert draw_embeddings(models, tmp_path / "embeddings.png").exists()
+        assert draw_embeddings(Analysis.read(tmp_path), tmp_path / "embeddings.png").exists()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from synthetic import LABELS, write_run
 
-from emo_hf.report.grouping import group_runs
-from emo_hf.report.page import Runs, Utterances, group_scores, sentences, write_page
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.page import write_page
 from emo_hf.report.report import write_report
-from emo_hf.storage.record import read_records
+from emo_hf.report.sentences import Runs, Utterances, group_scores, sentences
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> & {{ 7 * 7 }}"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -26,7 +26,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def write_study_with_sentences(folder: Path, rows: int = 45) -> None:
     for aux, seed in itertools.product(["none", "triplet"], (1, 2)):
         write_run(folder, aux=aux, seed=seed, rows=rows, correct=0.95 if aux == "triplet" else 0.6)
-    write_run(folder, yardstick="majority class", rows=rows, correct=0.3)
+    write_run(folder, baseline="majority class", rows=rows, correct=0.3)
     content = {
         "fingerprint": "f",
         "text": [EVIL, *(f"문장 {i}" for i in range(1, rows))],
@@ -83,11 +83,11 @@ def test_sentences_are_ranked_as_they_say() -> None:
 def test_without_sentences_and_with_one_seed_the_page_is_still_written(tmp_path: Path, caplog) -> None:
     write_run(tmp_path, aux="none")
     write_run(tmp_path, aux="triplet")
-    models, yardsticks = group_runs(read_records(tmp_path))
-    page = write_page(models, yardsticks, tmp_path, lang="ko").read_text(encoding="utf-8")
+    analysis, path = Analysis.read(tmp_path), tmp_path / "report.html"
+    page = write_page(analysis, path, lang="ko").read_text(encoding="utf-8")
     assert "시드가 둘 이상" in page and "가장 어려운 문장" not in page
     (tmp_path / "test.json").write_text(json.dumps({"fingerprint": "other", "text": ["x"], "label": [0]}))
-    assert "가장 어려운 문장" not in write_page(models, yardsticks, tmp_path, lang="ko").read_text(encoding="utf-8")
+    assert "가장 어려운 문장" not in write_page(analysis, path, lang="ko").read_text(encoding="utf-8")
     assert "of other data" in caplog.text
 
 

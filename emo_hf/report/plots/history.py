@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 
@@ -17,9 +18,9 @@ STYLES = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
 LOSSES = {"train": ("plain_ce_loss", "ce_loss", "train_loss"), "validation": ("validation_loss",)}
 
 
-def draw_history(models: list[ModelRuns], path: Path, *, lang: str = "en") -> Path:
+def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw training and validation, mean ± sd over seeds, for each model of one encoder; same axes in all panels."""
-    words = picture_words(lang)
+    words, models = picture_words(lang), sheet.models
     with drawing():
         figure, axes = panels(len(models), width=3.3, height=1.95, stacked=2)
         for model, (loss, accuracy) in zip(models, axes, strict=True):
