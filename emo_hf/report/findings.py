@@ -15,7 +15,7 @@ from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
 
 ALPHA = 0.05
-MOST_NAMED = 3
+MOST_NAMED = 2
 
 
 def write_findings(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
