@@ -10,6 +10,7 @@ import numpy as np
 
 from emo_hf.storage.files import file_stem
 
+EVIL = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> & {{ 7 * 7 }}"
 LABELS = ["불안", "슬픔", "기쁨"]
 ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]
 
@@ -107,3 +108,14 @@ def write_study(
                 write_run(study, encoder=encoder, pooling=pooling, aux=aux, seed=seed)
     write_run(study, baseline="TF-IDF + logistic regression", correct=0.6)
     write_run(study, baseline="majority class", correct=0.3)
+
+
+def write_sentences(study: Path, rows: int = 45) -> None:
+    """The test rows that a study notes, in the order of all predictions; the first is hostile."""
+    content = {
+        "fingerprint": "f",
+        "text": [EVIL, *(f"문장 {i}" for i in range(1, rows))],
+        "label": [i % 3 for i in range(rows)],
+        "situation": ["학업" if i % 2 else "건강" for i in range(rows)],
+    }
+    (study / "test.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

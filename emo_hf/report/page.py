@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from emo_hf.report import findings as questions
 from emo_hf.report import page_tables
 from emo_hf.report.analysis import Analysis, Finding
 from emo_hf.report.clusters import cluster_sentences
+from emo_hf.report.page_font import font_face
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
 from emo_hf.report.plots.sheet import COLOURS
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
+from emo_hf.report.summary import duration, summary
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
 
@@ -27,13 +30,14 @@ PICTURES = ("history", "confusion", "calibration", "sweep")
 def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Write a page that needs neither network nor other files, and return its path."""
     from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
 
     # Everything is escaped where it stands in the page, and what scripts read is JSON without a `<`.
     environment = Environment(loader=PackageLoader("emo_hf.report", "templates"), autoescape=True)
     environment.filters["json"] = _json
-    page = environment.get_template("report.html").render(
-        words=PAGE_WORDS[lang], lang=lang, **context(analysis, lang=lang)
-    )
+    shown = {"words": PAGE_WORDS[lang], "lang": lang, **context(analysis, lang=lang)}
+    template = environment.get_template("report.html")
+    page = template.render(font=Markup(font_face(template.render(font="", **shown))), **shown)
     return write_whole(path, page.encode("utf-8"))
 
 
@@ -44,12 +48,16 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
     shown: dict[str, Any] = {
         "labels": labels,
         "colours": [COLOURS[i % len(COLOURS)] for i in range(len(labels))],
-        "findings": [_finding(finding, lang) for finding in analysis.findings],
+        "summary": summary(analysis, lang=lang),
+        "forests": _forests(analysis, lang),
+        "unanswered": [questions.unanswered(found, lang=lang) for found in analysis.unanswered],
+        "single_runs": [] if analysis.findings else questions.single_runs(analysis, lang=lang),
+        "notes": WORDS[lang],
         "table": page_tables.performance(analysis, lang),
         "clusters": page_tables.clusters(analysis, lang),
         "cluster_sentences": [] if analysis.swept else cluster_sentences(analysis, lang=lang),
-        "pictures": _pictures(analysis.folder),
-        "settings": _settings(analysis),
+        "drawn": _pictures(analysis.folder),
+        "settings": _settings(analysis, lang),
         "maps": [] if analysis.swept else _maps(analysis, lang),
         "rows": None,
     }
@@ -60,26 +68,59 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
     return shown
 
 
-def _finding(finding: Finding, lang: str) -> dict[str, Any]:
+def _forests(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
+    """The findings, main effects and interactions apart, as lines of numbers over one axis."""
+    words, found = PAGE_WORDS[lang], analysis.findings
+    if not found:
+        return []
+    axis = _axis(100 * max(max(abs(f.effect.low), abs(f.effect.high)) for f in found))
+    apart = [
+        (words["effects"], [finding for finding in found if not finding.asked.under]),
+        (words["interactions"], [finding for finding in found if finding.asked.under]),
+    ]
+    return [
+        {"title": title, "lines": [_finding(finding, axis["reach"], lang) for finding in findings], **axis}
+        for title, findings in apart
+        if findings
+    ]
+
+
+def _finding(finding: Finding, reach: float, lang: str) -> dict[str, Any]:
+    """What is asked and found, and where the estimate and its interval lie on an axis from -100 to 100."""
     effect = finding.effect
+    points = {name: 100 * getattr(effect, name) for name in ("estimate", "low", "high")}
     return {
         "sentence": questions.sentence(finding, lang=lang),
-        "question": questions.question(finding.contrast, lang=lang),
+        "question": questions.asked_over(finding.asked, finding.contrast, finding.lacking, lang=lang),
         "shown": finding.p < questions.ALPHA,
-        "interaction": finding.contrast.under is not None,
+        "verdict": questions.verdict(finding.p, lang),
         "p": p_value(finding.p),
-        **{name: 100 * getattr(effect, name) for name in ("estimate", "low", "high")},
+        "points": points,
+        "at": {name: round(100 * value / reach, 2) for name, value in points.items()},
     }
 
 
-def _pictures(folder: Path) -> list[dict[str, str]]:
+def _axis(furthest: float) -> dict[str, Any]:
+    """An axis around 0 that reaches over all intervals, with at most four round ticks on either side."""
+    magnitude = 10.0 ** math.floor(math.log10(max(furthest, 0.01) / 4))
+    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude * 4 >= furthest)
+    reach = 1.08 * max(furthest, step)
+    count = int(reach / step)
+    ticks = [round(place * step, 6) for place in range(-count, count + 1)]
+    texts = [f"{tick:+g}" if tick else "0" for tick in ticks]
+    places = [round(100 * tick / reach, 2) for tick in ticks]
+    return {"reach": reach, "ticks": [{"at": at, "text": text} for at, text in zip(places, texts, strict=True)]}
+
+
+def _pictures(folder: Path) -> dict[str, list[dict[str, str]]]:
     """The pictures of the study that stand beside the page, by kind."""
-    found = []
-    for kind in PICTURES:
-        for path in sorted(folder.glob(f"{kind}_*.png")):
-            encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-            found.append({"kind": kind, "name": path.stem.removeprefix(f"{kind}_"), "data": encoded})
-    return found
+    return {
+        kind: [
+            {"name": path.stem.removeprefix(f"{kind}_"), "data": base64.b64encode(path.read_bytes()).decode("ascii")}
+            for path in sorted(folder.glob(f"{kind}_*.png"))
+        ]
+        for kind in PICTURES
+    }
 
 
 def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
@@ -109,22 +150,24 @@ def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
     return maps
 
 
-def _settings(analysis: Analysis) -> dict[str, Any]:
+def _settings(analysis: Analysis, lang: str) -> dict[str, Any]:
     """Data, versions, hardware and cost."""
     records = [run for model in analysis.rows for run in model.runs]
     trained = [run for model in analysis.models for run in model.runs]
     first, seconds = trained[0], sum(run.get("wall_seconds") or 0 for run in trained)
-    data = first.get("data") or {}
+    data, words = first.get("data") or {}, PAGE_WORDS[lang]
+    hardware = (first.get("hardware") or {}).items()
+    said = {True: words["yes"], False: words["no"]}
     return {
-        "source": data.get("source"),
+        "source": words["sample"] if data.get("source") == "sample" else data.get("source"),
         "fingerprint": (data.get("fingerprint") or "")[:12],
-        "counts": data.get("counts") or {},
+        "counts": {words.get(split, split): counts for split, counts in (data.get("counts") or {}).items()},
         "versions": first.get("versions") or {},
-        "hardware": first.get("hardware") or {},
+        "hardware": {words.get(name, name): said[v] if isinstance(v, bool) else v for name, v in hardware},
         "arguments": (first.get("arguments") or {}).get("training") or {},
         "commit": first.get("commit"),
         "runs": len(trained),
-        "hours": seconds / 3600,
+        "duration": duration(seconds, lang),
         "started": min((run["started"] for run in records if run.get("started")), default=None),
         "finished": max((run["finished"] for run in records if run.get("finished")), default=None),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 LANGUAGES = ("en", "ko")
+BASELINE_NAMES = {"TF-IDF + logistic regression": "TF-IDF + 로지스틱 회귀", "majority class": "최다 클래스"}
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -186,3 +187,8 @@ WORDS: dict[str, dict[str, str]] = {
 def p_value(p: float) -> str:
     """ "p = 0.031", "p < 0.001"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def baseline_name(name: str, lang: str) -> str:
+    """The name of a baseline as records have it, in the language of the report."""
+    return BASELINE_NAMES.get(name, name) if lang == "ko" else name
