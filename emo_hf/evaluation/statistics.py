@@ -154,7 +154,7 @@ class MultiBootstrap:
         spread = sum(parts[name] ** 2 / (len(scores) - 1) for name, (_, scores) in runs.items())
         spread += of_rows**2 / (self.rows - 1)
         error = math.sqrt(variance)
-        degrees = float(variance**2 / spread) if spread > 0 else math.inf
+        degrees = float(variance**2 / spread) if variance > 0 else math.inf  # runs that agree on every row
         reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
         p = float(2 * stats.t.sf(abs(estimate) / error, degrees)) if error > 0 else float(estimate == 0)
         share = of_seeds / variance if variance > 0 else 0.0

@@ -123,6 +123,13 @@ def test_the_interval_and_p_agree_and_one_seed_has_neither() -> None:
     assert math.isfinite(effect.estimate) and math.isnan(effect.p) and math.isnan(effect.low)
 
 
+def test_models_that_agree_on_every_row_differ_by_nothing_for_sure() -> None:
+    predictions, labels = simulated(np.random.default_rng(7), cells=GRID[:1])
+    bootstrap = MultiBootstrap({"a": predictions[GRID[0]], "b": predictions[GRID[0]]}, labels)
+    effect = bootstrap.effect({"a": 1, "b": -1})
+    assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
+
+
 def test_calibration_error_by_a_plain_loop() -> None:
     random = np.random.default_rng(6)
     logits, labels = 2 * random.normal(size=(80, 3)), random.integers(3, size=80)
