@@ -7,8 +7,9 @@ model, and other texts another score. The multi-bootstrap (Sellam et al. 2022) r
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse, special, stats
@@ -113,7 +114,7 @@ class MultiBootstrap:
 
     def __init__(
         self,
-        predictions: Mapping[Hashable, np.ndarray],
+        predictions: Mapping[Any, np.ndarray],
         labels: np.ndarray,
         *,
         metric: str = "macro_f1",
@@ -130,9 +131,9 @@ class MultiBootstrap:
         self.rows = len(labels)
         drawn = np.random.default_rng(seed).multinomial(self.rows, np.full(self.rows, 1 / self.rows), size=resamples)
         weights = RowWeights(labels, classes, np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32))
-        self.scores: dict[Hashable, np.ndarray] = {}  # (S,) as measured
-        self._resampled: dict[Hashable, np.ndarray] = {}  # (resamples,) mean over the runs
-        self._by_chance: dict[Hashable, float] = {}  # the third part
+        self.scores: dict[Any, np.ndarray] = {}  # (S,) as measured
+        self._resampled: dict[Any, np.ndarray] = {}  # (resamples,) mean over the runs
+        self._by_chance: dict[Any, float] = {}  # the third part
         for name, runs in predictions.items():
             found = np.stack([score(weights.counts(run), metric) for run in runs])
             self.scores[name], resampled = found[:, 0], found[:, 1:]
@@ -140,7 +141,7 @@ class MultiBootstrap:
             apart = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum()
             self._by_chance[name] = apart / (len(runs) * max(len(runs) - 1, 1))
 
-    def effect(self, weights: Mapping[Hashable, float], confidence: float = 0.95) -> Effect:
+    def effect(self, weights: Mapping[Any, float], confidence: float = 0.95) -> Effect:
         """The weighted sum of the models' mean scores, as {"triplet": 1, "none": -1} for a difference."""
         estimate = float(sum(weight * self.scores[name].mean() for name, weight in weights.items()))
         if any(len(self.scores[name]) < 2 for name in weights):
@@ -162,7 +163,7 @@ class MultiBootstrap:
 
 
 def seed_effect(
-    scores: Mapping[Hashable, Sequence[float]], weights: Mapping[Hashable, float], confidence: float = 0.95
+    scores: Mapping[Any, Sequence[float]], weights: Mapping[Any, float], confidence: float = 0.95
 ) -> Effect:
     """A weighted sum of models' mean scores, for scores of a run as a whole, as of its embeddings.
 
@@ -254,5 +255,5 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Relia
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(place, values, minlength=bins) / counts for values in (confidence, right)]
-    return Reliability(*means, counts)
+        sure, accurate = (np.bincount(place, values, minlength=bins) / counts for values in (confidence, right))
+    return Reliability(sure, accurate, counts)

@@ -100,7 +100,8 @@ def _column_sentences(analysis: Analysis, column: str, lang: str, name: Callable
 def _values(model: ModelRuns, column: str) -> list[float]:
     """The score of every run, or nothing where one lacks it."""
     found = [(run["test"].get("embeddings") or {}).get(column) for run in model.runs]
-    return [] if any(value is None or not math.isfinite(value) for value in found) else found
+    known = [value for value in found if value is not None and math.isfinite(value)]
+    return known if len(known) == len(found) else []
 
 
 def clusters_csv(analysis: Analysis) -> str:

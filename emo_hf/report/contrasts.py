@@ -125,7 +125,7 @@ def _levels(place: int, cells: list[Cell]) -> list[tuple[str, str]]:
     """Levels to compare, better one first as one would ask: each against the baseline, or every two."""
     levels = list(dict.fromkeys(cell[place] for cell in cells))
     baseline = BASELINES.get(FACTORS[place])
-    if baseline in levels:
+    if baseline is not None and baseline in levels:
         return [(level, baseline) for level in levels if level != baseline]
     return [(second, first) for first, second in itertools.combinations(levels, 2)]
 

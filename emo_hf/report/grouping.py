@@ -75,12 +75,12 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
         )
         groups[_is_model(record), *key].append(record)
     models, baselines = [], []
-    for (is_model, *key), runs in groups.items():
-        runs = _one_run_a_seed(runs)
+    for (is_model, *name), members in groups.items():
+        runs = _one_run_a_seed(members)
         if is_model:
-            models.append(ModelRuns(runs, numbers[tuple(key[1:3])], *key))
+            models.append(ModelRuns(runs, numbers[name[1], name[2]], *name))
         else:
-            baselines.append(ModelRuns(runs, None, *key))
+            baselines.append(ModelRuns(runs, None, *name))
     models.sort(key=lambda model: (model.encoder, model.number, [_rank(value) for _, value in model.settings]))
     baselines.sort(key=lambda baseline: baseline.encoder)
     return models, baselines

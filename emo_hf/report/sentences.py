@@ -112,7 +112,7 @@ def group_scores(rows: Utterances, runs: Runs) -> dict[str, list[dict[str, Any]]
     found = {}
     for name, values in rows.groups.items():
         kinds = np.array(values)
-        lines = []
+        lines: list[dict[str, Any]] = []
         for value, count in Counter(values).items():
             by_model = [right[runs.model == m][:, kinds == value].mean() for m in np.unique(runs.model)]
             lines.append(

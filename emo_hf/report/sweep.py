@@ -15,7 +15,7 @@ from emo_hf.evaluation.statistics import Effect, holm
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
-from emo_hf.report.table import MISSING, Score
+from emo_hf.report.table import MISSING, printed, scores
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
 
@@ -42,14 +42,14 @@ def sweep_points(analysis: Analysis) -> list[Point]:
     if bootstrap is None:
         return []
     models = [model for model in analysis.models if model.cell in analysis.classes]
-    scores = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
+    found = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
     differences = []
     for model in models:
         base = baseline(model, models)
         weights = None if base is None else {model.cell: 1.0, base.cell: -1.0}
         differences.append(bootstrap.effect(weights) if weights else None)
     corrected = holm([math.nan if d is None else d.p for d in differences])
-    return [Point(*point) for point in zip(models, scores, differences, corrected, strict=True)]
+    return [Point(*point) for point in zip(models, found, differences, corrected, strict=True)]
 
 
 def _possible(effect: Effect) -> Effect:
@@ -84,10 +84,9 @@ def sweep_markdown(analysis: Analysis, *, lang: str = "en") -> str:
     lines = [header, ["---"] * 4 + ["---:"] * 6]
     for point in points:
         model = point.model
-        score = Score.over([run["test"]["macro_f1"] for run in model.runs])
-        mean = f"{100 * score.mean:.1f}" + (f" ± {100 * score.sd:.1f}" if score.sd is not None else "")
-        names = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
-        names = [markdown_name(str(name)) for name in names]
+        mean = printed("macro_f1", scores(model)["macro_f1"])
+        naming = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
+        names = [markdown_name(str(name)) for name in naming]
         difference = MISSING if point.difference is None else f"{100 * point.difference.estimate:+z.1f}"
         p = MISSING if math.isnan(point.p) else p_value(point.p).removeprefix("p ").removeprefix("= ")
         seeds = str(len(model.runs))

@@ -6,10 +6,9 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from emo_hf.escaping import csv_name, latex_name, markdown_name
 from emo_hf.report.analysis import Analysis
@@ -29,25 +28,24 @@ class Score:
     sd: float | None
 
     @classmethod
-    def over(cls, values: list[float | None]) -> Score:
+    def over(cls, values: Sequence[float | None]) -> Score:
         """Summarise one value a seed; the score is missing as soon as one of them is."""
-        if any(value is None or not math.isfinite(value) for value in values):
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        if len(known) < len(values):
             return cls(None, None)
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+        return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 
 def scores(model: ModelRuns) -> dict[str, Score]:
     """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss, ece."""
 
-    def over(read: Callable[[dict[str, Any]], float | None]) -> Score:
-        return Score.over([read(run["test"]) for run in model.runs])
-
+    tests = [run["test"] for run in model.runs]
     return {
-        "accuracy": over(lambda test: test["accuracy"]),
-        "macro_f1": over(lambda test: test["macro_f1"]),
-        **{f"f1_{label}": over(lambda test, label=label: test["per_class"][label]["f1"]) for label in model.labels},
-        "test_loss": over(lambda test: test["loss"]),
-        "ece": over(lambda test: test.get("ece")),
+        "accuracy": Score.over([test["accuracy"] for test in tests]),
+        "macro_f1": Score.over([test["macro_f1"] for test in tests]),
+        **{f"f1_{label}": Score.over([test["per_class"][label]["f1"] for test in tests]) for label in model.labels},
+        "test_loss": Score.over([test["loss"] for test in tests]),
+        "ece": Score.over([test.get("ece") for test in tests]),
     }
 
 
@@ -111,7 +109,7 @@ def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str)
         if analysis.swept:
             cells.append(name(model.setting_text()) or MISSING)
         for column, score in scores(model).items():
-            text = _score(column, score)
+            text = printed(column, score)
             cells.append(bold.format(text) if is_model and printed_mean(column, score) == best.get(column) else text)
         rows.append([*cells, str(len(model.runs))])
     return [header, *rows]
@@ -149,7 +147,8 @@ def printed_mean(column: str, score: Score) -> str | None:
     return f"{score.mean:.3f}" if column == "test_loss" else f"{100 * score.mean:.1f}"
 
 
-def _score(column: str, score: Score) -> str:
+def printed(column: str, score: Score) -> str:
+    """A score as every table shows it: mean ± standard deviation."""
     mean = printed_mean(column, score)
     if mean is None or score.sd is None:
         return mean or MISSING
@@ -158,15 +157,15 @@ def _score(column: str, score: Score) -> str:
 
 def best_means(models: list[ModelRuns]) -> dict[str, str]:
     """The best mean of each column as it is printed, so that two rows that read the same are both bold."""
-    best: dict[str, Score] = {}
+    best: dict[str, tuple[float, str]] = {}
     for model in models:
         for column, score in scores(model).items():
-            if score.mean is None:
+            if score.mean is None or (text := printed_mean(column, score)) is None:
                 continue
-            sign = -1 if column in LOWER_IS_BETTER else 1
-            if column not in best or sign * score.mean > sign * best[column].mean:
-                best[column] = score
-    return {column: printed_mean(column, score) for column, score in best.items()}
+            rank = -score.mean if column in LOWER_IS_BETTER else score.mean
+            if column not in best or rank > best[column][0]:
+                best[column] = rank, text
+    return {column: text for column, (_, text) in best.items()}
 
 
 def _rows(models: list[ModelRuns], words: str) -> str:

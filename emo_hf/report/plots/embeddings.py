@@ -119,7 +119,8 @@ def _draw_map(ax: Axes, points: np.ndarray, classes: np.ndarray, count: int) -> 
             chosen = layer[classes[layer] == index]
             if len(chosen):
                 colour, marker = _sign(index)
-                ax.scatter(*points[chosen].T, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0)
+                x, y = points[chosen].T
+                ax.scatter(x, y, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0)
     # Distances on such a map have no unit: square panels of equal margin and no ticks.
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     reach = 0.55 * float((points.max(axis=0) - points.min(axis=0)).max()) or 1.0

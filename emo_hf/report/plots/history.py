@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 
-STYLES = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
+STYLES: dict[str, tuple[str, Literal["-", "--"]]] = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
 # The training loss without its metric term and the smoothing of labels, so that models and splits can be compared.
 LOSSES = {"train": ("plain_ce_loss", "ce_loss", "train_loss"), "validation": ("validation_loss",)}
 
