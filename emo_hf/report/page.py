@@ -19,7 +19,7 @@ from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
 from emo_hf.report.plots.sheet import COLOURS
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
-from emo_hf.report.summary import duration, summary
+from emo_hf.report.summary import caution, duration, summary
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
 
@@ -49,6 +49,7 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         "labels": labels,
         "colours": [COLOURS[i % len(COLOURS)] for i in range(len(labels))],
         "summary": summary(analysis, lang=lang),
+        "caution": caution(analysis, lang=lang),
         "forests": _forests(analysis, lang),
         "unanswered": [questions.unanswered(found, lang=lang) for found in analysis.unanswered],
         "single_runs": [] if analysis.findings else questions.single_runs(analysis, lang=lang),

@@ -25,8 +25,8 @@ PAGE_WORDS: dict[str, dict[str, str]] = {
         "open": "still open: {questions}",
         "and_more": " and {n} more",
         "one_seed": "with one seed a model no difference can be shown",
-        "summary_note": "A score picked as the best of several flatters its model, and the distance to the baseline "
-        "is not tested.",
+        "picked": "A score picked as the best of several flatters its model.",
+        "untested": "The distance to the baseline is not tested.",
         "contents": "On this page",
         "findings": "Findings",
         "effects": "Effects",
@@ -120,8 +120,8 @@ PAGE_WORDS: dict[str, dict[str, str]] = {
         "open": "아직 알 수 없는 것: {questions}",
         "and_more": " 외 {n}개",
         "one_seed": "모델당 시드가 하나여서 차이를 확인할 수 없음",
-        "summary_note": "여러 점수 중 가장 좋은 것을 고르면 그 모델이 실제보다 좋아 보인다. 비교 기준과의 차이는 "
-        "검정하지 않았다.",
+        "picked": "여러 점수 중 가장 좋은 것을 고르면 그 모델이 실제보다 좋아 보인다.",
+        "untested": "비교 기준과의 차이는 검정하지 않았다.",
         "contents": "차례",
         "findings": "결과",
         "effects": "효과",

@@ -33,6 +33,14 @@ def summary(analysis: Analysis, *, lang: str = "en") -> str:
     return words["joined"].join(part for part in parts if part) + "."
 
 
+def caution(analysis: Analysis, *, lang: str = "en") -> str:
+    """What the sentence does not prove; nothing for a single model without a baseline."""
+    words = PAGE_WORDS[lang]
+    parts = [words["picked"]] if len(analysis.models) > 1 else []
+    parts += [words["untested"]] if analysis.baselines else []
+    return " ".join(parts)
+
+
 def _questions(analysis: Analysis, lang: str) -> str:
     """Which main questions show a difference and which are open; nothing where there is none."""
     words = PAGE_WORDS[lang]
@@ -41,7 +49,7 @@ def _questions(analysis: Analysis, lang: str) -> str:
     if not main:
         return words["one_seed"] if unasked else ""
     shown = [
-        f"{question(finding.asked, lang=lang)} ({100 * finding.effect.estimate:+.1f})"
+        f"{question(finding.asked, lang=lang)}: {100 * finding.effect.estimate:+.1f}"
         for finding in main
         if finding.p < ALPHA
     ]
@@ -72,8 +80,9 @@ def duration(seconds: float, lang: str) -> str:
 
 
 def _listed(questions: list[str], words: dict[str, str]) -> str:
+    quoted = ", ".join(f"“{question}”" for question in questions[:MOST_LISTED])
     more = len(questions) - MOST_LISTED
-    return ", ".join(questions[:MOST_LISTED]) + (words["and_more"].format(n=more) if more > 0 else "")
+    return quoted + (words["and_more"].format(n=more) if more > 0 else "")
 
 
 def _macro_f1(model: ModelRuns) -> float:

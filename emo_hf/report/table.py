@@ -13,7 +13,7 @@ from pathlib import Path
 from emo_hf.escaping import csv_name, latex_name, markdown_name
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.wording import WORDS
+from emo_hf.report.wording import WORDS, baseline_name
 from emo_hf.storage.files import write_whole
 
 MISSING = "–"
@@ -102,9 +102,10 @@ def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str)
     rows = []
     for model in analysis.rows:
         is_model = model.number is not None
+        shown = model.encoder if is_model else baseline_name(model.encoder, lang)
         cells = [
             name(str(value)) if value is not None else MISSING
-            for value in (model.number, model.encoder, model.pooling, model.aux)
+            for value in (model.number, shown, model.pooling, model.aux)
         ]
         if analysis.swept:
             cells.append(name(model.setting_text()) or MISSING)

@@ -10,7 +10,7 @@ import pytest
 from synthetic import write_run, write_study
 
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.summary import duration, summary
+from emo_hf.report.summary import caution, duration, summary
 
 
 def test_the_best_model_what_differs_and_what_is_open_are_named(tmp_path: Path) -> None:
@@ -28,11 +28,13 @@ def test_the_best_model_what_differs_and_what_is_open_are_named(tmp_path: Path) 
     assert summary(analysis) == (
         f"Best of 4 models, picked after the fact: {encoder} with {pooling} pooling and the {aux} loss, with a "
         f"macro-F1 of {best} %, {best - baseline:.1f} points above the best baseline (TF-IDF + logistic regression, "
-        f"{baseline} %); what makes a difference: triplet over none ({100 * effect:+.1f}); still open: mean over cls."
+        f"{baseline} %); what makes a difference: “triplet over none: {100 * effect:+.1f}”; "
+        "still open: “mean over cls”."
     )
     korean = summary(analysis, lang="ko")
     assert korean.startswith("결과를 보고 고른 모델 4개 중 최고: ") and "TF-IDF + 로지스틱 회귀" in korean
-    assert "차이가 확인된 것: none 대비 triplet" in korean and korean.endswith("아직 알 수 없는 것: cls 대비 mean.")
+    assert "차이가 확인된 것: “none 대비 triplet: " in korean
+    assert korean.endswith("아직 알 수 없는 것: “cls 대비 mean”.")
 
 
 def test_nothing_is_claimed_where_nothing_is_shown(tmp_path: Path) -> None:
@@ -44,6 +46,7 @@ def test_nothing_is_claimed_where_nothing_is_shown(tmp_path: Path) -> None:
 
 def test_one_seed_shows_no_difference_and_one_model_is_no_best(tmp_path: Path) -> None:
     write_run(tmp_path)
+    assert caution(Analysis.read(tmp_path)) == ""
     assert summary(Analysis.read(tmp_path)).startswith("The only model, tiny-bert with cls pooling and no metric loss")
     write_run(tmp_path, aux="triplet")
     assert summary(Analysis.read(tmp_path)).endswith("; with one seed a model no difference can be shown.")
