@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from synthetic import write_sentences, write_study
+from synthetic import write_run, write_sentences
 
 from emo_hf.report.report import write_report
 
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
-    """A study of two encoders with six models each over two seeds, and the paths of its report: to read or copy.
+    """A study of two encoders with four models each over two seeds, and the paths of its report: to read or copy.
 
     It is drawn with every warning of a missing glyph turned into an error.
     """
     study = tmp_path_factory.mktemp("study")
-    write_study(study, encoders=("klue/bert-base", "tiny-roberta"), seeds=(1, 2))
+    cells = itertools.product(["klue/bert-base", "tiny-roberta"], ["cls", "mean"], ["none", "triplet"], [1, 2])
+    for encoder, pooling, aux, seed in cells:
+        write_run(study, encoder=encoder, pooling=pooling, aux=aux, seed=seed)
+    write_run(study, baseline="TF-IDF + logistic regression", correct=0.6)
+    write_run(study, baseline="majority class", correct=0.3)
     write_sentences(study)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*[Gg]lyph.*")

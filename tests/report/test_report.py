@@ -20,7 +20,7 @@ from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.plots.history import curves, draw_history
 from emo_hf.report.report import write_report
-from emo_hf.report.table import csv_table, latex_table, markdown_table
+from emo_hf.report.table import csv_table, latex_table, markdown_table, write_csv_table, write_table
 from emo_hf.storage.files import file_stem, write_whole
 from emo_hf.storage.record import read_records
 
@@ -151,7 +151,8 @@ def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> N
 
 def test_csv_opens_in_excel_and_runs_no_formula(tmp_path: Path) -> None:
     write_run(tmp_path, encoder="=1+2|<b>")
-    write_report(tmp_path)
+    write_csv_table(Analysis.read(tmp_path), tmp_path / "table.csv")
+    write_table(Analysis.read(tmp_path), tmp_path / "table.md")
     assert (tmp_path / "table.csv").read_bytes().startswith(b"\xef\xbb\xbf")
     [row] = csv.DictReader((tmp_path / "table.csv").read_text(encoding="utf-8-sig").splitlines())
     assert row["encoder"] == "'=1+2|<b>"
