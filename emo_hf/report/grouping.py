@@ -141,8 +141,7 @@ def _encoder_names(records: list[Record]) -> dict[str, str]:
 
 
 def _check_comparable(records: list[Record]) -> None:
-    first = records[0]
-    for record in records[1:]:
+    for first, record in pairwise(records):
         if record["data"]["labels"] != first["data"]["labels"]:
             raise UserError(
                 f"the runs {first['run_id']} and {record['run_id']} have different labels "

@@ -152,7 +152,15 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
         # Intervals of several lines side by side, not one above the other.
         shift = 0.0 if name in LINEAR else 0.08 * (place - 1)
         ax.errorbar(
-            x + shift, y, reach, color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.9, label=label
+            x + shift,
+            y,
+            reach if reach.any() else None,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linewidth=1.6,
+            elinewidth=0.9,
+            label=label,
         )
     if name in LINEAR:
         ax.set_xlim(0, max(values) * 1.04)

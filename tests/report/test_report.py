@@ -202,6 +202,10 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         group_runs(read_records(tmp_path))
 
 
+def test_no_runs_are_no_models() -> None:
+    assert group_runs([]) == ([], [])
+
+
 def test_two_runs_of_one_seed_are_refused(tmp_path: Path) -> None:
     write_run(tmp_path, seed=1)
     folder = tmp_path / "again"
