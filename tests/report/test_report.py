@@ -5,9 +5,9 @@ import importlib
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,24 +110,31 @@ def test_baseline_without_loss_shows_a_dash(tmp_path: Path) -> None:
     assert rows[-1][header.index("Test loss")] == "–"
 
 
-def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path, list[Path]]) -> None:
-    study, paths = reported
-    before = {path: path.read_bytes() for path in paths}
-    drawn = (study / "embeddings_klue--bert-base.png").stat().st_mtime_ns
-    assert write_report(study) == paths
-    assert {path: path.read_bytes() for path in paths} == before
-    assert (study / "embeddings_klue--bert-base.png").stat().st_mtime_ns == drawn
-    assert not list(study.glob(".*")), "temporary files are left"
+@pytest.fixture(scope="module")
+def again(reported: tuple[Path, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The paths of a second report, by two processes, over a copy of the first that lacks one encoder's maps."""
+    study = tmp_path_factory.mktemp("again") / "study"
+    shutil.copytree(reported[0], study)
+    for path in study.glob("embeddings_tiny-roberta.*"):
+        path.unlink()
+    return write_report(study, jobs=2)
 
 
-def test_pictures_drawn_side_by_side_are_the_same(
-    reported: tuple[Path, list[Path]], copied: Callable[[str], Path]
+def test_second_report_is_byte_identical_and_keeps_the_maps(
+    reported: tuple[Path, list[Path]], again: list[Path]
 ) -> None:
-    study, _ = reported
-    paths = write_report(copied("two"), jobs=2)
-    one, two = ({p.name: p.read_bytes() for p in folder.glob("*.png")} for folder in (study, paths[0].parent))
+    study, paths = reported
+    assert [path.name for path in again] == [path.name for path in paths]
+    assert {path.name: path.read_bytes() for path in again} == {path.name: path.read_bytes() for path in paths}
+    drawn, kept = (folder / "embeddings_klue--bert-base.png" for folder in (study, again[0].parent))
+    assert drawn.stat().st_mtime_ns == kept.stat().st_mtime_ns
+    assert not list(again[0].parent.glob(".*")), "temporary files are left"
+
+
+def test_pictures_drawn_side_by_side_are_the_same(reported: tuple[Path, list[Path]], again: list[Path]) -> None:
+    one, two = ({p.name: p.read_bytes() for p in folder.glob("*.png")} for folder in (reported[0], again[0].parent))
     assert one == two and len(one) == 8
-    assert [path.name for path in paths if path.suffix == ".png"] == [
+    assert [path.name for path in again if path.suffix == ".png"] == [
         f"{kind}_{encoder}.png"
         for encoder in ("klue--bert-base", "tiny-roberta")
         for kind in ("history", "embeddings", "confusion", "calibration")
