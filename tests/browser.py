@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -58,6 +59,17 @@ class Page:
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
+        self.call("Emulation.setTouchEmulationEnabled", enabled=width < 600)
+
+    def tap(self, x: float, y: float, *, finger: bool) -> None:
+        """A click, or what a finger does."""
+        if finger:
+            self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+            self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+            return
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
 
     def picture(self, path: Path) -> None:
         shown = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
@@ -65,13 +77,14 @@ class Page:
 
 
 @contextlib.contextmanager
-def browser(profile: Path) -> Iterator[Page]:
-    """A page of a Chromium with a profile of its own, until the end of the block."""
+def browser(profile: Path, **environment: str) -> Iterator[Page]:
+    """A page of a Chromium with a profile of its own, until the end of the block; `environment` adds variables."""
     from websockets.sync.client import connect
 
     process = subprocess.Popen(
         [CHROMIUM, *SWITCHES.split(), f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank"],
         stderr=subprocess.DEVNULL,
+        env=os.environ | environment,
     )
     try:
         found = profile / "DevToolsActivePort"

@@ -10,6 +10,7 @@ import numpy as np
 
 from emo_hf.storage.files import file_stem
 
+EVIL = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> & {{ 7 * 7 }}"
 LABELS = ["불안", "슬픔", "기쁨"]
 ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]
 
@@ -24,12 +25,13 @@ def write_run(
     correct: float = 0.7,
     rows: int = 45,
     labels: list[str] = LABELS,
-    yardstick: str | None = None,
+    baseline: str | None = None,
     epochs: int = 3,
+    embeddings: dict[str, float | None] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """One run on disk, as training would leave it: about `correct` of its test rows are predicted right."""
-    run_id = f"{yardstick or f'{file_stem(encoder)}_{pooling}_{aux}'}_seed{seed}".replace(" ", "-")
+    run_id = f"{baseline or f'{file_stem(encoder)}_{pooling}_{aux}'}_seed{seed}".replace(" ", "-")
     generator = np.random.default_rng([seed, sum(map(ord, run_id))])
     count = len(labels)
     counts = {"train": dict.fromkeys(labels, rows), "test": dict.fromkeys(labels, rows // count)}
@@ -60,23 +62,23 @@ def write_run(
     record = {
         "schema": 1,
         "run_id": run_id,
-        "kind": "yardstick" if yardstick else "model",
+        "kind": "yardstick" if baseline else "model",
         "status": "completed",
         "wall_seconds": 30.0 + generator.random(),
         "model": {
-            "encoder": None if yardstick else encoder,
-            "name": yardstick or encoder,
-            "pooling": None if yardstick else pooling,
-            "aux": None if yardstick else aux,
-            "embedding_size": None if yardstick else 8,
+            "encoder": None if baseline else encoder,
+            "name": baseline or encoder,
+            "pooling": None if baseline else pooling,
+            "aux": None if baseline else aux,
+            "embedding_size": None if baseline else 8,
         },
-        "best": {} if yardstick else {"epoch": float(epochs), "validation_macro_f1": correct},
+        "best": {} if baseline else {"epoch": float(epochs), "validation_macro_f1": correct},
         "hardware": {"device_name": "cpu", "processes": 1, "bf16": False},
         "seed": seed,
         "data": {"source": "sample", "fingerprint": "f", "labels": labels, "counts": counts},
-        "history": [] if yardstick else history,
+        "history": [] if baseline else history,
         "test": {
-            "loss": None if yardstick == "majority class" else float(0.5 + generator.random()),
+            "loss": None if baseline == "majority class" else float(0.5 + generator.random()),
             "accuracy": float(np.mean(true == predicted)),
             "macro_f1": float(np.mean([scores["f1"] for scores in per_class.values()])),
             "per_class": per_class,
@@ -84,11 +86,13 @@ def write_run(
         },
         "files": {"predictions": "predictions.npz"},
     } | changes
+    if embeddings is not None:
+        record["test"]["embeddings"] = embeddings
     folder = study / run_id
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "record.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     arrays = {"logits": np.eye(count, dtype=np.float32)[predicted], "labels": true}
-    if not yardstick:
+    if not baseline:
         centres = 3 * generator.normal(size=(count, 8))
         arrays["embeddings"] = (centres[true] + generator.normal(size=(rows, 8))).astype(np.float16)
     np.savez(folder / "predictions.npz", **arrays)
@@ -102,5 +106,16 @@ def write_study(
         for pooling, aux in ORIGINAL:
             for seed in seeds:
                 write_run(study, encoder=encoder, pooling=pooling, aux=aux, seed=seed)
-    write_run(study, yardstick="TF-IDF + logistic regression", correct=0.6)
-    write_run(study, yardstick="majority class", correct=0.3)
+    write_run(study, baseline="TF-IDF + logistic regression", correct=0.6)
+    write_run(study, baseline="majority class", correct=0.3)
+
+
+def write_sentences(study: Path, rows: int = 45) -> None:
+    """The test rows that a study notes, in the order of all predictions; the first is hostile."""
+    content = {
+        "fingerprint": "f",
+        "text": [EVIL, *(f"문장 {i}" for i in range(1, rows))],
+        "label": [i % 3 for i in range(rows)],
+        "situation": ["학업" if i % 2 else "건강" for i in range(rows)],
+    }
+    (study / "test.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -69,7 +69,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for encoder, aux, seed in itertools.product(EVIL[1:5:3], ["none", EVIL[2]], (1, 2)):
         names = {"encoder": encoder, "pooling": EVIL[7], "aux": aux, "seed": seed, "labels": HOSTILE_LABELS}
         write_run(folder, **names, correct=0.4 + 0.1 * seed, **changes)
-    write_run(folder, yardstick=EVIL[5], labels=HOSTILE_LABELS)
+    write_run(folder, baseline=EVIL[5], labels=HOSTILE_LABELS)
     content = {"fingerprint": "f", "text": [EVIL[i % 8] for i in range(45)], "label": [i % 3 for i in range(45)]}
     content |= {name: content["text"] for name in ("situation", "sub_emotion", "age_group", "gender")}
     (folder / "test.json").write_text(json.dumps(content), encoding="utf-8")

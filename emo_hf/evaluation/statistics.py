@@ -7,11 +7,12 @@ model, and other texts another score. The multi-bootstrap (Sellam et al. 2022) r
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import sparse, special, stats
 
 from emo_hf.errors import UserError
 
@@ -39,22 +40,51 @@ class Effect:
     seed_share: float
 
 
-def confusion_counts(predictions: np.ndarray, labels: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
-    """Confusion matrices (B, C, C), true class first, of predictions (N,) under row weights (B, N)."""
-    cells = labels.astype(np.int64) * classes + predictions
-    one_hot = np.zeros((len(cells), classes * classes), dtype=weights.dtype)
-    one_hot[np.arange(len(cells)), cells] = 1
-    return (weights @ one_hot).reshape(-1, classes, classes)
+@dataclass(frozen=True)
+class ClassCounts:
+    """What macro-F1 and accuracy are made of, under several weightings of the rows: three counts a class (B, C).
+
+    Attributes:
+        hits: rows of the class that are predicted so.
+        predicted: rows that are predicted so.
+        actual: rows of the class.
+    """
+
+    hits: np.ndarray
+    predicted: np.ndarray
+    actual: np.ndarray
 
 
-def score(confusion: np.ndarray, metric: str = "macro_f1") -> np.ndarray:
-    """Macro-F1 or accuracy (…,) of confusion matrices (…, C, C); a class that never occurs has F1 0, as usual."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+class RowWeights:
+    """Several weightings (B, N) of the same test rows with true classes (N,), for the counts of many runs."""
+
+    def __init__(self, labels: np.ndarray, classes: int, weights: np.ndarray):
+        self.labels, self.classes = labels, classes
+        self._by_row = np.ascontiguousarray(weights.T)
+        self._actual = self._sums(labels)
+
+    def counts(self, predictions: np.ndarray) -> ClassCounts:
+        """The counts of predicted classes (N,) under each weighting."""
+        return ClassCounts(self._sums(predictions, predictions == self.labels), self._sums(predictions), self._actual)
+
+    def _sums(self, classes: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
+        """The weights (B, C) of the rows of each class; with `kept` (N,), of those rows alone.
+
+        A sparse matrix (C, N): a dense one, or one of pairs of classes, takes gigabytes at a thousand classes.
+        """
+        rows = np.arange(len(classes)) if kept is None else np.flatnonzero(kept)
+        ones = np.ones(len(rows), dtype=self._by_row.dtype)
+        members = sparse.csr_array((ones, (classes[rows], rows)), shape=(self.classes, len(classes)))
+        return np.ascontiguousarray((members @ self._by_row).T)
+
+
+def score(counts: ClassCounts, metric: str = "macro_f1") -> np.ndarray:
+    """Macro-F1 or accuracy (B,) of counts; a class that never occurs has F1 0, as usual."""
     if metric == "accuracy":
-        return hits.sum(-1) / confusion.sum((-2, -1))
+        return counts.hits.sum(-1) / counts.actual.sum(-1)
     if metric == "macro_f1":
-        total = confusion.sum(-1) + confusion.sum(-2)
-        return np.divide(2 * hits, total, out=np.zeros_like(hits, dtype=float), where=total > 0).mean(-1)
+        total = counts.actual + counts.predicted
+        return np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0).mean(-1)
     raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
 
 
@@ -84,7 +114,7 @@ class MultiBootstrap:
 
     def __init__(
         self,
-        predictions: Mapping[Hashable, np.ndarray],
+        predictions: Mapping[Any, np.ndarray],
         labels: np.ndarray,
         *,
         metric: str = "macro_f1",
@@ -100,18 +130,18 @@ class MultiBootstrap:
         classes = 1 + max(int(labels.max()), *(int(runs.max()) for runs in predictions.values()))
         self.rows = len(labels)
         drawn = np.random.default_rng(seed).multinomial(self.rows, np.full(self.rows, 1 / self.rows), size=resamples)
-        weights = np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32)
-        self.scores: dict[Hashable, np.ndarray] = {}  # (S,) as measured
-        self._resampled: dict[Hashable, np.ndarray] = {}  # (resamples,) mean over the runs
-        self._by_chance: dict[Hashable, float] = {}  # the third part
+        weights = RowWeights(labels, classes, np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32))
+        self.scores: dict[Any, np.ndarray] = {}  # (S,) as measured
+        self._resampled: dict[Any, np.ndarray] = {}  # (resamples,) mean over the runs
+        self._by_chance: dict[Any, float] = {}  # the third part
         for name, runs in predictions.items():
-            found = np.stack([score(confusion_counts(run, labels, classes, weights), metric) for run in runs])
+            found = np.stack([score(weights.counts(run), metric) for run in runs])
             self.scores[name], resampled = found[:, 0], found[:, 1:]
             self._resampled[name] = resampled.mean(0)
             apart = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum()
             self._by_chance[name] = apart / (len(runs) * max(len(runs) - 1, 1))
 
-    def effect(self, weights: Mapping[Hashable, float], confidence: float = 0.95) -> Effect:
+    def effect(self, weights: Mapping[Any, float], confidence: float = 0.95) -> Effect:
         """The weighted sum of the models' mean scores, as {"triplet": 1, "none": -1} for a difference."""
         estimate = float(sum(weight * self.scores[name].mean() for name, weight in weights.items()))
         if any(len(self.scores[name]) < 2 for name in weights):
@@ -125,7 +155,7 @@ class MultiBootstrap:
         spread = sum(parts[name] ** 2 / (len(scores) - 1) for name, (_, scores) in runs.items())
         spread += of_rows**2 / (self.rows - 1)
         error = math.sqrt(variance)
-        degrees = float(variance**2 / spread) if spread > 0 else math.inf
+        degrees = float(variance**2 / spread) if variance > 0 else math.inf  # runs that agree on every row
         reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
         p = float(2 * stats.t.sf(abs(estimate) / error, degrees)) if error > 0 else float(estimate == 0)
         share = of_seeds / variance if variance > 0 else 0.0
@@ -133,7 +163,7 @@ class MultiBootstrap:
 
 
 def seed_effect(
-    scores: Mapping[Hashable, Sequence[float]], weights: Mapping[Hashable, float], confidence: float = 0.95
+    scores: Mapping[Any, Sequence[float]], weights: Mapping[Any, float], confidence: float = 0.95
 ) -> Effect:
     """A weighted sum of models' mean scores, for scores of a run as a whole, as of its embeddings.
 
@@ -188,7 +218,7 @@ def bootstrap_interval(
     count = len(labels)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     classes = 1 + int(max(labels.max(), predictions.max()))
-    scores = score(confusion_counts(predictions, labels, classes, drawn.astype(np.float32)), metric)
+    scores = score(RowWeights(labels, classes, drawn.astype(np.float32)).counts(predictions), metric)
     low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
@@ -225,5 +255,5 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Relia
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
-        means = [np.bincount(place, values, minlength=bins) / counts for values in (confidence, right)]
-    return Reliability(*means, counts)
+        sure, accurate = (np.bincount(place, values, minlength=bins) / counts for values in (confidence, right))
+    return Reliability(sure, accurate, counts)

@@ -12,6 +12,7 @@ from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.statistics import METRICS, bootstrap_interval
+from emo_hf.report.analysis import Analysis, read_predictions
 from emo_hf.report.grouping import group_runs
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings
@@ -98,8 +99,9 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
 def draw_pictures(record: dict[str, Any], run_dir: Path) -> None:
     """Confusion matrix and embedding map of the run's test set, beside its record."""
     models, _ = group_runs([record | {"directory": run_dir}])
+    sheet = Analysis(models, [], read_predictions(models))
     for name, draw in PICTURES.items():
-        draw(models, run_dir / name)
+        draw(sheet, run_dir / name)
 
 
 def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[float, float]]:
@@ -114,10 +116,10 @@ def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[
     return {metric: bootstrap_interval(predicted, arrays["labels"], metric=metric) for metric in METRICS}
 
 
-def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Score] | None:
+def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     if len(seeds) < 2:
         return None
-    return {metric: Score.over([run["test"][metric] for run in seeds]) for metric in METRICS} | {"runs": len(seeds)}
+    return {"runs": len(seeds)} | {metric: Score.over([run["test"][metric] for run in seeds]) for metric in METRICS}
 
 
 def _source(data: dict[str, Any]) -> str:

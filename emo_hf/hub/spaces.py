@@ -111,7 +111,7 @@ def write_space(
         if sentences
         else "No training sentences were uploaded; a model of emo_hf's own CC0 sample shows those of the sample."
     )
-    title = markdown_name(front.title)
+    title = markdown_name(str(front.title))
     settings = {"model": model, "lang": lang, "sentences": sentences is not None}
     written = {
         "README.md": _CARD.format(front=front.to_yaml(), title=title, model=model, sentences=said),

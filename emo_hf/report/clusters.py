@@ -10,8 +10,9 @@ from pathlib import Path
 
 from emo_hf.escaping import csv_name, markdown_name
 from emo_hf.evaluation.statistics import holm, seed_effect
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.contrasts import contrasts
-from emo_hf.report.findings import ALPHA, question
+from emo_hf.report.findings import asked_over, verdict
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import MISSING, Score
 from emo_hf.report.wording import WORDS, p_value
@@ -40,68 +41,76 @@ def cluster_scores(model: ModelRuns) -> dict[str, Score]:
     return {column: Score.over([scores.get(column) for scores in found]) for column in COLUMNS}
 
 
-def write_clusters(models: list[ModelRuns], study_dir: Path, *, lang: str = "en") -> list[Path]:
-    """Write clusters.md and clusters.csv into the study's folder and return their paths."""
-    return [
-        write_whole(study_dir / "clusters.md", clusters_markdown(models, lang=lang).encode("utf-8")),
-        write_whole(study_dir / "clusters.csv", clusters_csv(models).encode("utf-8-sig")),
-    ]
+def write_clusters(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write the scores and what they say as markdown and return the path."""
+    return write_whole(path, clusters_markdown(analysis, lang=lang).encode("utf-8"))
 
 
-def clusters_markdown(models: list[ModelRuns], *, lang: str = "en") -> str:
+def write_clusters_csv(analysis: Analysis, path: Path) -> Path:
+    """Write the scores as CSV, with a byte order mark that makes Excel read Hangul, and return the path."""
+    return write_whole(path, clusters_csv(analysis).encode("utf-8-sig"))
+
+
+def clusters_markdown(analysis: Analysis, *, lang: str = "en") -> str:
     """One row a model."""
     words = WORDS[lang]
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", *COLUMNS)]
     lines = [header, ["---"] * 4 + ["---:"] * len(COLUMNS)]
-    for model in models:
+    for model in analysis.models:
         names = [markdown_name(str(name)) for name in (model.number, model.encoder, model.pooling, model.aux)]
         lines.append([*names, *(_text(column, score) for column, score in cluster_scores(model).items())])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    found = "".join(f"- {line}\n" for line in cluster_sentences(models, lang=lang, name=markdown_name))
-    return f"{table}\n\n{words['clusters_note']}\n" + (
-        f"\n{found}\n{words['cluster_findings_note']}\n" if found else ""
-    )
+    found = "".join(f"- {line}\n" for line in cluster_sentences(analysis, lang=lang, name=markdown_name))
+    note = f"{words['cluster_findings_note']} {words['uncorrected']}"
+    return f"{table}\n\n{words['clusters_note']}\n" + (f"\n{found}\n{note}\n" if found else "")
 
 
-def cluster_sentences(models: list[ModelRuns], *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:
+def cluster_sentences(analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:
     """Whether losses, poolings and encoders differ in how their embeddings cluster; nothing for single seeds."""
-    words, lines = WORDS[lang], []
-    for column in ASKED:
-        scores = {model.cell: _values(model, column) for model in models}
-        scores = {cell: values for cell, values in scores.items() if len(values) > 1}
-        asked = [contrast for contrast in contrasts(list(scores)) if contrast.under is None]
-        effects = [seed_effect(scores, contrast.weights) for contrast in asked]
-        decimals, percent = COLUMNS[column]
-        for contrast, effect, p in zip(asked, effects, holm([e.p for e in effects]), strict=True):
-            scale = 100 if percent else 1
-            numbers = {n: f"{scale * getattr(effect, n):+z.{decimals}f}" for n in ("estimate", "low", "high")}
-            verdict = words["shown"] if p < ALPHA else words["not_shown"]
-            about = words[column].rstrip(" ↑↓")
-            lines.append(
-                words["cluster_finding"].format(
-                    score=about,
-                    question=question(contrast, lang=lang, name=name),
-                    p=p_value(p),
-                    verdict=verdict,
-                    **numbers,
-                )
+    return [line for column in ASKED for line in _column_sentences(analysis, column, lang, name)]
+
+
+def _column_sentences(analysis: Analysis, column: str, lang: str, name: Callable[[str], str]) -> list[str]:
+    words, about = WORDS[lang], WORDS[lang][column].rstrip(" ↑↓")
+    found = {model.cell: _values(model, column) for model in analysis.models}
+    scores = {cell: values for cell, values in found.items() if len(values) > 1}
+    if not scores:
+        return []
+    asked = [contrast for contrast in contrasts(list(found)) if contrast.under is None]
+    answers = [(contrast, answer) for contrast in asked if (answer := contrast.within(scores))]
+    effects = [seed_effect(scores, answer.weights) for _, answer in answers]
+    decimals, percent = COLUMNS[column]
+    scale = 100 if percent else 1
+    lines = []
+    for (contrast, answer), effect, p in zip(answers, effects, holm([e.p for e in effects]), strict=True):
+        lacking = {cell: "no_score" if cell in found else "no_run" for cell in contrast.lacking(scores)}
+        numbers = {n: f"{scale * getattr(effect, n):+z.{decimals}f}" for n in ("estimate", "low", "high")}
+        lines.append(
+            words["cluster_finding"].format(
+                score=about,
+                question=asked_over(contrast, answer, lacking, lang=lang, name=name),
+                p=p_value(p),
+                verdict=verdict(p, lang),
+                **numbers,
             )
+        )
     return lines
 
 
 def _values(model: ModelRuns, column: str) -> list[float]:
     """The score of every run, or nothing where one lacks it."""
     found = [(run["test"].get("embeddings") or {}).get(column) for run in model.runs]
-    return [] if any(value is None or not math.isfinite(value) for value in found) else found
+    known = [value for value in found if value is not None and math.isfinite(value)]
+    return known if len(known) == len(found) else []
 
 
-def clusters_csv(models: list[ModelRuns]) -> str:
+def clusters_csv(analysis: Analysis) -> str:
     """Plain numbers, in columns <score>_mean, _sd and, of the mean's 95 % interval over seeds, _low and _high."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     numbers = [f"{column}_{part}" for column in COLUMNS for part in ("mean", "sd", "low", "high")]
     writer.writerow(["model", "encoder", "pooling", "loss", *numbers])
-    for model in models:
+    for model in analysis.models:
         row = [str(model.number), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
         for column, score in cluster_scores(model).items():
             effect = seed_effect({0: _values(model, column)}, {0: 1.0}) if score.sd is not None else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from emo_hf.report.grouping import ModelRuns, setting_text, varied
 
 Cell = tuple[Any, ...]  # encoder, pooling, loss, and (name, value) of each setting that a sweep varies
+Pair = tuple[Cell, Cell]  # two models that differ in one thing, the baseline second
 FACTORS = ("encoder", "pooling", "aux")
 # What a level is compared with; encoders have no natural first one, so every pair of them is a question.
 BASELINES = {"pooling": "cls", "aux": "none"}
@@ -19,40 +20,67 @@ BASELINES = {"pooling": "cls", "aux": "none"}
 class Contrast:
     """One question: is `level` better than `baseline`, or (`under`) is it more so under one level of a second factor?
 
-    `weights` are those of the models' mean scores; `cells` says over how many pairs of models the difference is
-    averaged, and `pairs` which, where it is a plain difference.
+    Attributes:
+        factor, level, baseline, under: what is asked.
+        sides: the pairs of models over which the difference is averaged; of an interaction those under either level.
+        absent: models that the study lacks, without which `incomplete` further pairs can not be compared.
     """
 
     factor: str
     level: str
     baseline: str
-    weights: dict[Cell, float]
+    sides: tuple[tuple[Pair, ...], ...]
     under: tuple[str, str] | None = None
-    pairs: tuple[tuple[Cell, Cell], ...] = ()
+    absent: tuple[Cell, ...] = ()
+
+    @property
+    def incomplete(self) -> int:
+        """Pairs that the study has only one model of."""
+        return len(self.absent)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All pairs that are compared."""
+        return tuple(itertools.chain(*self.sides))
+
+    @property
+    def weights(self) -> dict[Cell, float]:
+        """Weights of the models' mean scores."""
+        first, *second = map(_weights, self.sides)
+        return first | {cell: -weight for weights in second for cell, weight in weights.items()}
 
     @property
     def cells(self) -> int:
         """Models on either side."""
         return sum(weight > 0 for weight in self.weights.values())
 
+    def within(self, cells: Collection[Cell]) -> Contrast | None:
+        """The question over those pairs of which both models are among `cells`; None where a side has none."""
+        sides = tuple(tuple(pair for pair in side if set(pair) <= set(cells)) for side in self.sides)
+        return replace(self, sides=sides, absent=()) if all(sides) else None
+
+    def lacking(self, cells: Collection[Cell]) -> list[Cell]:
+        """The models that would be needed and are not among `cells`."""
+        needed = dict.fromkeys([*itertools.chain(*self.pairs), *self.absent])
+        return [cell for cell in needed if cell not in cells]
+
 
 def contrasts(cells: list[Cell]) -> list[Contrast]:
     """Main effects first, then every two-way interaction, over the pairs of models that differ in nothing else."""
     found = []
-    pairs = {place: _pairs(place, cells) for place in range(len(FACTORS))}
+    levels = {place: _levels(place, cells) for place in range(len(FACTORS))}
     for place in (2, 1, 0):  # the loss is what the study is about
-        for level, baseline in pairs[place]:
-            if alike := _partners(place, level, baseline, cells):
-                found.append(_plain(FACTORS[place], level, baseline, alike))
+        for level, baseline in levels[place]:
+            pairs, absent = _partners(place, level, baseline, cells)
+            if pairs:
+                found.append(Contrast(FACTORS[place], level, baseline, (pairs,), absent=absent))
     for place, other in ((2, 1), (2, 0), (1, 0)):
-        for (level, baseline), (upper, lower) in itertools.product(pairs[place], pairs[other]):
-            both = [
-                _weights(_partners(place, level, baseline, [cell for cell in cells if cell[other] == under]))
-                for under in (upper, lower)
-            ]
-            if all(both):
-                weights = both[0] | {cell: -weight for cell, weight in both[1].items()}
-                found.append(Contrast(FACTORS[place], level, baseline, weights, (upper, lower)))
+        for (level, baseline), under in itertools.product(levels[place], levels[other]):
+            (first, lack), (second, lack_too) = (
+                _partners(place, level, baseline, [cell for cell in cells if cell[other] == one]) for one in under
+            )
+            if first and second:
+                found.append(Contrast(FACTORS[place], level, baseline, (first, second), under, (*lack, *lack_too)))
     return found
 
 
@@ -75,11 +103,11 @@ def sweep_contrasts(models: list[ModelRuns], own: Mapping[str, Any]) -> list[Con
             level = setting_text([(name, value)], before=loss)
             against = [(cell, _with_setting(cell, name, base)) for cell in asked]
             if value != base and (alike := _known(against, cells)):
-                found.append(_plain(name, level, setting_text([(name, base)]), alike))
+                found.append(Contrast(name, level, setting_text([(name, base)]), (alike,)))
             if of_loss:
                 against = [(cell, (*cell[:2], "none", *_others(cell, cells))) for cell in asked]
                 if alike := _known(against, cells):
-                    found.append(_plain("aux", level, "none", alike))
+                    found.append(Contrast("aux", level, "none", (alike,)))
     return sorted(found, key=lambda contrast: contrast.factor == "aux")
 
 
@@ -93,30 +121,32 @@ def _others(cell: Cell, cells: Mapping[Cell, Any]) -> Cell:
     return tuple(part for part in cell[3:] if part[0] in known)
 
 
-def _pairs(place: int, cells: list[Cell]) -> list[tuple[str, str]]:
+def _levels(place: int, cells: list[Cell]) -> list[tuple[str, str]]:
     """Levels to compare, better one first as one would ask: each against the baseline, or every two."""
     levels = list(dict.fromkeys(cell[place] for cell in cells))
     baseline = BASELINES.get(FACTORS[place])
-    if baseline in levels:
+    if baseline is not None and baseline in levels:
         return [(level, baseline) for level in levels if level != baseline]
     return [(second, first) for first, second in itertools.combinations(levels, 2)]
 
 
-def _partners(place: int, level: str, baseline: str, cells: Collection[Cell]) -> list[tuple[Cell, Cell]]:
-    """Pairs of cells that differ in nothing else."""
-    return _known([(c, (*c[:place], baseline, *c[place + 1 :])) for c in cells if c[place] == level], cells)
+def _partners(
+    place: int, level: str, baseline: str, cells: Collection[Cell]
+) -> tuple[tuple[Pair, ...], tuple[Cell, ...]]:
+    """Pairs of cells that differ in nothing else, and what is absent where a cell has no partner."""
+    sides = [[cell for cell in cells if cell[place] == one] for one in (level, baseline)]
+    alike = dict.fromkeys((cell[:place], cell[place + 1 :]) for side in sides for cell in side)
+    pairs = [((*before, level, *after), (*before, baseline, *after)) for before, after in alike]
+    complete = tuple(pair for pair in pairs if set(pair) <= set(cells))
+    return complete, tuple(cell for pair in pairs if pair not in complete for cell in pair if cell not in cells)
 
 
-def _known(pairs: Iterable[tuple[Cell, Cell]], cells: Collection[Cell]) -> list[tuple[Cell, Cell]]:
+def _known(pairs: Iterable[Pair], cells: Collection[Cell]) -> tuple[Pair, ...]:
     """The pairs whose partners the study has."""
-    return [pair for pair in pairs if pair[1] in cells]
+    return tuple(pair for pair in pairs if pair[1] in cells)
 
 
-def _plain(factor: str, level: str, baseline: str, pairs: Sequence[tuple[Cell, Cell]]) -> Contrast:
-    return Contrast(factor, level, baseline, _weights(pairs), pairs=tuple(pairs))
-
-
-def _weights(pairs: Sequence[tuple[Cell, Cell]]) -> dict[Cell, float]:
+def _weights(pairs: Sequence[Pair]) -> dict[Cell, float]:
     """Weights of the mean difference within pairs of cells."""
     weights: dict[Cell, float] = {}
     for cell, partner in pairs:

@@ -1,111 +1,53 @@
-"""The questions of a study and their answers: contrasts over its grid, with intervals, in sentences."""
+"""The questions of a study and their answers in sentences: contrasts over its grid, with intervals."""
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emo_hf.escaping import markdown_name
-from emo_hf.evaluation.statistics import Effect, MultiBootstrap, holm, mcnemar
-from emo_hf.report.contrasts import Cell, Contrast, contrasts, sweep_contrasts
-from emo_hf.report.grouping import ModelRuns, setting_text
+from emo_hf.evaluation.statistics import mcnemar
+from emo_hf.report.analysis import Analysis, Finding, Unanswered
+from emo_hf.report.contrasts import Cell, Contrast
+from emo_hf.report.grouping import setting_text
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import readable_predictions, study_arguments
-
-logger = logging.getLogger(__name__)
 
 ALPHA = 0.05
+MOST_NAMED = 2
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A contrast with its answer; `p` is corrected over its family by Holm's method, NaN for a single seed."""
-
-    contrast: Contrast
-    effect: Effect
-    p: float
+def write_findings(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write all findings as markdown and return the path."""
+    return write_whole(path, findings_markdown(analysis, lang=lang).encode("utf-8"))
 
 
-def find(models: list[ModelRuns], own: Mapping[str, Any] | None = None, *, metric: str = "macro_f1") -> list[Finding]:
-    """Answer every question that the models of a study allow; nothing where their test rows differ.
-
-    `own` are the arguments that the study has where a sweep does not vary them: what its values are compared with.
-    """
-    runs, labels = predictions(models)
-    if labels is None:
-        return []
-    bootstrap = MultiBootstrap(runs, labels, metric=metric)
-    models = [model for model in models if model.cell in runs]
-    asked = _asked(models, own)
-    swept = _swept(models)
-    effects = [bootstrap.effect(contrast.weights) for contrast in asked]
-    corrected = [math.nan] * len(asked)
-    # Families: the questions themselves, how they depend on each other, and of a sweep each setting.
-    kinds = [(contrast.under is not None, contrast.factor if swept else None) for contrast in asked]
-    for kind in dict.fromkeys(kinds):
-        family = [i for i, other in enumerate(kinds) if other == kind]
-        for place, p in zip(family, holm([effects[i].p for i in family]), strict=True):
-            corrected[place] = p
-    return [Finding(*answer) for answer in zip(asked, effects, corrected, strict=True)]
-
-
-def _swept(models: list[ModelRuns]) -> bool:
-    return any(model.settings for model in models)
-
-
-def _asked(models: list[ModelRuns], own: Mapping[str, Any] | None) -> list[Contrast]:
-    return sweep_contrasts(models, own or {}) if _swept(models) else contrasts([model.cell for model in models])
-
-
-def predictions(models: list[ModelRuns]) -> tuple[dict[Cell, np.ndarray], np.ndarray | None]:
-    """Predicted classes (S, N) of each model by its `cell`, and true classes (N,) or None."""
-    runs, labels = {}, None
-    for model in models:
-        classes = []
-        for run in model.runs:
-            if (arrays := readable_predictions(run, "comparisons")) is None:
-                continue
-            if labels is not None and not np.array_equal(arrays["labels"], labels):
-                logger.warning("the runs of this study were tested on different rows; nothing is compared")
-                return {}, None
-            labels = arrays["labels"]
-            classes.append(arrays["logits"].argmax(-1))
-        if classes:
-            runs[model.cell] = np.stack(classes)
-    return runs, labels
-
-
-def write_findings(models: list[ModelRuns], study_dir: Path, *, lang: str = "en") -> Path:
-    """Write findings.md into the study's folder and return its path."""
-    markdown = findings_markdown(models, study_arguments(study_dir), lang=lang)
-    return write_whole(study_dir / "findings.md", markdown.encode("utf-8"))
-
-
-def findings_markdown(models: list[ModelRuns], own: Mapping[str, Any] | None = None, *, lang: str = "en") -> str:
-    """Sentences with intervals; where models have one seed, McNemar's test of single runs instead."""
+def findings_markdown(analysis: Analysis, *, lang: str = "en") -> str:
+    """Sentences with intervals; where all models have one seed, McNemar's test of single runs instead."""
     words = WORDS[lang]
-    found = find(models, own)
-    lines = [f"- {sentence(finding, lang=lang, name=markdown_name)}" for finding in found if not math.isnan(finding.p)]
+    lines = [sentence(finding, lang=lang, name=markdown_name) for finding in analysis.findings]
     if lines:
-        return "\n".join([*lines, "", words["findings_note"]]) + "\n"
-    lines = [f"- {line}" for line in _single_runs(models, own, lang)]
-    return "\n".join([*lines, *([""] if lines else []), words["one_seed_note" if lines else "no_findings"]]) + "\n"
+        lines += [unanswered(question, lang=lang, name=markdown_name) for question in analysis.unanswered]
+        note = f"{words['findings_note']} {words['uncorrected']}"
+    elif lines := single_runs(analysis, lang=lang, name=markdown_name):
+        note = words["one_seed_note"]
+    else:
+        note = words["no_findings" if analysis.same_rows else "different_rows"]
+    return "\n".join([*(f"- {line}" for line in lines), *([""] if lines else []), note]) + "\n"
 
 
 def sentence(finding: Finding, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
     """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5], p = 0.031: a difference"; `name` writes the names."""
     words, effect = WORDS[lang], finding.effect
-    values = {name: f"{100 * getattr(effect, name):+z.1f}" for name in ("estimate", "low", "high")}
-    verdict = words["shown"] if finding.p < ALPHA else words["not_shown"]
-    asked = question(finding.contrast, lang=lang, name=name)
-    return words["finding"].format(question=asked, p=p_value(finding.p), verdict=verdict, **values)
+    values = {part: f"{100 * getattr(effect, part):+z.1f}" for part in ("estimate", "low", "high")}
+    asked = asked_over(finding.asked, finding.contrast, finding.lacking, lang=lang, name=name)
+    return words["finding"].format(question=asked, p=p_value(finding.p), verdict=verdict(finding.p, lang), **values)
+
+
+def verdict(p: float, lang: str) -> str:
+    """What a corrected p-value lets one say."""
+    return WORDS[lang]["shown" if p < ALPHA else "not_shown"]
 
 
 def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
@@ -118,20 +60,56 @@ def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str]
     return asked
 
 
-def _single_runs(models: list[ModelRuns], own: Mapping[str, Any] | None, lang: str) -> list[str]:
+def asked_over(
+    asked: Contrast,
+    answered: Contrast,
+    lacking: Mapping[Cell, str],
+    *,
+    lang: str = "en",
+    name: Callable[[str], str] = str,
+) -> str:
+    """The question and, where some pairs of models can not be compared, over how many it is answered and why."""
+    text = question(asked, lang=lang, name=name)
+    if not lacking:
+        return text
+    whole = len(asked.pairs) + asked.incomplete
+    why = because(lacking, lang=lang, name=name)
+    return WORDS[lang]["partly"].format(question=text, answered=len(answered.pairs), asked=whole, why=why)
+
+
+def unanswered(found: Unanswered, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
+    """ "triplet over none: no answer, because tiny-bert mean triplet has one seed"."""
+    why = because(found.lacking, lang=lang, name=name)
+    return WORDS[lang]["unanswered"].format(question=question(found.asked, lang=lang, name=name), why=why)
+
+
+def because(lacking: Mapping[Cell, str], *, lang: str = "en", name: Callable[[str], str] = str) -> str:
+    """ "tiny-bert mean triplet has one seed", a part for each reason."""
+    words, parts = WORDS[lang], []
+    for reason in dict.fromkeys(lacking.values()):
+        cells = [cell for cell, why in lacking.items() if why == reason]
+        names = [" ".join(name(_part(part)) for part in cell) for cell in cells]
+        models = ", ".join(names) if len(names) <= MOST_NAMED else words["models"].format(n=len(names))
+        parts.append(words[f"{reason}_many" if len(names) > 1 else reason].format(models=models))
+    return "; ".join(parts)
+
+
+def single_runs(analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:
     """The first runs of every two models that a question about losses, or about a swept setting, compares."""
-    words = WORDS[lang]
-    runs, labels = predictions(models)
-    models = [model for model in models if model.cell in runs]
-    asked = [contrast for contrast in _asked(models, own) if _swept(models) or contrast.factor == "aux"]
+    words, runs = WORDS[lang], analysis.classes
+    if not runs:
+        return []
+    labels = analysis.true_classes
+    asked = [contrast for contrast in analysis.questions if analysis.swept or contrast.factor == "aux"]
+    pairs = [pair for contrast in asked if not contrast.under for pair in contrast.pairs if set(pair) <= set(runs)]
     lines = []
-    for cell, base in (pair for contrast in asked if not contrast.under for pair in contrast.pairs):
+    for cell, base in pairs:
         difference = float((runs[cell][0] == labels).mean() - (runs[base][0] == labels).mean())
         alike = [part for part in cell if part in base]
-        level, baseline = (_parts_text([part for part in one if part not in alike]) for one in (cell, base))
+        level, baseline = (_parts_text([part for part in one if part not in alike], name) for one in (cell, base))
         lines.append(
             words["single"].format(
-                alike=_parts_text(alike),
+                alike=_parts_text(alike, name),
                 question=words["over"].format(level=level, baseline=baseline),
                 estimate=f"{100 * difference:+z.1f}",
                 p=p_value(mcnemar(runs[cell][0], runs[base][0], labels)),
@@ -140,6 +118,10 @@ def _single_runs(models: list[ModelRuns], own: Mapping[str, Any] | None, lang: s
     return lines
 
 
-def _parts_text(parts: list[Any]) -> str:
+def _parts_text(parts: list[Any], name: Callable[[str], str]) -> str:
     """Parts of a cell: "tiny-bert, mean, aux_weight=0.3"."""
-    return ", ".join(markdown_name(setting_text([part]) if isinstance(part, tuple) else part) for part in parts)
+    return ", ".join(name(_part(part)) for part in parts)
+
+
+def _part(part: Any) -> str:
+    return setting_text([part]) if isinstance(part, tuple) else str(part)

@@ -22,7 +22,7 @@ LOSSES = ("none", "contrastive", "triplet")
 
 @dataclass(frozen=True)
 class ModelRuns:
-    """One row of the table: all runs of one model or yardstick, sorted by seed."""
+    """One row of the table: all runs of one model or baseline, sorted by seed."""
 
     runs: list[Record]
     number: int | None
@@ -56,7 +56,7 @@ class ModelRuns:
 
 
 def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]:
-    """Sort completed records into models (by encoder, then number) and yardsticks (by name).
+    """Sort completed records into models (by encoder, then number) and baselines (by name), which need no encoder.
 
     Raises UserError when labels differ between runs or one model has two runs of one seed; test sets that differ
     otherwise are warned about.
@@ -74,16 +74,16 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
             else (model["name"],)
         )
         groups[_is_model(record), *key].append(record)
-    models, yardsticks = [], []
-    for (is_model, *key), runs in groups.items():
-        runs = _one_run_a_seed(runs)
+    models, baselines = [], []
+    for (is_model, *name), members in groups.items():
+        runs = _one_run_a_seed(members)
         if is_model:
-            models.append(ModelRuns(runs, numbers[tuple(key[1:3])], *key))
+            models.append(ModelRuns(runs, numbers[name[1], name[2]], *name))
         else:
-            yardsticks.append(ModelRuns(runs, None, *key))
+            baselines.append(ModelRuns(runs, None, *name))
     models.sort(key=lambda model: (model.encoder, model.number, [_rank(value) for _, value in model.settings]))
-    yardsticks.sort(key=lambda yardstick: yardstick.encoder)
-    return models, yardsticks
+    baselines.sort(key=lambda baseline: baseline.encoder)
+    return models, baselines
 
 
 def setting_text(settings: Iterable[tuple[str, Any]], *, before: str | None = None) -> str:
@@ -141,8 +141,7 @@ def _encoder_names(records: list[Record]) -> dict[str, str]:
 
 
 def _check_comparable(records: list[Record]) -> None:
-    first = records[0]
-    for record in records[1:]:
+    for first, record in pairwise(records):
         if record["data"]["labels"] != first["data"]["labels"]:
             raise UserError(
                 f"the runs {first['run_id']} and {record['run_id']} have different labels "

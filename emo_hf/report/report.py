@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import joblib
 
 from emo_hf.errors import UserError
-from emo_hf.report.clusters import write_clusters
+from emo_hf.report.analysis import Analysis, read_predictions
+from emo_hf.report.clusters import write_clusters, write_clusters_csv
 from emo_hf.report.findings import write_findings
-from emo_hf.report.grouping import by_encoder, group_runs
-from emo_hf.report.page import write_page
+from emo_hf.report.grouping import by_encoder, group_runs, varied
+from emo_hf.report.page import PAGE_FILE, write_page
 from emo_hf.report.plots.calibration import draw_calibration
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings, map_of
 from emo_hf.report.plots.history import draw_history
-from emo_hf.report.sweep import write_sweep
-from emo_hf.report.table import write_table
+from emo_hf.report.sweep import draw_sweep, write_sweep
+from emo_hf.report.table import write_csv_table, write_latex_table, write_table
 from emo_hf.report.wording import LANGUAGES
+from emo_hf.storage.files import file_stem
 from emo_hf.storage.record import read_records
 
 logger = logging.getLogger(__name__)
@@ -34,37 +37,29 @@ def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False,
     sweep.md and sweep_<argument>.png instead of clusters and pictures. The same records give the same files, byte for
     byte. `jobs` pictures are drawn side by side, each in a process of its own beyond one.
 
-    Raises UserError when the folder holds no completed run, its runs do not belong together, or `lang` is unknown.
+    Raises UserError when the folder holds no completed run of a model, its runs do not belong together, or `lang` is
+    unknown.
     """
-    study_dir = Path(study_dir)
     if lang not in LANGUAGES:
         raise UserError(f"lang is {lang!r}; allowed are {', '.join(LANGUAGES)}")
-    records = read_records(study_dir)
-    if not records:
-        raise UserError(f"{study_dir} holds no completed run (<run>/record.json); run the study first")
-    models, yardsticks = group_runs(records)
-    paths, _ = write_table(models, yardsticks, study_dir, lang=lang)
-    if any(model.settings for model in models):
-        paths.append(write_findings(models, study_dir, lang=lang))
-        paths += write_sweep(models, study_dir, lang=lang)
-        return [*paths, write_page(models, yardsticks, study_dir, lang=lang)]
-    paths.append(write_findings(models, study_dir, lang=lang))
-    paths += write_clusters(models, study_dir, lang=lang)
-    methods = ["t-SNE", "UMAP"] if umap else ["t-SNE"]
-    pictures = [
-        joblib.delayed(draw)(encoder_models, study_dir / f"{kind}_{stem}.png", lang=lang, **options)
-        for stem, encoder_models in by_encoder(models).items()
-        for kind, draw, options in [
-            ("history", draw_history, {}),
-            *((_MAPS[method], draw_embeddings, {"method": method}) for method in methods),
-            ("confusion", draw_confusion, {}),
-            ("calibration", draw_calibration, {}),
-        ]
+    folder = Path(study_dir)
+    analysis = Analysis.read(folder)
+    paths = [
+        write_table(analysis, folder / "table.md", lang=lang),
+        write_csv_table(analysis, folder / "table.csv"),
+        write_latex_table(analysis, folder / "table.tex", lang=lang),
+        write_findings(analysis, folder / "findings.md", lang=lang),
     ]
-    # A process takes a second to start: one encoder's pictures are not worth a second one.
-    paths += joblib.Parallel(n_jobs=min(jobs, len(pictures) // 4))(pictures)
-    paths.append(write_page(models, yardsticks, study_dir, lang=lang))
-    logger.info("wrote %d files of the report to %s", len(paths), study_dir)
+    if analysis.swept:
+        paths.append(write_sweep(analysis, folder / "sweep.md", lang=lang))
+        for name in varied(analysis.models) if analysis.classes else []:
+            paths.append(draw_sweep(analysis, folder / f"sweep_{file_stem(name)}.png", name=name, lang=lang))
+    else:
+        paths.append(write_clusters(analysis, folder / "clusters.md", lang=lang))
+        paths.append(write_clusters_csv(analysis, folder / "clusters.csv"))
+        paths += _draw_sheets(analysis, ["t-SNE", "UMAP"] if umap else ["t-SNE"], lang, jobs)
+    paths.append(write_page(analysis, folder / PAGE_FILE, lang=lang))
+    logger.info("wrote %d files of the report to %s", len(paths), folder)
     return paths
 
 
@@ -73,7 +68,24 @@ def map_encoder(study_dir: Path | str, encoder: str) -> None:
 
     encoder: as records name it, in model.encoder.
     """
-    study_dir = Path(study_dir)
-    for stem, models in by_encoder(group_runs(read_records(study_dir))[0]).items():
+    folder = Path(study_dir)
+    for stem, models in by_encoder(group_runs(read_records(folder))[0]).items():
         if models[0].runs[0]["model"]["encoder"] == encoder:
-            map_of(models, study_dir / f"{_MAPS['t-SNE']}_{stem}.png")
+            map_of(Analysis(models, [], read_predictions(models)), folder / f"{_MAPS['t-SNE']}_{stem}.png")
+
+
+def _draw_sheets(analysis: Analysis, methods: list[str], lang: str, jobs: int) -> list[Path]:
+    """The pictures of each encoder, `jobs` at a time."""
+    kinds: list[tuple[str, Any, dict[str, str]]] = [
+        ("history", draw_history, {}),
+        *((_MAPS[method], draw_embeddings, {"method": method}) for method in methods),
+        ("confusion", draw_confusion, {}),
+        ("calibration", draw_calibration, {}),
+    ]
+    pictures = [
+        joblib.delayed(draw)(sheet, analysis.folder / f"{kind}_{stem}.png", lang=lang, **options)
+        for stem, sheet in analysis.sheets().items()
+        for kind, draw, options in kinds
+    ]
+    # A process takes a second to start: one encoder's pictures are not worth a second one.
+    return joblib.Parallel(n_jobs=max(1, min(jobs, len(pictures) // 4)))(pictures)

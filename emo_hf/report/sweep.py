@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from emo_hf.escaping import markdown_name
-from emo_hf.evaluation.statistics import Effect, MultiBootstrap, holm
-from emo_hf.report.findings import predictions
-from emo_hf.report.grouping import ModelRuns, varied
+from emo_hf.evaluation.statistics import Effect, holm
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
-from emo_hf.report.table import MISSING, Score
+from emo_hf.report.table import MISSING, printed, scores
 from emo_hf.report.wording import WORDS, p_value
-from emo_hf.storage.files import file_stem, write_whole
+from emo_hf.storage.files import write_whole
 
 LINEAR = ("train_fraction",)  # settings whose values lie on an axis; others are drawn at equal steps
 
@@ -32,25 +32,24 @@ class Point:
     p: float
 
 
-def sweep_points(models: list[ModelRuns]) -> list[Point]:
+def sweep_points(analysis: Analysis) -> list[Point]:
     """Every model against its baseline; empty where nothing can be compared.
 
     The baseline has the same encoder and pooling: without auxiliary loss where the sweep is of the loss's own
     arguments, else with the same loss and the first value of each setting.
     """
-    runs, labels = predictions(models)
-    if labels is None:
+    bootstrap = analysis.bootstrap
+    if bootstrap is None:
         return []
-    bootstrap = MultiBootstrap(runs, labels)
-    models = [model for model in models if model.cell in runs]
-    scores = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
+    models = [model for model in analysis.models if model.cell in analysis.classes]
+    found = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
     differences = []
     for model in models:
         base = baseline(model, models)
         weights = None if base is None else {model.cell: 1.0, base.cell: -1.0}
         differences.append(bootstrap.effect(weights) if weights else None)
     corrected = holm([math.nan if d is None else d.p for d in differences])
-    return [Point(*point) for point in zip(models, scores, differences, corrected, strict=True)]
+    return [Point(*point) for point in zip(models, found, differences, corrected, strict=True)]
 
 
 def _possible(effect: Effect) -> Effect:
@@ -70,29 +69,24 @@ def baseline(model: ModelRuns, models: list[ModelRuns]) -> ModelRuns | None:
     return None if found is model else found
 
 
-def write_sweep(models: list[ModelRuns], study_dir: Path, *, lang: str = "en") -> list[Path]:
-    """Write sweep.md and a figure for every setting that has several values; return their paths."""
-    points = sweep_points(models)
-    paths = [write_whole(study_dir / "sweep.md", sweep_markdown(points, lang=lang).encode("utf-8"))]
-    for name in varied(models):
-        paths.append(draw_sweep(points, name, study_dir / f"sweep_{file_stem(name)}.png", lang=lang))
-    return paths
+def write_sweep(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write the table of a sweep as markdown and return the path."""
+    return write_whole(path, sweep_markdown(analysis, lang=lang).encode("utf-8"))
 
 
-def sweep_markdown(points: list[Point], *, lang: str = "en") -> str:
+def sweep_markdown(analysis: Analysis, *, lang: str = "en") -> str:
     """One row a model: macro-F1 with its interval, and the difference to the baseline with interval and p."""
-    words = WORDS[lang]
+    words, points = WORDS[lang], sweep_points(analysis)
     if not points:
-        return f"{words['no_findings']}\n"
+        return f"{words['no_findings' if analysis.same_rows else 'different_rows']}\n"
     header = [words[key] for key in ("encoder", "pooling", "aux", "settings", "macro_f1", "interval", "difference")]
     header += [words["interval"], "p", words["seeds"]]
     lines = [header, ["---"] * 4 + ["---:"] * 6]
     for point in points:
         model = point.model
-        score = Score.over([run["test"]["macro_f1"] for run in model.runs])
-        mean = f"{100 * score.mean:.1f}" + (f" ± {100 * score.sd:.1f}" if score.sd is not None else "")
-        names = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
-        names = [markdown_name(str(name)) for name in names]
+        mean = printed("macro_f1", scores(model)["macro_f1"])
+        naming = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
+        names = [markdown_name(str(name)) for name in naming]
         difference = MISSING if point.difference is None else f"{100 * point.difference.estimate:+z.1f}"
         p = MISSING if math.isnan(point.p) else p_value(point.p).removeprefix("p ").removeprefix("= ")
         seeds = str(len(model.runs))
@@ -100,12 +94,13 @@ def sweep_markdown(points: list[Point], *, lang: str = "en") -> str:
             [*names, mean, _interval(point.score, ""), difference, _interval(point.difference, "+"), p, seeds]
         )
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{words['sweep_note']}\n"
+    note = f"{words['sweep_note']} {words['uncorrected']}" if _has_intervals(points) else words["sweep_one_seed_note"]
+    return f"{table}\n\n{note}\n"
 
 
-def draw_sweep(points: list[Point], name: str, path: Path, *, lang: str = "en") -> Path:
-    """Draw macro-F1 with 95 % intervals over the values of a setting, a panel each encoder and pooling."""
-    words = picture_words(lang)
+def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -> Path:
+    """Draw macro-F1 over the values of a setting, a panel each encoder and pooling; with intervals where known."""
+    words, points = picture_words(lang), sweep_points(analysis)
     places = list(dict.fromkeys((point.model.encoder, point.model.pooling) for point in points))
     with drawing():
         figure, axes = panels(max(len(places), 1), width=3.4, height=2.8)
@@ -125,7 +120,7 @@ def draw_sweep(points: list[Point], name: str, path: Path, *, lang: str = "en") 
         found = {label: handle for ax in shown for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 4))
         seeds = seed_phrase([point.model for point in points], words, "many_seeds_mean_only")
-        title = words["sweep"].format(name=name, seeds=seeds)
+        title = words["sweep" if _has_intervals(points) else "sweep_one_seed"].format(name=name, seeds=seeds)
         set_heading(figure, ", ".join(dict.fromkeys(encoder for encoder, _ in places)), title)
         return save(figure, path)
 
@@ -157,7 +152,15 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
         # Intervals of several lines side by side, not one above the other.
         shift = 0.0 if name in LINEAR else 0.08 * (place - 1)
         ax.errorbar(
-            x + shift, y, reach, color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.9, label=label
+            x + shift,
+            y,
+            reach if reach.any() else None,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linewidth=1.6,
+            elinewidth=0.9,
+            label=label,
         )
     if name in LINEAR:
         ax.set_xlim(0, max(values) * 1.04)
@@ -166,6 +169,11 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
             ticks, [f"{v:g}" if isinstance(v, int | float) and not isinstance(v, bool) else str(v) for v in values]
         )
     ax.grid(axis="y", color="#e4e4e4", linewidth=0.6)
+
+
+def _has_intervals(points: list[Point]) -> bool:
+    """Whether any model has: those with one seed have none."""
+    return any(not math.isnan(point.score.low) for point in points)
 
 
 def _interval(effect: Effect | None, sign: str) -> str:

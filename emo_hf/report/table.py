@@ -6,14 +6,14 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from emo_hf.escaping import csv_name, latex_name, markdown_name
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.wording import WORDS
+from emo_hf.report.wording import WORDS, baseline_name
 from emo_hf.storage.files import write_whole
 
 MISSING = "–"
@@ -28,55 +28,55 @@ class Score:
     sd: float | None
 
     @classmethod
-    def over(cls, values: list[float | None]) -> Score:
+    def over(cls, values: Sequence[float | None]) -> Score:
         """Summarise one value a seed; the score is missing as soon as one of them is."""
-        if any(value is None or not math.isfinite(value) for value in values):
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        if len(known) < len(values):
             return cls(None, None)
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+        return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 
 def scores(model: ModelRuns) -> dict[str, Score]:
     """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss, ece."""
 
-    def over(read: Callable[[dict[str, Any]], float | None]) -> Score:
-        return Score.over([read(run["test"]) for run in model.runs])
-
+    tests = [run["test"] for run in model.runs]
     return {
-        "accuracy": over(lambda test: test["accuracy"]),
-        "macro_f1": over(lambda test: test["macro_f1"]),
-        **{f"f1_{label}": over(lambda test, label=label: test["per_class"][label]["f1"]) for label in model.labels},
-        "test_loss": over(lambda test: test["loss"]),
-        "ece": over(lambda test: test.get("ece")),
+        "accuracy": Score.over([test["accuracy"] for test in tests]),
+        "macro_f1": Score.over([test["macro_f1"] for test in tests]),
+        **{f"f1_{label}": Score.over([test["per_class"][label]["f1"] for test in tests]) for label in model.labels},
+        "test_loss": Score.over([test["loss"] for test in tests]),
+        "ece": Score.over([test.get("ece") for test in tests]),
     }
 
 
-def write_table(
-    models: list[ModelRuns], yardsticks: list[ModelRuns], study_dir: Path, *, lang: str = "en"
-) -> tuple[list[Path], str]:
-    """Write table.md, table.csv and table.tex into `study_dir`; return their paths and the markdown."""
-    markdown = markdown_table(models, yardsticks, lang=lang)
-    paths = [
-        write_whole(study_dir / "table.md", markdown.encode("utf-8")),
-        # The byte order mark makes Excel read Hangul.
-        write_whole(study_dir / "table.csv", csv_table(models, yardsticks).encode("utf-8-sig")),
-        write_whole(study_dir / "table.tex", latex_table(models, yardsticks, lang=lang).encode("utf-8")),
-    ]
-    return paths, markdown
+def write_table(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write the table as markdown and return the path."""
+    return write_whole(path, markdown_table(analysis, lang=lang).encode("utf-8"))
 
 
-def markdown_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
+def write_csv_table(analysis: Analysis, path: Path) -> Path:
+    """Write the table as CSV, with a byte order mark that makes Excel read Hangul, and return the path."""
+    return write_whole(path, csv_table(analysis).encode("utf-8-sig"))
+
+
+def write_latex_table(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
+    """Write the table for LaTeX and return the path."""
+    return write_whole(path, latex_table(analysis, lang=lang).encode("utf-8"))
+
+
+def markdown_table(analysis: Analysis, *, lang: str = "en") -> str:
     """The table as markdown: percent with one digit, loss with three, best mean of the models in bold."""
-    header, *rows = _cells(models, yardsticks, lang, markdown_name, "**{}**")
+    header, *rows = _cells(analysis, lang, markdown_name, "**{}**")
     # The four columns that name the model read from the left, numbers from the right.
     lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4), *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{_note(models + yardsticks, lang)}\n"
+    return f"{table}\n\n{_note(analysis, lang)}\n"
 
 
-def latex_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: str = "en") -> str:
-    """The same table for LaTeX with booktabs, a rule between encoders and above the yardsticks."""
-    header, *rows = _cells(models, yardsticks, lang, latex_name, r"\textbf{{{}}}")
-    encoders = [model.encoder if model.number is not None else None for model in models + yardsticks]
+def latex_table(analysis: Analysis, *, lang: str = "en") -> str:
+    """The same table for LaTeX with booktabs, a rule between encoders and above the baselines."""
+    header, *rows = _cells(analysis, lang, latex_name, r"\textbf{{{}}}")
+    encoders = [model.encoder if model.number is not None else None for model in analysis.rows]
     lines = [
         r"% \usepackage{booktabs}, and \usepackage{kotex} for Hangul",
         rf"\begin{{tabular}}{{llll{'r' * (len(header) - 4)}}}",
@@ -86,58 +86,54 @@ def latex_table(models: list[ModelRuns], yardsticks: list[ModelRuns], *, lang: s
         if place and encoders[place] != encoders[place - 1]:
             lines.append(r"\midrule")
         lines.append(" & ".join(cell.replace(" ± ", r" $\pm$ ").replace(MISSING, "--") for cell in row) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(models + yardsticks, lang)}"]
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(analysis, lang)}"]
     return "\n".join(lines) + "\n"
 
 
-def _cells(
-    models: list[ModelRuns], yardsticks: list[ModelRuns], lang: str, name: Callable[[str], str], bold: str
-) -> list[list[str]]:
+def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str) -> list[list[str]]:
     """Header and rows: percent with one digit, loss with three, the best mean of the models bold."""
     words = WORDS[lang]
-    labels = (models or yardsticks)[0].labels
     header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
-    header += [f"{words['f1']} {name(label)}" for label in labels]
-    swept = any(model.settings for model in models)
-    if swept:
+    header += [f"{words['f1']} {name(label)}" for label in analysis.labels]
+    if analysis.swept:
         header.insert(4, words["settings"])
     header += [words[key] for key in ("test_loss", "ece", "seeds")]
-    best = best_means(models)
+    best = best_means(analysis.models)
     rows = []
-    for model in models + yardsticks:
+    for model in analysis.rows:
         is_model = model.number is not None
+        shown = model.encoder if is_model else baseline_name(model.encoder, lang)
         cells = [
             name(str(value)) if value is not None else MISSING
-            for value in (model.number, model.encoder, model.pooling, model.aux)
+            for value in (model.number, shown, model.pooling, model.aux)
         ]
-        if swept:
+        if analysis.swept:
             cells.append(name(model.setting_text()) or MISSING)
         for column, score in scores(model).items():
-            text = _score(column, score)
+            text = printed(column, score)
             cells.append(bold.format(text) if is_model and printed_mean(column, score) == best.get(column) else text)
         rows.append([*cells, str(len(model.runs))])
     return [header, *rows]
 
 
-def _note(models: list[ModelRuns], lang: str) -> str:
+def _note(analysis: Analysis, lang: str) -> str:
     words = WORDS[lang]
-    return words["note"].format(rows=_rows(models, words["rows"]))
+    return words["note"].format(rows=_rows(analysis.rows, words["rows"]))
 
 
-def csv_table(models: list[ModelRuns], yardsticks: list[ModelRuns]) -> str:
+def csv_table(analysis: Analysis) -> str:
     """The table as CSV with plain numbers: scores as fractions in columns <score>_mean and <score>_sd."""
-    columns = list(scores((models or yardsticks)[0]))
-    swept = any(model.settings for model in models)
+    columns = list(scores(analysis.models[0]))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
-        ["model", "encoder", "pooling", "loss", *(["settings"] if swept else [])]
+        ["model", "encoder", "pooling", "loss", *(["settings"] if analysis.swept else [])]
         + [csv_name(f"{column}_{part}") for column in columns for part in ("mean", "sd")]
         + ["seeds"]
     )
-    for model in models + yardsticks:
+    for model in analysis.rows:
         row = [str(model.number or ""), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
-        if swept:
+        if analysis.swept:
             row.append(csv_name(model.setting_text()))
         for score in scores(model).values():
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
@@ -152,7 +148,8 @@ def printed_mean(column: str, score: Score) -> str | None:
     return f"{score.mean:.3f}" if column == "test_loss" else f"{100 * score.mean:.1f}"
 
 
-def _score(column: str, score: Score) -> str:
+def printed(column: str, score: Score) -> str:
+    """A score as every table shows it: mean ± standard deviation."""
     mean = printed_mean(column, score)
     if mean is None or score.sd is None:
         return mean or MISSING
@@ -161,15 +158,15 @@ def _score(column: str, score: Score) -> str:
 
 def best_means(models: list[ModelRuns]) -> dict[str, str]:
     """The best mean of each column as it is printed, so that two rows that read the same are both bold."""
-    best: dict[str, Score] = {}
+    best: dict[str, tuple[float, str]] = {}
     for model in models:
         for column, score in scores(model).items():
-            if score.mean is None:
+            if score.mean is None or (text := printed_mean(column, score)) is None:
                 continue
-            sign = -1 if column in LOWER_IS_BETTER else 1
-            if column not in best or sign * score.mean > sign * best[column].mean:
-                best[column] = score
-    return {column: printed_mean(column, score) for column, score in best.items()}
+            rank = -score.mean if column in LOWER_IS_BETTER else score.mean
+            if column not in best or rank > best[column][0]:
+                best[column] = rank, text
+    return {column: text for column, (_, text) in best.items()}
 
 
 def _rows(models: list[ModelRuns], words: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from statsmodels.stats.multitest import multipletests
 from emo_hf.errors import UserError
 from emo_hf.evaluation.statistics import (
     MultiBootstrap,
+    RowWeights,
     bootstrap_interval,
-    confusion_counts,
     holm,
     mcnemar,
     reliability,
@@ -50,7 +51,7 @@ def test_scores_equal_scikit_learn_s(metric: str) -> None:
     labels, predictions = random.integers(4, size=60), random.integers(4, size=60)
     predictions[predictions == 2] = 3  # a class that is never predicted
     weights = random.integers(3, size=(5, 60)).astype(float)
-    ours = score(confusion_counts(predictions, labels, 4, weights), metric)
+    ours = score(RowWeights(labels, 4, weights).counts(predictions), metric)
     for value, row in zip(ours, weights, strict=True):
         options = {"sample_weight": row}
         theirs = (
@@ -59,6 +60,19 @@ def test_scores_equal_scikit_learn_s(metric: str) -> None:
             else f1_score(labels, predictions, average="macro", labels=range(4), zero_division=0, **options)
         )
         assert value == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_thousand_classes_take_no_room_for_their_pairs() -> None:
+    """Counts of pairs of classes would be 1,000 × 1,000 × 500 numbers."""
+    labels = np.arange(500) % 250 * 4
+    runs = np.random.default_rng(0).integers(1000, size=(2, 500))
+    tracemalloc.start()
+    bootstrap = MultiBootstrap({"a": runs}, labels, resamples=200)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30e6
+    expected = [f1_score(labels, run, average="macro", labels=range(1 + runs.max()), zero_division=0) for run in runs]
+    assert bootstrap.scores["a"] == pytest.approx(expected, abs=1e-7)
 
 
 def test_holm_equals_statsmodels() -> None:
@@ -107,6 +121,13 @@ def test_the_interval_and_p_agree_and_one_seed_has_neither() -> None:
     single = MultiBootstrap({cell: runs[:1] for cell, runs in predictions.items()}, labels)
     effect = single.effect(contrasts(GRID)[0].weights)
     assert math.isfinite(effect.estimate) and math.isnan(effect.p) and math.isnan(effect.low)
+
+
+def test_models_that_agree_on_every_row_differ_by_nothing_for_sure() -> None:
+    predictions, labels = simulated(np.random.default_rng(7), cells=GRID[:1])
+    bootstrap = MultiBootstrap({"a": predictions[GRID[0]], "b": predictions[GRID[0]]}, labels)
+    effect = bootstrap.effect({"a": 1, "b": -1})
+    assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
 
 
 def test_calibration_error_by_a_plain_loop() -> None:

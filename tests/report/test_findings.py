@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from synthetic import write_run, write_study
 
-from emo_hf.report.clusters import cluster_sentences, clusters_markdown, write_clusters
-from emo_hf.report.findings import find, findings_markdown, predictions
-from emo_hf.report.grouping import group_runs
-from emo_hf.storage.record import read_records
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.clusters import cluster_sentences, clusters_markdown, write_clusters, write_clusters_csv
+from emo_hf.report.findings import findings_markdown
 
 
 def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
@@ -22,19 +21,19 @@ def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
         for aux, seed in itertools.product(["none", "triplet"], (1, 2, 3)):
             correct = 0.9 if aux == "triplet" else 0.6
             write_run(tmp_path, encoder=encoder, pooling=pooling, aux=aux, seed=seed, correct=correct, rows=300)
-    models, _ = group_runs(read_records(tmp_path))
-    [loss, pooling, encoder] = [finding for finding in find(models) if not finding.contrast.under]
+    analysis = Analysis.read(tmp_path)
+    [loss, pooling, encoder] = [finding for finding in analysis.findings if not finding.contrast.under]
     scores = {
-        aux: np.mean([run["test"]["macro_f1"] for model in models if model.aux == aux for run in model.runs])
+        aux: np.mean([run["test"]["macro_f1"] for model in analysis.models if model.aux == aux for run in model.runs])
         for aux in ("none", "triplet")
     }
     assert loss.effect.estimate == pytest.approx(scores["triplet"] - scores["none"])
     assert loss.effect.low > 0.2 and loss.effect.high < 0.4 and loss.p < 0.001
     assert pooling.p > 0.05 and encoder.p > 0.05
-    text = findings_markdown(models)
+    text = findings_markdown(analysis)
     assert f"triplet over none: {100 * loss.effect.estimate:+.1f} points of macro-F1 [" in text
     assert "p < 0.001: a difference\n" in text and text.count("no difference shown") >= 2
-    korean = findings_markdown(models, lang="ko")
+    korean = findings_markdown(analysis, lang="ko")
     assert "none 대비 triplet: 매크로 F1" in korean and korean.count("\n- ") == text.count("\n- ")
 
 
@@ -45,8 +44,9 @@ def test_cluster_scores_are_summarised_over_seeds(tmp_path: Path) -> None:
         folder = tmp_path / record["run_id"]
         (folder / "record.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     write_run(tmp_path, aux="triplet")  # a record from before there were such scores
-    models, _ = group_runs(read_records(tmp_path))
-    write_clusters(models, tmp_path)
+    analysis = Analysis.read(tmp_path)
+    write_clusters(analysis, tmp_path / "clusters.md")
+    write_clusters_csv(analysis, tmp_path / "clusters.csv")
     rows = [line.strip("|").split(" | ") for line in (tmp_path / "clusters.md").read_text().splitlines()]
     scores = dict(zip([cell.strip() for cell in rows[0]], [cell.strip() for cell in rows[2]], strict=True))
     assert scores["Silhouette ↑"] == "0.300 ± 0.141" and scores["5-NN accuracy ↑"] == "30.0 ± 14.1"
@@ -62,11 +62,12 @@ def test_whether_a_loss_makes_clusters_is_said_with_an_interval(tmp_path: Path) 
         record["test"]["embeddings"] = {"silhouette": silhouette, "knn_accuracy": 0.7 + 0.02 * seed}
         path = tmp_path / record["run_id"] / "record.json"
         path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-    models, _ = group_runs(read_records(tmp_path))
-    first, second = cluster_sentences(models)  # no run has a linear probe
+    analysis = Analysis.read(tmp_path)
+    first, second = cluster_sentences(analysis)  # no run has a linear probe
     assert first == "triplet over none: Silhouette +0.400 [+0.377, +0.423], p < 0.001: a difference"
     assert second.startswith("triplet over none: 5-NN accuracy +0.0 [") and second.endswith("no difference shown")
-    write_clusters(models, tmp_path)
+    write_clusters(analysis, tmp_path / "clusters.md")
+    write_clusters_csv(analysis, tmp_path / "clusters.csv")
     assert f"- {first}" in (tmp_path / "clusters.md").read_text(encoding="utf-8")
     row = next(csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert float(row["silhouette_low"]) < 0.12 < float(row["silhouette_high"])
@@ -75,23 +76,22 @@ def test_whether_a_loss_makes_clusters_is_said_with_an_interval(tmp_path: Path) 
 def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:
     write_run(tmp_path, aux="none", correct=0.5, rows=200)
     write_run(tmp_path, aux="triplet", correct=0.9, rows=200)
-    text = findings_markdown(group_runs(read_records(tmp_path))[0])
+    text = findings_markdown(Analysis.read(tmp_path))
     assert "tiny-bert, cls: triplet over none: +" in text and "McNemar p < 0.001" in text
     assert "give two seeds or more" in text and "[" not in text
-    assert "intervals" not in clusters_markdown(group_runs(read_records(tmp_path))[0])
+    assert "intervals" not in clusters_markdown(Analysis.read(tmp_path))
 
 
 def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_study(tmp_path, seeds=(1, 2))
     (tmp_path / "tiny-bert_cls_none_seed1" / "predictions.npz").write_bytes(b"PK damaged")
-    models, _ = group_runs(read_records(tmp_path))
-    runs, _ = predictions(models)
+    runs = Analysis.read(tmp_path).classes
     assert runs["tiny-bert", "cls", "none"].shape == (1, 45) and runs["tiny-bert", "cls", "triplet"].shape == (2, 45)
     assert "tiny-bert_cls_none_seed1 is left out" in caplog.text
     write_run(tmp_path, seed=3, rows=30)
-    models, _ = group_runs(read_records(tmp_path))
-    assert find(models) == [] and "different rows" in caplog.text
-    assert findings_markdown(models)  # says that nothing is compared
+    analysis = Analysis.read(tmp_path)
+    assert analysis.findings == [] and "different rows" in caplog.text
+    assert findings_markdown(analysis) == "The runs were tested on different rows, so nothing is compared.\n"
 
 
 def test_single_runs_of_a_sweep_are_compared_pair_by_pair(tmp_path: Path) -> None:
@@ -99,7 +99,8 @@ def test_single_runs_of_a_sweep_are_compared_pair_by_pair(tmp_path: Path) -> Non
         model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": pooling, "aux": "triplet"}
         model |= {"settings": {"learning_rate": rate, "margin": 1.0}}
         write_run(tmp_path, pooling=pooling, aux=f"triplet_{rate}", correct=correct, rows=200, model=model)
-    lines = findings_markdown(group_runs(read_records(tmp_path))[0], {"learning_rate": 2}).splitlines()
+    (tmp_path / "study.json").write_text(json.dumps({"model": {}, "data": {}, "training": {"learning_rate": 2}}))
+    lines = findings_markdown(Analysis.read(tmp_path)).splitlines()
     assert len([line for line in lines if line.startswith("- ")]) == 2
     alike = "- tiny-bert, {}, triplet, margin=1: learning_rate=1 over learning_rate=2: {}"
     assert lines[0].startswith(alike.format("cls", "-")) and lines[1].startswith(alike.format("mean", "+"))

@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib import font_manager
-from synthetic import LABELS, write_run, write_study
+from synthetic import LABELS, write_run
 from threadpoolctl import threadpool_limits
 
 from emo_hf.errors import UserError
-from emo_hf.report.grouping import group_runs
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.plots import fonts, projection
 from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.plots.projection import project
 from emo_hf.report.report import map_encoder, write_report
-from emo_hf.storage.record import read_records
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 12])
@@ -42,7 +42,7 @@ def test_maps_are_the_same_each_time_and_alike_for_equal_clouds() -> None:
 
 
 def test_maps_do_not_depend_on_the_threads_of_the_caller() -> None:
-    cloud = np.random.default_rng(0).normal(size=(600, 256)).astype(np.float16)
+    cloud = np.random.default_rng(0).normal(size=(300, 256)).astype(np.float16)
     found = []
     for threads in (1, 2):
         with threadpool_limits(limits=threads):
@@ -55,38 +55,35 @@ def test_missing_or_infinite_embeddings_leave_an_empty_panel(tmp_path: Path, cap
     write_run(tmp_path, aux="triplet")
     (tmp_path / "tiny-bert_cls_none_seed42" / "predictions.npz").write_bytes(b"PK damaged")
     path = tmp_path / "tiny-bert_cls_triplet_seed42" / "predictions.npz"
-    np.savez(path, labels=np.arange(6) % 3, embeddings=np.full((6, 4), np.inf, dtype=np.float16))
-    models, _ = group_runs(read_records(tmp_path))
+    np.savez(path, labels=np.arange(6) % 3, logits=np.eye(3)[np.arange(6) % 3], embeddings=np.full((6, 4), np.inf))
     with caplog.at_level(logging.WARNING):
-        assert draw_embeddings(models, tmp_path / "embeddings.png").exists()
+        assert draw_embeddings(Analysis.read(tmp_path), tmp_path / "embeddings.png").exists()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 
 def test_map_is_drawn_again_when_its_input_changes(tmp_path: Path) -> None:
     write_run(tmp_path, rows=12)
-    [path] = [path for path in write_report(tmp_path) if path.name.startswith("embeddings")]
+    path = draw_embeddings(Analysis.read(tmp_path), tmp_path / "embeddings_tiny-bert.png")
     before = path.read_bytes()
     write_run(tmp_path, rows=15)
-    write_report(tmp_path)
-    after = path.read_bytes()
+    after = draw_embeddings(Analysis.read(tmp_path), path).read_bytes()
     assert after != before
     path.write_bytes(after[:2000])
-    write_report(tmp_path)
-    assert path.read_bytes() == after
+    assert draw_embeddings(Analysis.read(tmp_path), path).read_bytes() == after
 
 
-def test_maps_made_early_are_those_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for study in (tmp_path / "early", tmp_path / "late"):
-        write_study(study, encoders=("owner/a b", "tiny-bert"), seeds=(1,))
-    map_encoder(tmp_path / "early", "owner/a b")
-    assert [path.name for path in (tmp_path / "early").glob("*.npz")] == ["embeddings_owner--a-b.npz"]
+def test_maps_made_early_are_those_of_the_report(
+    reported: tuple[Path, list[Path]], copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = copied("early")
+    map_encoder(early, "klue/bert-base")
+    assert [path.name for path in early.glob("*.npz")] == ["embeddings_klue--bert-base.npz"]
     projected = []
     monkeypatch.setattr(projection, "project", lambda clouds, method: projected.append(1) or project(clouds, method))
-    write_report(tmp_path / "early")
+    for stem, sheet in Analysis.read(early).sheets().items():
+        picture = draw_embeddings(sheet, early / f"embeddings_{stem}.png")
+        assert picture.read_bytes() == (reported[0] / picture.name).read_bytes()
     assert len(projected) == 1
-    write_report(tmp_path / "late")
-    for late in (tmp_path / "late").glob("embeddings_*.png"):
-        assert late.read_bytes() == (tmp_path / "early" / late.name).read_bytes()
 
 
 @pytest.fixture

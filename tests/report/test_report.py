@@ -5,9 +5,9 @@ import importlib
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +16,20 @@ from PIL import Image
 from synthetic import LABELS, ORIGINAL, write_run, write_study
 
 from emo_hf.errors import UserError
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import by_encoder, group_runs
 from emo_hf.report.plots.history import curves, draw_history
 from emo_hf.report.report import write_report
-from emo_hf.report.table import csv_table, latex_table, markdown_table
+from emo_hf.report.table import csv_table, latex_table, markdown_table, write_csv_table, write_table
 from emo_hf.storage.files import file_stem, write_whole
 from emo_hf.storage.record import read_records
 
 
 def table_rows(study: Path, lang: str = "en") -> list[list[str]]:
     """The cells of the markdown table, heading first."""
-    markdown = markdown_table(*group_runs(read_records(study)), lang=lang)
+    markdown = markdown_table(Analysis.read(study), lang=lang)
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if not line.startswith("| ---")]
-
-
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
-    """A study of six models, drawn with every warning of a missing glyph turned into an error."""
-    study = tmp_path_factory.mktemp("study")
-    write_study(study, encoders=("klue/bert-base",), seeds=(1, 2))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
-        return study, write_report(study)
 
 
 def test_models_carry_the_numbers_of_the_original(tmp_path: Path) -> None:
@@ -49,8 +40,8 @@ def test_models_carry_the_numbers_of_the_original(tmp_path: Path) -> None:
     original = [[str(number), "a-encoder", *pair] for number, pair in enumerate(ORIGINAL, start=1)]
     further = [["10", "a-encoder", "attention", "none"], ["13", "a-encoder", "cls", "supcon"]]
     second = [[number, "b-encoder", *pair] for number, _, *pair in original]
-    yardsticks = [["–", name, "–", "–"] for name in ("TF-IDF + logistic regression", "majority class")]
-    assert rows == original + further + second + yardsticks
+    baselines = [["–", name, "–", "–"] for name in ("TF-IDF + logistic regression", "majority class")]
+    assert rows == original + further + second + baselines
 
 
 def test_numbers_stay_when_a_model_is_missing(tmp_path: Path) -> None:
@@ -69,7 +60,7 @@ def test_scores_are_mean_and_sample_sd_over_seeds(tmp_path: Path) -> None:
     assert cells["F1 기쁨"] == f"{100 * joy.mean():.1f} ± {100 * joy.std(ddof=1):.1f}"
     assert cells["Test loss"] == f"{loss.mean():.3f} ± {loss.std(ddof=1):.3f}"
     assert cells["Seeds"] == "3"
-    [plain] = csv.DictReader(csv_table(*group_runs(read_records(tmp_path))).splitlines())
+    [plain] = csv.DictReader(csv_table(Analysis.read(tmp_path)).splitlines())
     assert float(plain["accuracy_mean"]) == pytest.approx(accuracy.mean(), abs=1e-6)
     assert float(plain["f1_기쁨_sd"]) == pytest.approx(joy.std(ddof=1), abs=1e-6)
 
@@ -78,13 +69,13 @@ def test_one_seed_has_no_sd(tmp_path: Path) -> None:
     write_run(tmp_path)
     header, row = table_rows(tmp_path)
     assert re.fullmatch(r"\*\*\d+\.\d\*\*", row[header.index("Accuracy")])
-    [plain] = csv.DictReader(csv_table(*group_runs(read_records(tmp_path))).splitlines())
+    [plain] = csv.DictReader(csv_table(Analysis.read(tmp_path)).splitlines())
     assert plain["accuracy_sd"] == ""
 
 
-def test_best_model_of_each_column_is_bold_and_yardsticks_never(tmp_path: Path) -> None:
+def test_best_model_of_each_column_is_bold_and_baselines_never(tmp_path: Path) -> None:
     write_study(tmp_path)
-    write_run(tmp_path, yardstick="an oracle", correct=1.0)
+    write_run(tmp_path, baseline="an oracle", correct=1.0)
     header, *rows = table_rows(tmp_path)
     for column in ("Accuracy", "Macro-F1", "F1 슬픔", "Test loss"):
         cells = [row[header.index(column)] for row in rows[:6]]
@@ -97,7 +88,7 @@ def test_best_model_of_each_column_is_bold_and_yardsticks_never(tmp_path: Path) 
 def test_latex_has_the_cells_of_the_markdown_and_reads_no_command(tmp_path: Path) -> None:
     write_study(tmp_path, encoders=("a_50%\\b", "tiny-bert"))
     header, *rows = table_rows(tmp_path)
-    lines = latex_table(*group_runs(read_records(tmp_path))).splitlines()
+    lines = latex_table(Analysis.read(tmp_path)).splitlines()
     body = [line.removesuffix(r" \\").split(" & ") for line in lines if " & " in line]
     assert body[0] == header and len(body) == 1 + 14 and lines.count(r"\midrule") == 3
     assert body[1][1] == r"b" or body[1][1] == r"a\_50\%\textbackslash{}b"
@@ -113,38 +104,47 @@ def test_equal_models_are_both_bold(tmp_path: Path) -> None:
     assert all("**" in row[4] for row in table_rows(tmp_path)[1:])
 
 
-def test_yardstick_without_loss_shows_a_dash(tmp_path: Path) -> None:
+def test_baseline_without_loss_shows_a_dash(tmp_path: Path) -> None:
     write_study(tmp_path, seeds=(1,))
     header, *rows = table_rows(tmp_path)
     assert rows[-1][header.index("Test loss")] == "–"
 
 
-def test_second_report_is_byte_identical_and_keeps_the_maps(reported: tuple[Path, list[Path]]) -> None:
+@pytest.fixture(scope="module")
+def again(reported: tuple[Path, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The paths of a second report, by two processes, over a copy of the first that lacks one encoder's maps."""
+    study = tmp_path_factory.mktemp("again") / "study"
+    shutil.copytree(reported[0], study)
+    for path in study.glob("embeddings_tiny-roberta.*"):
+        path.unlink()
+    return write_report(study, jobs=2)
+
+
+def test_second_report_is_byte_identical_and_keeps_the_maps(
+    reported: tuple[Path, list[Path]], again: list[Path]
+) -> None:
     study, paths = reported
-    before = {path: path.read_bytes() for path in paths}
-    drawn = (study / "embeddings_klue--bert-base.png").stat().st_mtime_ns
-    assert write_report(study) == paths
-    assert {path: path.read_bytes() for path in paths} == before
-    assert (study / "embeddings_klue--bert-base.png").stat().st_mtime_ns == drawn
-    assert not list(study.glob(".*")), "temporary files are left"
+    assert [path.name for path in again] == [path.name for path in paths]
+    assert {path.name: path.read_bytes() for path in again} == {path.name: path.read_bytes() for path in paths}
+    drawn, kept = (folder / "embeddings_klue--bert-base.png" for folder in (study, again[0].parent))
+    assert drawn.stat().st_mtime_ns == kept.stat().st_mtime_ns
+    assert not list(again[0].parent.glob(".*")), "temporary files are left"
 
 
-def test_pictures_drawn_side_by_side_are_the_same(tmp_path: Path) -> None:
-    for name, jobs in (("one", 1), ("two", 2)):
-        write_study(tmp_path / name, encoders=("tiny-bert", "tiny-roberta"), seeds=(1,))
-        paths = write_report(tmp_path / name, jobs=jobs)
-    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).glob("*.png")} for n in ("one", "two"))
+def test_pictures_drawn_side_by_side_are_the_same(reported: tuple[Path, list[Path]], again: list[Path]) -> None:
+    one, two = ({p.name: p.read_bytes() for p in folder.glob("*.png")} for folder in (reported[0], again[0].parent))
     assert one == two and len(one) == 8
-    assert [path.name for path in paths if path.suffix == ".png"] == [
+    assert [path.name for path in again if path.suffix == ".png"] == [
         f"{kind}_{encoder}.png"
-        for encoder in ("tiny-bert", "tiny-roberta")
+        for encoder in ("klue--bert-base", "tiny-roberta")
         for kind in ("history", "embeddings", "confusion", "calibration")
     ]
 
 
 def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
     study, paths = reported
-    names = [f"{kind}_klue--bert-base.png" for kind in ("history", "embeddings", "confusion", "calibration")]
+    kinds = ("history", "embeddings", "confusion", "calibration")
+    names = [f"{kind}_{encoder}.png" for kind in kinds for encoder in ("klue--bert-base", "tiny-roberta")]
     assert sorted(path.name for path in paths) == sorted(
         ["table.md", "table.csv", "table.tex", "findings.md", "clusters.md", "clusters.csv", "report.html", *names]
     )
@@ -158,7 +158,8 @@ def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> N
 
 def test_csv_opens_in_excel_and_runs_no_formula(tmp_path: Path) -> None:
     write_run(tmp_path, encoder="=1+2|<b>")
-    write_report(tmp_path)
+    write_csv_table(Analysis.read(tmp_path), tmp_path / "table.csv")
+    write_table(Analysis.read(tmp_path), tmp_path / "table.md")
     assert (tmp_path / "table.csv").read_bytes().startswith(b"\xef\xbb\xbf")
     [row] = csv.DictReader((tmp_path / "table.csv").read_text(encoding="utf-8-sig").splitlines())
     assert row["encoder"] == "'=1+2|<b>"
@@ -189,6 +190,13 @@ def test_no_completed_run_is_a_user_error(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+def test_a_study_of_which_all_runs_failed_says_why(tmp_path: Path) -> None:
+    write_run(tmp_path, status="failed", error="out of memory")
+    write_run(tmp_path, baseline="majority class")
+    with pytest.raises(UserError, match=r"no completed run of a model: 1 failed, .*_seed42 with: out of memory"):
+        write_report(tmp_path)
+
+
 def test_unknown_language_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="allowed are en, ko"):
         write_report(tmp_path, lang="fr")
@@ -199,6 +207,10 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     write_run(tmp_path, seed=2, labels=LABELS[::-1])
     with pytest.raises(UserError, match="different labels"):
         group_runs(read_records(tmp_path))
+
+
+def test_no_runs_are_no_models() -> None:
+    assert group_runs([]) == ([], [])
 
 
 def test_two_runs_of_one_seed_are_refused(tmp_path: Path) -> None:
@@ -242,7 +254,7 @@ def test_history_keeps_seeds_that_stopped_early_apart(tmp_path: Path) -> None:
     epochs, values = curves(model, "train_loss")
     assert epochs.tolist() == [1, 2, 3, 4]
     assert np.isfinite(values).tolist() == [[True, True, False, False], [True] * 4]
-    assert draw_history([model], tmp_path / "history.png").stat().st_size > 10_000
+    assert draw_history(Analysis([model], [], {}), tmp_path / "history.png").stat().st_size > 10_000
 
 
 def test_training_curve_is_cross_entropy_without_the_metric_term(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from synthetic import write_run
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
-from emo_hf.report.findings import find, findings_markdown, question
-from emo_hf.report.grouping import group_runs
+from emo_hf.report import sweep as sweep_module
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.findings import findings_markdown, question
 from emo_hf.report.report import write_report
-from emo_hf.report.sweep import baseline, sweep_markdown, sweep_points
-from emo_hf.storage.record import read_record, read_records, study_arguments
+from emo_hf.report.sweep import baseline, draw_sweep, sweep_markdown, sweep_points
+from emo_hf.storage.record import read_record
 from emo_hf.study.grid import GridArguments, Study
 from emo_hf.study.local import execute_here
 from emo_hf.study.variations import combinations, describe, parse_over
@@ -111,13 +113,14 @@ def sweep(tmp_path: Path) -> Path:
 
 
 def test_each_value_is_compared_with_no_auxiliary_loss(sweep: Path) -> None:
-    models, _ = group_runs(read_records(sweep))
+    analysis = Analysis.read(sweep)
+    models = analysis.models
     assert len(models) == 10 and all(len(model.runs) == 3 for model in models)
     for model in models:
         base = baseline(model, models)
         assert (base is None) == (model.aux == "none")
         assert base is None or (base.aux, base.pooling) == ("none", model.pooling)
-    for point in sweep_points(models):
+    for point in sweep_points(analysis):
         if point.difference is not None:
             expected = point.model.aux == "triplet" and dict(point.model.settings)["aux_weight"] == 1
             assert (point.p < 0.05 and point.difference.estimate > 0.1) == expected
@@ -134,7 +137,7 @@ def test_table_and_figure_of_a_sweep(sweep: Path) -> None:
     table = (sweep / "table.md").read_text(encoding="utf-8").splitlines()
     assert "| Settings |" in table[0] and len([line for line in table if line.startswith("| ")]) == 2 + 10
     assert (sweep / "sweep_aux_weight.png").stat().st_size > 20_000
-    assert "차이" in sweep_markdown(sweep_points(group_runs(read_records(sweep))[0]), lang="ko")
+    assert "차이" in sweep_markdown(Analysis.read(sweep), lang="ko")
 
 
 def test_a_setting_that_is_not_the_loss_s_is_compared_with_its_first_value(tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ def test_a_setting_that_is_not_the_loss_s_is_compared_with_its_first_value(tmp_p
         model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": "cls", "aux": "triplet"}
         settings = {"train_fraction": share}
         write_run(tmp_path, aux=f"triplet_{share}", seed=seed, model=model | {"settings": settings})
-    models, _ = group_runs(read_records(tmp_path))
+    models = Analysis.read(tmp_path).models
     bases = {model.setting_text(): baseline(model, models) for model in models}
     assert bases["train_fraction=0.1"] is None
     assert bases["train_fraction=1"].setting_text() == "train_fraction=0.1"
@@ -152,8 +155,8 @@ def test_a_setting_that_is_not_the_loss_s_is_compared_with_its_first_value(tmp_p
 def test_the_questions_of_a_sweep(sweep: Path) -> None:
     """Every value against the study's own, and every loss against none, over all poolings."""
     (sweep / "study.json").write_text(json.dumps({"model": {}, "data": {}, "training": {"aux_weight": 1.0}}))
-    models, _ = group_runs(read_records(sweep))
-    found = {question(f.contrast): f for f in find(models, study_arguments(sweep))}
+    analysis = Analysis.read(sweep)
+    found = {question(f.contrast): f for f in analysis.findings}
     assert list(found) == [
         "contrastive, aux_weight=0.1 over aux_weight=1",
         "triplet, aux_weight=0.1 over aux_weight=1",
@@ -162,13 +165,14 @@ def test_the_questions_of_a_sweep(sweep: Path) -> None:
         "triplet, aux_weight=0.1 over none",
         "triplet, aux_weight=1 over none",
     ]
-    scores = {m.cell: np.mean([run["test"]["macro_f1"] for run in m.runs]) for m in models}
+    scores = {m.cell: np.mean([run["test"]["macro_f1"] for run in m.runs]) for m in analysis.models}
     for name, finding in found.items():
         expected = sum(weight * scores[cell] for cell, weight in finding.contrast.weights.items())
         assert finding.effect.estimate == pytest.approx(expected, abs=1e-6) and finding.contrast.cells == 2
         assert (finding.p < 0.05) == (name.startswith("triplet") and "aux_weight=1" in name)
     assert found["triplet, aux_weight=0.1 over aux_weight=1"].effect.estimate < -0.1
-    lines = findings_markdown(models, {"aux_weight": 7.0}).splitlines()  # not swept: the first value serves
+    not_swept = replace(analysis, arguments={"aux_weight": 7.0})  # the first value serves
+    lines = findings_markdown(not_swept).splitlines()
     assert lines[0].startswith("- contrastive, aux_weight=1 over aux_weight=0.1: ")
 
 
@@ -177,7 +181,8 @@ def test_a_setting_that_every_model_has_is_asked_about_over_all_losses(tmp_path:
         model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": "cls", "aux": aux}
         settings = {"train_fraction": share}
         write_run(tmp_path, aux=f"{aux}_{share}", seed=seed, model=model | {"settings": settings})
-    [finding] = find(group_runs(read_records(tmp_path))[0], {"train_fraction": 1.0})
+    (tmp_path / "study.json").write_text(json.dumps({"model": {}, "data": {}, "training": {"train_fraction": 1.0}}))
+    [finding] = Analysis.read(tmp_path).findings
     assert question(finding.contrast) == "train_fraction=0.5 over train_fraction=1" and finding.contrast.cells == 2
 
 
@@ -187,7 +192,23 @@ def test_intervals_of_scores_stay_within_what_a_score_can_be(tmp_path: Path) -> 
         settings = {} if aux == "none" else {"settings": {"aux_weight": 3.0}}
         correct = 1.0 if aux == "none" else [0.2, 0.9, 1.0][seed - 1]
         write_run(tmp_path, aux=aux, seed=seed, correct=correct, model=model | settings)
-    points = {point.model.aux: point for point in sweep_points(group_runs(read_records(tmp_path))[0])}
+    analysis = Analysis.read(tmp_path)
+    points = {point.model.aux: point for point in sweep_points(analysis)}
     assert points["triplet"].score.low == 0 and points["triplet"].score.high == 1
     assert points["triplet"].difference.low < -1
-    assert "-0.0" not in sweep_markdown(list(points.values()))
+    assert "-0.0" not in sweep_markdown(analysis)
+
+
+def test_a_sweep_of_one_seed_promises_no_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for weight in (0.1, 1.0):
+        model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": "cls", "aux": "triplet"}
+        write_run(tmp_path, aux=f"triplet_{weight}", model=model | {"settings": {"aux_weight": weight}})
+    headings = []
+    monkeypatch.setattr(sweep_module, "set_heading", lambda figure, encoder, phrase: headings.append(phrase))
+    for lang, interval, seeds in (("en", "interval", "two seeds"), ("ko", "구간", "시드를 둘 이상")):
+        analysis = Analysis.read(tmp_path)
+        draw_sweep(analysis, tmp_path / "sweep.png", name="aux_weight", lang=lang)
+        assert interval not in headings[-1] and seeds in sweep_markdown(analysis, lang=lang)
+    write_run(tmp_path, aux="triplet_1.0", seed=7, model=model | {"settings": {"aux_weight": 1.0}})
+    draw_sweep(Analysis.read(tmp_path), tmp_path / "sweep.png", name="aux_weight")
+    assert "95 % intervals" in headings[-1] and "not corrected" in sweep_markdown(Analysis.read(tmp_path))

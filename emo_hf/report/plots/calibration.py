@@ -10,21 +10,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from emo_hf.evaluation.statistics import Reliability, reliability
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
-from emo_hf.storage.record import readable_predictions
 
 FEWEST = 10
 BINS = 10  # the picture's; the error itself is that of the record, with 15
 
 
-def draw_calibration(models: list[ModelRuns], path: Path, *, lang: str = "en") -> Path:
+def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw accuracy against confidence in ten bins over all seeds, with the share of the texts in each bin."""
-    words = picture_words(lang)
+    words, models = picture_words(lang), sheet.models
     with drawing():
         figure, axes = panels(len(models), width=3.0, height=3.35)
         for model, (ax,) in zip(models, axes, strict=True):
-            found = pooled(model)
+            found = pooled(sheet, model)
             if found is not None:
                 _draw(ax, found)
             errors = [run["test"].get("ece") for run in model.runs]
@@ -49,14 +49,13 @@ def draw_calibration(models: list[ModelRuns], path: Path, *, lang: str = "en") -
         return save(figure, path)
 
 
-def pooled(model: ModelRuns) -> Reliability | None:
+def pooled(sheet: Analysis, model: ModelRuns) -> Reliability | None:
     """The reliability over all runs of a model, or None where no run has predictions that can be read."""
-    logits, labels = [], []
-    for run in model.runs:
-        if (arrays := readable_predictions(run, "reliability plot")) is not None:
-            logits.append(arrays["logits"])
-            labels.append(arrays["labels"])
-    return reliability(np.concatenate(logits), np.concatenate(labels), BINS) if logits else None
+    runs = sheet.readable(model)
+    if not runs:
+        return None
+    logits, labels = (np.concatenate([arrays[name] for arrays in runs]) for name in ("logits", "labels"))
+    return reliability(logits, labels, BINS)
 
 
 def _draw(ax: Axes, found: Reliability) -> None:

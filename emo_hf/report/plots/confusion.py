@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.fonts import drawable_labels
 from emo_hf.report.plots.sheet import (
@@ -24,10 +25,10 @@ from emo_hf.report.plots.sheet import (
 MOST_CLASSES_WITH_NUMBERS = 12
 
 
-def draw_confusion(models: list[ModelRuns], path: Path, *, lang: str = "en") -> Path:
+def draw_confusion(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw each model's matrix: percent of the true class as colour and, up to twelve classes, number with count."""
-    words = picture_words(lang)
-    labels = short_labels(drawable_labels(models[0].labels, words["class"]))
+    words, models = picture_words(lang), sheet.models
+    labels = short_labels(drawable_labels(sheet.labels, words["class"]))
     side = min(max(3.0, 0.42 * len(labels)), 7.0)
     with drawing():
         figure, axes = panels(len(models), width=side + 0.4, height=side + 0.45)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from emo_hf.errors import UserError
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots import projection, sheet
 from emo_hf.report.plots.fonts import drawable_labels, hangul_font
@@ -32,9 +31,6 @@ from emo_hf.report.plots.sheet import (
     set_heading,
     short_labels,
 )
-from emo_hf.storage.record import load_predictions
-
-logger = logging.getLogger(__name__)
 
 MOST_ROWS = 2000  # beyond it a map only gets slower and darker
 LAYERS = 6
@@ -44,15 +40,15 @@ DIGEST = "Input-Digest"
 Cloud = tuple[np.ndarray, np.ndarray]
 
 
-def draw_embeddings(models: list[ModelRuns], path: Path, *, lang: str = "en", method: str = "t-SNE") -> Path:
+def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: str = "t-SNE") -> Path:
     """Draw one map a model, each from the seed whose macro-F1 is the median; rows, seed and settings are the same.
 
     A picture that stands there already and was drawn from the same input is left as it is.
     """
-    words = picture_words(lang)
-    labels = short_labels(drawable_labels(models[0].labels, words["class"]))
+    words, models = picture_words(lang), sheet.models
+    labels = short_labels(drawable_labels(sheet.labels, words["class"]))
     titles = [_title(model, words) for model in models]
-    clouds = [_cloud(model) for model in models]
+    clouds = [_cloud(sheet, model) for model in models]
     total = _rows(clouds)
     clouds = [cloud and _thinned(cloud) for cloud in clouds]
     digest = _digest(clouds, [method, lang, models[0].encoder, *titles, *labels])
@@ -77,9 +73,9 @@ def draw_embeddings(models: list[ModelRuns], path: Path, *, lang: str = "en", me
         return save(figure, path, **{DIGEST: digest})
 
 
-def map_of(models: list[ModelRuns], path: Path, method: str = "t-SNE") -> list[np.ndarray | None]:
+def map_of(sheet: Analysis, path: Path, method: str = "t-SNE") -> list[np.ndarray | None]:
     """The points (N, 2) of each model's map in the picture `path`; None for a model without embeddings."""
-    clouds = [cloud and _thinned(cloud) for cloud in map(_cloud, models)]
+    clouds = [cloud and _thinned(cloud) for cloud in (_cloud(sheet, model) for model in sheet.models)]
     points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
     return [next(points) if cloud else None for cloud in clouds]
 
@@ -95,18 +91,10 @@ def _title(model: ModelRuns, words: dict[str, str]) -> str:
     return f"{model.title(words['model'])}\n{score}, {words['one_seed'].format(run['seed'])}"
 
 
-def _cloud(model: ModelRuns) -> Cloud | None:
-    """Embeddings (N, D) and true classes (N,) of the median run, or None, and one warning, when there are none."""
-    run = model.median_run()
-    try:
-        arrays = load_predictions(run)
-    except UserError as error:
-        logger.warning("no embedding map for %s: %s", run["run_id"], error)
-        return None
-    if "embeddings" not in arrays or not np.isfinite(arrays["embeddings"]).all():
-        logger.warning("no embedding map for %s: its embeddings are missing or not finite", run["run_id"])
-        return None
-    return arrays["embeddings"], arrays["labels"]
+def _cloud(sheet: Analysis, model: ModelRuns) -> Cloud | None:
+    """Embeddings (N, D) and true classes (N,) of the median run; None where `read_predictions` found none."""
+    arrays = sheet.predictions.get(model.median_run()["directory"], {})
+    return (arrays["embeddings"], arrays["labels"]) if "embeddings" in arrays else None
 
 
 def _thinned(cloud: Cloud) -> Cloud:
@@ -131,7 +119,8 @@ def _draw_map(ax: Axes, points: np.ndarray, classes: np.ndarray, count: int) -> 
             chosen = layer[classes[layer] == index]
             if len(chosen):
                 colour, marker = _sign(index)
-                ax.scatter(*points[chosen].T, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0)
+                x, y = points[chosen].T
+                ax.scatter(x, y, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0)
     # Distances on such a map have no unit: square panels of equal margin and no ticks.
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     reach = 0.55 * float((points.max(axis=0) - points.min(axis=0)).max()) or 1.0

@@ -13,7 +13,7 @@ from matplotlib.ft2font import FT2Font
 
 logger = logging.getLogger(__name__)
 
-FAMILIES = (
+OPEN_FAMILIES = (  # under the SIL Open Font License: a part of them may travel inside a page
     "NanumGothic",
     "Nanum Gothic",
     "NanumBarunGothic",
@@ -23,6 +23,9 @@ FAMILIES = (
     "Source Han Sans KR",
     "Source Han Sans K",
     "Pretendard",
+)
+FAMILIES = (
+    *OPEN_FAMILIES,
     "Malgun Gothic",
     "Apple SD Gothic Neo",
     "AppleGothic",
@@ -56,6 +59,14 @@ def hangul_font() -> str | None:
         return font_manager.FontProperties(fname=carried).get_name()
     logger.warning("no font with Hangul found, so pictures use English names; to mend it: pip install %s", PACKAGE)
     return None
+
+
+def open_font() -> Path | None:
+    """The file of a font with Hangul that may be passed on: the package's, else an installed one; None without any."""
+    if (carried := _carried_font()) is not None:
+        return carried
+    family = hangul_font()
+    return Path(_file(family)) if family in OPEN_FAMILIES else None
 
 
 def text_settings() -> dict[str, Any]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 
-STYLES = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
+STYLES: dict[str, tuple[str, Literal["-", "--"]]] = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
 # The training loss without its metric term and the smoothing of labels, so that models and splits can be compared.
 LOSSES = {"train": ("plain_ce_loss", "ce_loss", "train_loss"), "validation": ("validation_loss",)}
 
 
-def draw_history(models: list[ModelRuns], path: Path, *, lang: str = "en") -> Path:
+def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw training and validation, mean ± sd over seeds, for each model of one encoder; same axes in all panels."""
-    words = picture_words(lang)
+    words, models = picture_words(lang), sheet.models
     with drawing():
         figure, axes = panels(len(models), width=3.3, height=1.95, stacked=2)
         for model, (loss, accuracy) in zip(models, axes, strict=True):

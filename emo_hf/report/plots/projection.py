@@ -52,7 +52,7 @@ def cached(clouds: list[np.ndarray], method: str, path: Path) -> list[np.ndarray
     maps = project(clouds, method)
     buffer = io.BytesIO()
     named = {f"map_{place}": points for place, points in enumerate(maps)}
-    np.savez(buffer, digest=np.array(digest.hexdigest()), **named)
+    np.savez(buffer, digest=np.array(digest.hexdigest()), **named)  # type: ignore[arg-type]  # as in the record
     write_whole(path, buffer.getvalue())
     return maps
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.fonts import drawable, hangul_font, text_settings
@@ -92,8 +93,8 @@ def panels(
     columns = min(count, COLUMNS)
     rows = math.ceil(count / columns)
     # One narrow panel would not hold the sheet's title.
-    figure = Figure(figsize=(max(columns * width, 6.5), rows * stacked * height + margin), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.09, h_pad=0.09)
+    layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09)
+    figure = Figure(figsize=(max(columns * width, 6.5), rows * stacked * height + margin), layout=layout)
     axes = figure.subplots(rows * stacked, columns, squeeze=False)
     by_model = axes.reshape(rows, stacked, columns).transpose(0, 2, 1).reshape(rows * columns, stacked)
     for unused in by_model[count:].flat:
