@@ -31,7 +31,7 @@ MAY_IMPORT = {
         "storage", "evaluation", "data", "arguments", "models", "encoders", "losses", "training", "study.variations",
     },
     "report": {"storage", "evaluation"},
-    "inference": {"data", "arguments", "models", "training"},
+    "inference": {"storage", "data", "arguments", "models", "training"},
     "export": {"storage", "evaluation", "data", "arguments", "models", "training", "inference"},
     "hub": {"storage", "evaluation", "encoders", "report"},
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -101,8 +101,10 @@ class Search:
             for value in (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension:
                 check_arguments(*self._with(((name, value),)))
 
-    def run(self) -> Iterator[dict[str, Any]]:
+    def run(self, begin: Callable[[int], object] = lambda done: None) -> Iterator[dict[str, Any]]:
         """Run the trials that are due and give each as it ends, as `search.json` has it, which is written anew.
+
+        `begin` is called with the number of trials that are done once nothing stands in the way of the others.
 
         A trial is the run that its arguments make, up to its validation scores. It depends on the seed and on the
         trials before it alone, so that a search that was stopped ends as one that was not.
@@ -117,6 +119,7 @@ class Search:
             self._claim(study, data.fingerprint)
             for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # of a process that was killed
+            begin(len(self._rows(study)))
             trainer = self._trainer(data)
             while len(rows := self._rows(study)) < self.arguments.trials:
                 self._try(trainer, study, len(rows) + 1)
