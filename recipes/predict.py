@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     """Read the words, load the model, write a line for each sentence."""
     parser = CommandParser(__doc__)
     parser.add_argument("model", help="folder of a run, a Hub id, or folder of an ONNX export")
-    parser.add_argument("input", nargs="*", default=[], help="sentences, or one file; standard input if left out, or -")
+    parser.add_argument("input", nargs="*", default=[], help="sentences, or one file; - or none: standard input")
     parser.add_argument("--format", choices=["text", "csv", "jsonl"], default="text", help="of the output")
     parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV, JSONL or Parquet file")
     parser.add_argument("--batch_size", type=int, help="sentences at once; default 32 on a CPU, else 128")

@@ -15,6 +15,7 @@ import datasets
 import pandas as pd
 import pytest
 import torch
+from demo_app import train
 from recorded_trainer import recorded_trainer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
 
@@ -135,6 +136,12 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("data") / "mini.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def trained(encoders: dict[str, str], csv_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small trained model, of data that are not public; what a test adds to it harms no other."""
+    return train(encoders, csv_file, tmp_path_factory.mktemp("trained") / "mini")
 
 
 @pytest.fixture(scope="session")

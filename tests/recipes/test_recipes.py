@@ -132,9 +132,12 @@ def test_what_a_new_run_replaces_and_what_a_stopped_one_goes_on_from_is_said(
 ):
     words = [*common, "--encoder", encoders["bert"], "--output_dir", str(tmp_path / "run"), "--max_steps", "1"]
     assert train(words) == 0
-    assert "finished run" not in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "finished run" not in said.out + said.err
     assert train(words) == 0
-    assert f"{tmp_path / 'run'} holds a finished run, which this one replaces" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'run'} holds a finished run, which this one replaces" in said.err
+    assert said.out.splitlines()[-1] == f"the finished run that {tmp_path / 'run'} held is replaced by this one"
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
