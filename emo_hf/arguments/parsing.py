@@ -57,7 +57,8 @@ def parse_arguments(
     if asked_for_help(argv) and (others or not partial):
         sys.stdout.write(help_text([*classes, *others], argv, description))
         raise SystemExit(0)
-    parser = _Parser(tuple(classes), allow_abbrev=False, add_help=False)
+    types: Any = tuple(classes)  # for the parser they are a type of their own
+    parser = _Parser(types, allow_abbrev=False, add_help=False)
     parser.add_argument("--config", help="YAML file with defaults for these arguments")
     names = _names(classes)
     path = _config_path(argv)

@@ -59,10 +59,7 @@ def export(
     target = Path(output or f"runs/export/{name}_{to}").resolve()
     _check_target(target)
     loaded, record = load_model(source).float(), read_record(source)
-    data = None
-    if to == "onnx-int8":
-        progress("reading the test sentences of the run")
-        data = run_data(record)
+    data = run_data(record) if to == "onnx-int8" else None
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     longest = min(tokenizer.model_max_length, loaded.config.max_tokens or tokenizer.model_max_length)
     tokenizer.model_max_length = longest
@@ -81,7 +78,8 @@ def export(
     try:
         building.mkdir()
         folder = building / "fp32" if data else building
-        progress(f"writing {'onnx' if data else to}, and comparing it with the model")
+        if data:
+            progress("writing onnx, and comparing it with the model")
         about["fp32_check"] = _WRITERS[to](folder, loaded, tokenizer, about["max_length"])
         if data:
             progress("quantising the weights to int8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig
@@ -27,9 +28,10 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
         # `from_pretrained` itself would take any checkpoint and fill what it lacks with random weights.
         if kind is not None and kind != EmotionConfig.model_type:
             raise ValueError(f"it is a plain {kind} checkpoint, not a model that training saved")
-        loaded, found = EmotionModel.from_pretrained(
+        both: Any = EmotionModel.from_pretrained(
             model, revision=revision, use_safetensors=True, output_loading_info=True
         )
+        loaded, found = both
         if missing := sorted(found["missing_keys"]):
             raise ValueError(f"its weights lack {len(missing)} tensors, as {missing[0]}")
         return loaded.eval()
@@ -79,7 +81,7 @@ class TorchBackend:
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
         self.model = load_model(model, revision=revision)
         self.device = torch.device(device or torch.accelerator.current_accelerator() or "cpu")
-        self.model.to(self.device)
+        self.model.to(self.device)  # type: ignore[arg-type]  # transformers wraps it and loses its types
         self.labels: list[str] = self.model.config.labels
         self.max_tokens: int | None = self.model.config.max_tokens
 

@@ -320,3 +320,14 @@ def test_ai_hub_s_files_as_downloaded(train, encoders, tmp_path, capsys):
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["data"]["report"]["kind"] and sum(record["data"]["counts"]["test"].values()) == 12
     assert list(record["test"]["per_class"]) == LABELS
+
+
+def test_a_search_of_other_settings_is_refused_before_it_says_anything(speck, tmp_path, capsys):
+    encoder, data = speck
+    words = ["--encoder", encoder, "--data", data, "--max_length", "32", "--search_dir", str(tmp_path / "search")]
+    words += ["--num_train_epochs", "1", "--bf16", "false", "--trials", "1", "--space", "learning_rate=1e-4..1e-3"]
+    assert recipe("search").main(words) == 0
+    assert capsys.readouterr().out.startswith("1 trials over learning_rate=1e-4..1e-3, 0 done, in ")
+    assert recipe("search").main([*words, "--trials", "2", "--seed", "9"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "holds a search with another seed (42, now 9)" in said.err
