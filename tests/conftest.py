@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
+import huggingface_hub
 import pandas as pd
 import pytest
 import torch
@@ -166,7 +167,7 @@ def mains() -> dict[str, Callable[[list[str]], int]]:
 @pytest.fixture
 def refused(mains, capsys, tmp_path, encoders, monkeypatch) -> Callable[..., str]:
     """What a recipe says on standard error, with status 2, without the Hub, and with nothing trained."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
     def call(*words: str, recipe: str = "train") -> str:
         # What a test names comes last, and wins.

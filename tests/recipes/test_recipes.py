@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import huggingface_hub
 import numpy as np
 import pytest
 from aihub_files import download
@@ -180,7 +181,7 @@ def test_train_names_its_folder_after_the_run(train, common, encoders, tmp_path,
     ],
 )
 def test_mistakes_are_said_in_one_line(train, common, encoders, tmp_path, capsys, monkeypatch, words, message):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     folder = tmp_path / "run"
     assert train([*common, "--encoder", encoders["bert"], "--output_dir", str(folder), *words]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
@@ -260,11 +261,12 @@ def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, jobs, earl
     assert made == early
 
 
-def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, tmp_path, capsys):
+def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, speck, tmp_path, capsys):
     broken = tmp_path / "broken-bert"
     shutil.copytree(encoders["bert"], broken)
     (broken / "model.safetensors").write_bytes(b"no weights")
     words = [str(broken) if word == encoders["bert"] else word for word in grid]
+    words += ["--data", speck[1], "--num_train_epochs", "1"]
     assert compare(words) == 1
     study = tmp_path / "study"
     for aux in ("none", "triplet"):
@@ -300,7 +302,7 @@ def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, tmp_pat
 def test_mistakes_of_a_comparison_are_said_before_anything_runs(
     compare, grid, tmp_path, capsys, monkeypatch, words, message
 ):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert compare([*grid, *words]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error:") and message in lines[0]
