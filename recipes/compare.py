@@ -58,8 +58,8 @@ class ReportArguments:
 def main(argv: Sequence[str]) -> int:
     """Train what is due, write the report, show its tables; 1 if a run failed."""
     console = Console(highlight=False, soft_wrap=True)
+    quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a study remembers that
     study, report = read_arguments(argv)
-    quiet_libraries()
     with said_plainly(study.folder):
         failed = [] if report.report_only else train(study, console)
         written = write_report(study.folder, lang=report.lang, umap=report.umap, jobs=_cores())

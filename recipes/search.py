@@ -27,11 +27,11 @@ ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 @command(stopped="stopped; the same command goes on with the trials that are left")
 def main(argv: Sequence[str]) -> None:
     """Read the arguments, run the trials that are due, and say which one is the best."""
+    quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a search remembers that
     arguments, words, settings = parse_arguments(
         [SearchArguments], argv, partial=True, others=ALL, description=__doc__
     )
     model, data, training = parse_arguments(ALL, words, settings=settings)
-    quiet_libraries()
     search = Search(arguments, model, data, given(training))
     search.check()
     before: list[int] = []

@@ -36,6 +36,8 @@ class RunDisplay(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero:
             return
+        for earlier in self._bar.task_ids:  # of a batch size that was too large
+            self._bar.remove_task(earlier)
         self._shown = self._bar.add_task("", total=state.max_steps, epoch=_of(state.epoch or 0, args, up=True))
         self._bar.start()
 
