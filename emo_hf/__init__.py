@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emo_hf.registration import install
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+    from emo_hf.data.loading import EmotionData, load_emotion_data
+    from emo_hf.data.tokenization import tokenize_splits
+    from emo_hf.errors import UserError
+    from emo_hf.inference.predictor import Predictor
+    from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss
+    from emo_hf.models.configuration import EmotionConfig
+    from emo_hf.models.modeling import EmotionModel
+    from emo_hf.training.run import run
+    from emo_hf.training.sampling import BalancedLengthSampler
+    from emo_hf.training.trainer import MetricTrainer
+
+__version__ = "0.1.0"  # pyproject.toml reads it here
 
 # Where each public name lives; imported on first use, so that `import emo_hf` costs nothing.
 _HOMES = {
@@ -29,7 +42,25 @@ _HOMES = {
     "run": "training.run",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "BalancedLengthSampler",
+    "ContrastiveLoss",
+    "DataArguments",
+    "EmotionConfig",
+    "EmotionData",
+    "EmotionModel",
+    "MetricTrainer",
+    "MetricTrainingArguments",
+    "ModelArguments",
+    "Predictor",
+    "SupConLoss",
+    "TripletLoss",
+    "UserError",
+    "__version__",
+    "load_emotion_data",
+    "run",
+    "tokenize_splits",
+]
 
 install()
 

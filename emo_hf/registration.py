@@ -38,7 +38,7 @@ class _AfterAutoClasses(MetaPathFinder):
             execute(module)
             _register(fullname)
 
-        spec.loader.exec_module = execute_and_register
+        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]  # of this one object
         return spec
 
 

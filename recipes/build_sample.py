@@ -8,12 +8,15 @@ on the seed and the cell's name only, so an edited sentence keeps its split.
 
 from __future__ import annotations
 
-import argparse
 import random
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from emo_hf.arguments.command import CommandParser, command
+from emo_hf.errors import UserError
 from emo_hf.storage.files import write_whole
 
 CELL = ["train"] * 5 + ["validation"] + ["test"] * 2
@@ -26,7 +29,7 @@ def split_cells(sentences: pd.DataFrame, seed: int) -> pd.DataFrame:
     split = pd.Series("", index=sentences.index)
     for (situation, label, sub_emotion), cell in sentences.groupby(["situation", "label", "sub_emotion"]):
         if len(cell) != len(CELL):
-            raise SystemExit(f"{situation}, {label}, {sub_emotion}: {len(cell)} sentences, {len(CELL)} are needed")
+            raise UserError(f"{situation}, {label}, {sub_emotion}: {len(cell)} sentences, {len(CELL)} are needed")
         names = CELL.copy()
         random.Random(f"{seed}/{situation}/{label}/{sub_emotion}").shuffle(names)
         split[cell.index] = names
@@ -34,15 +37,16 @@ def split_cells(sentences: pd.DataFrame, seed: int) -> pd.DataFrame:
     return sentences.assign(split=split).loc[order]
 
 
-def main() -> None:
+@command()
+def main(argv: Sequence[str]) -> None:
     """Read the parts, split, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandParser(__doc__)
     parser.add_argument("folder", type=Path, help="holds part_*.csv")
     parser.add_argument("--seed", type=int, default=42)
-    arguments = parser.parse_args()
+    arguments = parser.parse_words(argv)
     parts = [pd.read_csv(path, dtype="str") for path in sorted(arguments.folder.glob("part_*.csv"))]
     if not parts:
-        raise SystemExit(f"{arguments.folder} holds no part_*.csv")
+        raise UserError(f"{arguments.folder} holds no part_*.csv; give the folder of the parts")
     sentences = pd.concat(parts, ignore_index=True)[COLUMNS]
     for column in COLUMNS:
         sentences[column] = sentences[column].str.normalize("NFC").str.strip()
@@ -51,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,36 +14,35 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
-import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import joblib
 import torch
+from display.study import StudyDisplay
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
-from emo_hf.errors import UserError
 from emo_hf.models.pretrained import load_tokenizer
-from emo_hf.redaction import start_logging
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
-from emo_hf.storage.record import read_record
 from emo_hf.study.baselines import run_yardsticks
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import GridArguments, Study, Task
-from emo_hf.study.local import PROGRESS_FILE, execute_here
-from emo_hf.training.progress import quiet_libraries, read_progress
+from emo_hf.study.local import execute_here
+from emo_hf.training.progress import quiet_libraries
 from emo_hf.training.run import load_data
 
 if TYPE_CHECKING:
     from distributed import Client
+
+ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
 
 @dataclass
@@ -55,34 +54,17 @@ class ReportArguments:
     report_only: bool = field(default=False, metadata={"help": "train nothing; table and pictures from the records"})
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe: 0 if all is well, 1 if a run failed, 2 for a mistake in the input, said in one line."""
+@command(stopped="stopped; the same command goes on with the runs that are left")
+def main(argv: Sequence[str]) -> int:
+    """Train what is due, write the report, show its tables; 1 if a run failed."""
     console = Console(highlight=False, soft_wrap=True)
-    quiet_libraries()
-    argv = sys.argv[1:] if argv is None else argv
-    try:
-        grid, report, words, settings = parse_arguments([GridArguments, ReportArguments], argv, partial=True)
-        model, data, training = parse_arguments(
-            [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
-        )
-        # One encoder and one pooling, as a search's best.yaml names them, are a grid of one each.
-        names = named(argv)
-        if "encoder" in names and "encoders" not in names:
-            grid.encoders = [model.encoder]
-        if "pooling" in names and "poolings" not in names:
-            grid.poolings = [model.pooling]
-        study = Study(grid, model, data, given(training))
-        with said_plainly(study.folder):
-            failed = [] if report.report_only else train(study, console)
-            written = write_report(study.folder, lang=report.lang, umap=report.umap, jobs=_cores())
-        for path in written:
-            console.print(f"wrote {path}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
-        return 130
+    quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a study remembers that
+    study, report = read_arguments(argv)
+    with said_plainly(study.folder):
+        failed = [] if report.report_only else train(study, console)
+        written = write_report(study.folder, lang=report.lang, umap=report.umap, jobs=_cores())
+    for path in written:
+        console.print(f"wrote {path}")
     console.print()
     for path in written:
         if path.name in ("table.md", "findings.md", "sweep.md"):
@@ -90,6 +72,21 @@ def main(argv: list[str] | None = None) -> int:
     for task, error in failed:
         print(f"failed: {task.run_id}: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
+    """The study that the words ask for, and its report."""
+    grid, report, words, settings = parse_arguments(
+        [GridArguments, ReportArguments], argv, partial=True, others=ALL, description=__doc__
+    )
+    model, data, training = parse_arguments(ALL, words, settings=settings)
+    # One encoder and one pooling, as a search's best.yaml names them, are a grid of one each.
+    names = named(argv)
+    if "encoder" in names and "encoders" not in names:
+        grid.encoders = [model.encoder]
+    if "pooling" in names and "poolings" not in names:
+        grid.poolings = [model.pooling]
+    return Study(grid, model, data, given(training)), report
 
 
 def train(study: Study, console: Console) -> list[tuple[Task, str]]:
@@ -131,45 +128,18 @@ def execute(
     """
     jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
     runs = execute_on(client, study, due) if client else execute_here(study, due, jobs)
-    failed, started = [], time.monotonic()
-    to_come = Counter(task.encoder for task in due)
     elsewhere = client is not None or jobs > 1
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.1f}/{task.total:.0f} runs"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        shown = bar.add_task("training", total=len(due), left="")
-        ended: set[str] = set()
-        stop = threading.Event()
-        watch = threading.Thread(target=_watch, args=(study, due, ended, bar, shown, started, stop), daemon=True)
-        watch.start()
-        try:
-            for task, error in runs:
-                ended.add(task.run_id)
-                if error:
-                    failed.append((task, error))
-                    console.print(f"[{len(ended)}/{len(due)}] {task.run_id} failed: {error}", markup=False)
-                    continue
-                record = read_record(study.folder / task.run_id)
-                left = (time.monotonic() - started) / len(ended) * (len(due) - len(ended))
-                console.print(
-                    f"[{len(ended)}/{len(due)}] {task.run_id}: macro-F1 {100 * record['test']['macro_f1']:.1f}, "
-                    f"{record['wall_seconds']:.0f} s; about {left / 60:.1f} min left",
-                    markup=False,
-                )
-                to_come[task.encoder] -= 1
-                if elsewhere and not to_come[task.encoder] and len(ended) < len(due) and not study.grid.over:
-                    beside.submit(map_encoder, study.folder, task.encoder)  # what it can't read, the report will say
-        finally:
-            stop.set()
-            watch.join()
-            bar.update(shown, completed=len(ended), description="training", left="")
+    failed, to_come = [], Counter(task.encoder for task in due)
+    with StudyDisplay(study.folder, due, console) as display:
+        for task, error in runs:
+            display.run_ended(task, error)
+            if error:
+                failed.append((task, error))
+                continue
+            to_come[task.encoder] -= 1
+            more = len(display.ended) < len(due)
+            if elsewhere and not to_come[task.encoder] and more and not study.grid.over:
+                beside.submit(map_encoder, study.folder, task.encoder)  # what it can't read, the report will say
     return failed
 
 
@@ -177,34 +147,5 @@ def _cores() -> int:
     return joblib.cpu_count(only_physical_cores=True)
 
 
-def _watch(
-    study: Study,
-    due: list[Task],
-    ended: set[str],
-    bar: Progress,
-    shown: int,
-    started: float,
-    stop: threading.Event,
-) -> None:
-    """Show which models are in work, their epochs, and the time left, from the runs' progress files."""
-    while not stop.wait(1.0):
-        running = {}
-        for task in due:
-            if task.run_id not in ended:
-                progress = read_progress(study.folder / task.run_id / PROGRESS_FILE)
-                if progress:
-                    running[task.run_id] = progress
-        done = len(ended) + sum(p["step"] / max(p["steps"], 1) for p in running.values())
-        left = (time.monotonic() - started) / done * (len(due) - done) if done else None
-        names = ", ".join(f"{name} epoch {int(p['epoch']) + 1}/{p['epochs']:g}" for name, p in running.items())
-        bar.update(
-            shown,
-            completed=done,
-            description=names or "training",
-            left=f"{left / 60:.1f} min left" if left is not None else "",
-        )
-
-
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

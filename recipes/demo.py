@@ -21,9 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.errors import UserError
-from emo_hf.redaction import start_logging
-from emo_hf.training.progress import quiet_libraries
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -170,10 +169,11 @@ def push(arguments: argparse.Namespace) -> None:
         print("the model is private: give the Space a secret HF_TOKEN that may read it")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe; 0 if all is well, 2 for a mistake in the input or a refusal, said in one line."""
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Serve the page, or make the Space."""
     settings = json.loads(SETTINGS.read_text(encoding="utf-8")) if SETTINGS.exists() else {}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(__doc__)
     parser.add_argument("model", nargs="?" if settings else None, default=settings.get("model"),
                         help="folder of a run, or a Hub id")  # fmt: skip
     parser.add_argument("--train_data", help="sentences to show instead of those of the run's record")
@@ -184,22 +184,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--hub_space_id", help="the Space, with or without owner; default: the model's name and -demo")
     parser.add_argument("--hub_model_id", help="where the run in a folder was pushed; default: its name")
     parser.add_argument("--push_sentences", action="store_true", help="publish training sentences in the Space")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     arguments.settings = settings
-    quiet_libraries()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    try:
-        if importlib.util.find_spec("gradio") is None:
-            raise UserError("the demo needs Gradio: pip install 'gradio>=6'")
-        (push if arguments.push_space else show)(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    if importlib.util.find_spec("gradio") is None:
+        raise UserError("the demo needs Gradio: pip install 'gradio>=6'")
+    from emo_hf.inference.backends import check_model_folder
+    from emo_hf.training.progress import quiet_libraries  # only now: --help has no use for torch
+
+    quiet_libraries()
+    check_model_folder(arguments.model)
+    (push if arguments.push_space else show)(arguments)
 
 
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

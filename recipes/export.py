@@ -10,36 +10,36 @@ MODEL is the folder of a run or a Hub id. The folder that is written has a READM
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 
-from emo_hf.errors import UserError
-from emo_hf.redaction import start_logging
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.storage.files import said_plainly
-from emo_hf.training.progress import quiet_libraries
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Write the export, and show how it is used."""
+    parser = CommandParser(__doc__)
     parser.add_argument("model", help="folder of a run, or a Hub id")
     parser.add_argument("--to", required=True, help="transformers, sentence-transformers, onnx or onnx-int8")
     parser.add_argument("--output", help="folder to write; runs/export/NAME_FORMAT if left out")
-    arguments = parser.parse_args(argv)
-    quiet_libraries()
-    try:
-        from emo_hf.export.export import export
+    arguments = parser.parse_words(argv)
+    # Only now: --help has no use for torch.
+    from emo_hf.export.export import export
+    from emo_hf.training.progress import quiet_libraries
 
-        with said_plainly(arguments.output or "runs/export"):
-            folder = export(arguments.model, arguments.to, arguments.output)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    quiet_libraries()
+    with said_plainly(arguments.output or "runs/export"):
+        folder = export(arguments.model, arguments.to, arguments.output, progress=say)
     print((folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2].strip())
     print(f"\nwritten to {folder}")
-    return 0
+
+
+def say(step: str) -> None:
+    """What is being done, beside the result on standard output."""
+    print(f"{step} …", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

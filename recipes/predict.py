@@ -2,7 +2,7 @@
 
     python recipes/predict.py MODEL "드디어 합격했어" "내일 발표라 잠이 안 와"
     python recipes/predict.py MODEL comments.csv --format csv > emotions.csv
-    cat comments.txt | python recipes/predict.py MODEL --format jsonl
+    cat comments.txt | python recipes/predict.py MODEL - --format jsonl
 
 MODEL is the folder of a run, a Hub id, or the folder of an ONNX export. A file is CSV or TSV (with a header; the text
 column is found or named), JSONL, Parquet, or plain text, one sentence a line. It is read piece by piece, however long
@@ -11,24 +11,21 @@ it is, and the order is kept.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import json
-import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from emo_hf.arguments.bounds import check_number
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.data.sources.streams import FILES, read_file
 from emo_hf.errors import UserError
 from emo_hf.escaping import csv_name
-from emo_hf.redaction import start_logging
-from emo_hf.training.progress import quiet_libraries
 
 if TYPE_CHECKING:
     from emo_hf.inference.predictor import Predictor
@@ -36,47 +33,42 @@ if TYPE_CHECKING:
 MANY = 1000  # sentences, beyond which the speed is worth a line
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Read the words, load the model, write a line for each sentence."""
+    parser = CommandParser(__doc__)
     parser.add_argument("model", help="folder of a run, a Hub id, or folder of an ONNX export")
-    parser.add_argument("input", nargs="*", help="sentences, or one file; standard input if left out")
+    parser.add_argument("input", nargs="*", default=[], help="sentences, or one file; - or none: standard input")
     parser.add_argument("--format", choices=["text", "csv", "jsonl"], default="text", help="of the output")
     parser.add_argument("--text_column", help="column of the sentences in a CSV, TSV, JSONL or Parquet file")
     parser.add_argument("--batch_size", type=int, help="sentences at once; default 32 on a CPU, else 128")
     parser.add_argument("--max_length", type=int, default=128, help="in tokens")
-    arguments = parser.parse_args(argv)
-    quiet_libraries()
-    try:
-        check_number("batch_size", arguments.batch_size)
-        check_number("max_length", arguments.max_length)
-        from emo_hf.inference.predictor import Predictor
+    arguments = parser.parse_words(argv)
+    check_number("batch_size", arguments.batch_size)
+    check_number("max_length", arguments.max_length)
+    # Only now: --help has no use for torch.
+    from emo_hf.inference.predictor import Predictor
+    from emo_hf.training.progress import quiet_libraries
 
-        predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
-        started = time.monotonic()
-        count = write(sentences(arguments.input, arguments.text_column), predictor, arguments.format, sys.stdout)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader, as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    quiet_libraries()
+    predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
+    started = time.monotonic()
+    count = write(sentences(arguments.input, arguments.text_column), predictor, arguments.format, sys.stdout)
     if count > MANY or sys.stderr.isatty():
         seconds = time.monotonic() - started
         print(f"{count:,} sentences in {seconds:.1f} s, {count / seconds:,.0f} a second", file=sys.stderr)
-    return 0
 
 
-def sentences(given: list[str], text_column: str | None) -> Iterator[str]:
+def sentences(given: Sequence[str], text_column: str | None) -> Iterator[str]:
     """The sentences of the command line, of the one file that it names, or of standard input."""
     if "" in map(str.strip, given):
         raise UserError("a sentence of the command line is empty; give text, or a file, or standard input")
+    if "-" in given and len(given) > 1:
+        raise UserError("- stands for standard input and takes nothing beside it; leave it or the sentences out")
     paths = [text for text in given if _is_path(text)]
     if paths and len(given) > 1:
         raise UserError(f"{paths[0]} is a file or folder beside other input; give one file at a time, or sentences")
-    if not given:
+    if list(given) in ([], ["-"]):
         if sys.stdin.isatty():
             print("sentences, one a line; Ctrl-D ends", file=sys.stderr)
         found = (line.rstrip("\n") for line in sys.stdin)
@@ -136,5 +128,4 @@ def write(texts: Iterable[str], predictor: Predictor, kind: str, out: TextIO) ->
 
 
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

@@ -25,6 +25,8 @@ import argparse
 import io
 import logging
 import os
+import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +35,7 @@ import torch
 import torch.distributed as dist
 from transformers import AutoModel
 
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.pretraining.corpus import Batches, Corpus, encode, pmi_vectors, read_reviews, train_tokenizer
 from emo_hf.pretraining.loop import PretrainingRun
 from emo_hf.pretraining.objectives import Pretrainer, adopt, encoder_config, sinusoids
@@ -43,8 +46,9 @@ logger = logging.getLogger("pretrain")
 HELD_OUT = 6000
 
 
-def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The values of the command line's words."""
+    parser = CommandParser(__doc__)
     parser.add_argument("--reviews", type=Path, required=True, help="lines `rating<TAB>text`, plain or .xz")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run; holds `encoder/` at the end")
     parser.add_argument("--layout", choices=["bert", "roberta"], default="bert")
@@ -63,7 +67,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start_from", type=Path, help="state.pt or encoder folder to start from, of either layout")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args(argv)
+    return parser.parse_words(argv)
 
 
 def start_afresh(model: Pretrainer, corpus: Corpus, vectors: Path) -> None:
@@ -81,10 +85,11 @@ def start_afresh(model: Pretrainer, corpus: Corpus, vectors: Path) -> None:
         positions.copy_(sinusoids(len(positions), size) * 0.02)
 
 
-def main(argv: list[str] | None = None) -> None:
+@command(stopped="stopped; the same command goes on from the last state")
+def main(argv: Sequence[str]) -> None:
     """Read, tokenize, train."""
     args = parse_arguments(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     torch.set_num_threads(args.threads)
     rank, world = 0, 1
     if "RANK" in os.environ:
@@ -133,4 +138,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

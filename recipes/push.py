@@ -10,56 +10,55 @@ best model is the one with the best mean macro-F1 on the validation split. What 
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.errors import UserError
-from emo_hf.hub.upload import check_access, chosen_runs, collect, push
-from emo_hf.redaction import start_logging
-from emo_hf.storage.record import is_done, read_record
-from emo_hf.training.progress import quiet_libraries
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe; 0 if all is well, 2 for a mistake in the input or a refusal, said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command(stopped="stopped; the same command goes on where it was")
+def main(argv: Sequence[str]) -> None:
+    """Check every repository, then push the models, one after the other."""
+    parser = CommandParser(__doc__)
     parser.add_argument("path", type=Path, help="folder of a run, or of a study")
     parser.add_argument("--hub_model_id", help="repository, with or without owner; default: the run's name")
     parser.add_argument("--hub_private_repo", action="store_true", help="make new repositories private")
     parser.add_argument("--which", choices=["best", "all"], default="best", help="models of a study")
     parser.add_argument("--hub_prefix", default="emo_hf", help="of the names of a study's repositories")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
+    # Only now: --help has no use for them.
+    from emo_hf.hub.upload import check_access, chosen_runs, collect, push
+    from emo_hf.storage.record import is_done, read_record
+    from emo_hf.training.progress import quiet_libraries
+
     quiet_libraries()
-    try:
-        private = arguments.hub_private_repo or None
-        if is_done(arguments.path):
-            record = read_record(arguments.path)
-            repo_id = check_access(arguments.hub_model_id, private=private, default_name=record["run_id"])
-            print(f"pushed to {push(arguments.path, record, repo_id)}")
-            return 0
-        chosen = chosen_runs(arguments.path, arguments.which)
-        names = [f"{arguments.hub_prefix}-{run['run_id'].rpartition('_seed')[0]}" for run, _ in chosen]
-        if arguments.hub_model_id:
-            if len(chosen) > 1:
-                raise UserError("--hub_model_id names one repository; for all models of a study give --hub_prefix")
-            names = [arguments.hub_model_id]
-        # Every repository is checked before the first upload.
-        repo_ids = [check_access(name, private=private, default_name=name) for name in names]
-        for (run, seeds), repo_id in zip(chosen, repo_ids, strict=True):
-            print(f"pushed to {push(run['directory'], run, repo_id, seeds=seeds)}")
-        if len(repo_ids) > 1:
-            title = f"{arguments.hub_prefix.split('/')[-1]}: {arguments.path.name}"
-            print(f"collection {collect(title, repo_ids, private=bool(private))}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
-    return 0
+    private = arguments.hub_private_repo or None
+    if is_done(arguments.path):
+        record = read_record(arguments.path)
+        assert record is not None
+        if record["kind"] != "model":
+            raise UserError(
+                f"{arguments.path} is the run of a baseline, which has no model to push; give a model's run"
+            )
+        repo_id = check_access(arguments.hub_model_id, private=private, default_name=record["run_id"])
+        print(f"pushed to {push(arguments.path, record, repo_id)}")
+        return
+    chosen = chosen_runs(arguments.path, arguments.which)
+    names = [f"{arguments.hub_prefix}-{run['run_id'].rpartition('_seed')[0]}" for run, _ in chosen]
+    if arguments.hub_model_id:
+        if len(chosen) > 1:
+            raise UserError("--hub_model_id names one repository; for all models of a study give --hub_prefix")
+        names = [arguments.hub_model_id]
+    # Every repository is checked before the first upload.
+    repo_ids = [check_access(name, private=private, default_name=name) for name in names]
+    for (run, seeds), repo_id in zip(chosen, repo_ids, strict=True):
+        print(f"pushed to {push(run['directory'], run, repo_id, seeds=seeds)}")
+    if len(repo_ids) > 1:
+        title = f"{arguments.hub_prefix.split('/')[-1]}: {arguments.path.name}"
+        print(f"collection {collect(title, repo_ids, private=bool(private))}")
 
 
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

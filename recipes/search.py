@@ -12,48 +12,46 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
+from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import parse_arguments
-from emo_hf.errors import UserError
-from emo_hf.redaction import start_logging
 from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
 from emo_hf.study.variations import describe
 from emo_hf.training.progress import quiet_libraries
 
+ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe: 0 if all is well, 2 for a mistake in the input, said in one line."""
-    quiet_libraries()
-    try:
-        arguments, words, settings = parse_arguments(
-            [SearchArguments], sys.argv[1:] if argv is None else argv, partial=True
-        )
-        model, data, training = parse_arguments(
-            [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
-        )
-        search = Search(arguments, model, data, given(training))
-        search.check()
-        done = len(search.rows())
-        print(f"{arguments.trials} trials over {' '.join(search.words)}, {done} done, in {search.folder}")
-        started = time.monotonic()
-        for row in search.run():
-            left = (time.monotonic() - started) / (row["trial"] - done) * (arguments.trials - row["trial"])
-            print(f"[{row['trial']}/{arguments.trials}] {result(row)}; about {left / 60:.1f} min left", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on with the trials that are left", file=sys.stderr)
-        return 130
+
+@command(stopped="stopped; the same command goes on with the trials that are left")
+def main(argv: Sequence[str]) -> None:
+    """Read the arguments, run the trials that are due, and say which one is the best."""
+    quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a search remembers that
+    arguments, words, settings = parse_arguments(
+        [SearchArguments], argv, partial=True, others=ALL, description=__doc__
+    )
+    model, data, training = parse_arguments(ALL, words, settings=settings)
+    search = Search(arguments, model, data, given(training))
+    search.check()
+    before: list[int] = []
+
+    def begin(done: int) -> None:
+        before.append(done)
+        print(f"{arguments.trials} trials over {' '.join(search.words)}, {done} done, in {search.folder}", flush=True)
+
+    started = time.monotonic()
+    for row in search.run(begin):
+        left = (time.monotonic() - started) / (row["trial"] - before[0]) * (arguments.trials - row["trial"])
+        print(f"[{row['trial']}/{arguments.trials}] {result(row)}; about {left / 60:.1f} min left", flush=True)
     print("\n" + (search.folder / TABLE_FILE).read_text(encoding="utf-8"))
     best = best_of(search.rows())
+    assert best is not None  # or `run` had said that none went well
     print(f"best: trial {best['trial']}, {result(best)}; to train it over seeds, and test it:")
     print(
         f"python recipes/compare.py --config {search.folder / BEST_FILE} --seeds 1 2 3 4 5 "
         f"--study_dir {search.folder / 'best'}"
     )
-    return 0
 
 
 def result(row: dict) -> str:
@@ -68,5 +66,4 @@ def result(row: dict) -> str:
 
 
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, precision
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.distributed import leave
-from emo_hf.errors import UserError
-from emo_hf.redaction import start_logging
 from emo_hf.storage.files import said_plainly
 from emo_hf.storage.lock import held
+
+ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
 
 @dataclass
@@ -35,69 +37,75 @@ class RepetitionArguments:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the recipe; 0 if all is well, 2 for a mistake in the input, which is said in one line."""
-    folder = None
-    try:
-        argv = sys.argv[1:] if argv is None else argv
-        again, words, settings = parse_arguments([RepetitionArguments], argv, partial=True)
-        if again.from_record:
-            from emo_hf.study.rerun import check_same, read_again, settings_of
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Read the arguments, check them, train, and push if asked to."""
+    again, words, settings = parse_arguments(
+        [RepetitionArguments], argv, partial=True, others=ALL, description=__doc__
+    )
+    if again.from_record:
+        from emo_hf.study.rerun import check_same, read_again, settings_of
 
-            record = read_again(again.from_record)
-            settings = settings_of(record, named(argv)) | settings
-        model, data, training = parse_arguments(
-            [ModelArguments, DataArguments, MetricTrainingArguments], words, settings=settings, description=__doc__
-        )
-        # Only now: they take as long to import as all else, and --help has no use for them.
-        from emo_hf.hub.upload import check_access, push
-        from emo_hf.storage.record import is_done, summary
-        from emo_hf.training.names import run_name
-        from emo_hf.training.run import check_arguments, load_data, run
+        record = read_again(again.from_record)
+        settings = settings_of(record, named(argv)) | settings
+    model, data, training = parse_arguments(ALL, words, settings=settings)
+    # Only now: they take as long to import as all else, and --help has no use for them.
+    from emo_hf.hub.upload import check_access, push
+    from emo_hf.storage.record import is_done, summary
+    from emo_hf.training.names import run_name
+    from emo_hf.training.progress import quiet_libraries
+    from emo_hf.training.run import check_arguments, load_data
 
-        if again.from_record:
-            check_same(record, data, training.world_size, named(argv))
-        repo_id = None
-        if training.push_to_hub:
-            training.push_to_hub = False  # Trainer's own push would upload its arguments as a pickle, at every save
-            if training.process_index == 0:
-                name = run_name(model.encoder, model.pooling, training.aux, training.seed)
-                repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
-        check_arguments(model, data, training)
-        load_data(data)  # before there is a folder
-        training.output_dir = training.output_dir.replace(
-            "{name}", run_name(model.encoder, model.pooling, training.aux, training.seed)
-        )
-        folder = Path(training.output_dir)
-        if is_done(folder) and training.process_index == 0:
-            print(
-                f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both",
-                file=sys.stderr,
-            )
-        way_out = "stop it, or give another --output_dir"
-        alone = held(folder, way_out) if training.process_index == 0 else contextlib.nullcontext()
-        with said_plainly(training.output_dir), alone:
-            record = run(model, data, training)
+    quiet_libraries()
+    if again.from_record:
+        check_same(record, data, training.world_size, named(argv))
+    name = run_name(model.encoder, model.pooling, training.aux, training.seed)
+    repo_id = None
+    if training.push_to_hub:
+        training.push_to_hub = False  # Trainer's own push would upload its arguments as a pickle, at every save
         if training.process_index == 0:
-            print(f"trained on {training.device} in {precision(training)}")
-            print(summary(record))
-        if repo_id:
-            print(f"pushed to {push(folder, record, repo_id)}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+            repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
+    check_arguments(model, data, training)
+    load_data(data)  # before there is a folder
+    training.output_dir = training.output_dir.replace("{name}", name)
+    folder = Path(training.output_dir)
+    replaced = training.process_index == 0 and is_done(folder)
+    if replaced:
+        said = f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both"
+        print(said, file=sys.stderr)
+    record = train(model, data, training)
+    if training.process_index == 0:
+        print(f"trained on {training.device} in {precision(training)}")
+        print(summary(record))
+        if replaced:
+            print(f"the finished run that {folder} held is replaced by this one")
+    if repo_id:
+        print(f"pushed to {push(folder, record, repo_id)}")
+
+
+def train(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments) -> dict:
+    """Run in a folder that nobody else uses, with progress; the record comes back."""
+    from display.run import RunDisplay
+
+    from emo_hf.training.run import run
+
+    folder = Path(training.output_dir)
+    display = RunDisplay(training.aux, bar=not training.disable_tqdm)
+    training.disable_tqdm = True  # Trainer's own bars
+    way_out = "stop it, or give another --output_dir"
+    alone = held(folder, way_out) if training.process_index == 0 else contextlib.nullcontext()
+    try:
+        with said_plainly(folder), alone, contextlib.closing(display):
+            return run(model, data, training, callbacks=[display])
     except KeyboardInterrupt:
-        goes_on = folder is not None and any(folder.glob("checkpoint-*"))
+        goes_on = any(folder.glob("checkpoint-*"))
         way_on = (
             "; --resume_from_checkpoint last goes on from its last checkpoint"
             if goes_on
             else " before its first checkpoint; the same command begins anew"
         )
-        print(f"\nstopped{way_on}", file=sys.stderr)  # below the bar, which ends no line of its own
-        return 130
-    return 0
+        raise KeyboardInterrupt(f"stopped{way_on}") from None
 
 
 if __name__ == "__main__":
-    start_logging()
     leave(main())

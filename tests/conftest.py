@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
+import huggingface_hub
 import pandas as pd
 import pytest
 import torch
+from demo_app import train
 from recorded_trainer import recorded_trainer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
 
@@ -138,6 +140,12 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def trained(encoders: dict[str, str], csv_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small trained model, of data that are not public; what a test adds to it harms no other."""
+    return train(encoders, csv_file, tmp_path_factory.mktemp("trained") / "mini")
+
+
+@pytest.fixture(scope="session")
 def tokens(encoders: dict[str, str], csv_file: str) -> datasets.DatasetDict:
     """The small data set as the BERT among the encoders reads it."""
     tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
@@ -159,7 +167,7 @@ def mains() -> dict[str, Callable[[list[str]], int]]:
 @pytest.fixture
 def refused(mains, capsys, tmp_path, encoders, monkeypatch) -> Callable[..., str]:
     """What a recipe says on standard error, with status 2, without the Hub, and with nothing trained."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
     def call(*words: str, recipe: str = "train") -> str:
         # What a test names comes last, and wins.

@@ -23,6 +23,8 @@ class Limits(NamedTuple):
     open_high: bool = False
 
     def __contains__(self, value: object) -> bool:
+        if not isinstance(value, int | float):
+            return False
         above = self.low < value if self.open_low else self.low <= value
         return above and (value < self.high if self.open_high else value <= self.high)
 

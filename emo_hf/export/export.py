@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from transformers import AutoTokenizer
 from emo_hf.errors import UserError
 from emo_hf.export.cards import card
 from emo_hf.export.formats import quantize, write_onnx, write_sentence_transformers, write_transformers
-from emo_hf.export.measurement import measure, run_data
-from emo_hf.inference.backends import cant_load, load_model
+from emo_hf.export.measurement import ROUNDS, measure, run_data
+from emo_hf.inference.backends import cant_load, check_model_folder, load_model
 from emo_hf.storage.files import settle, write_whole
 from emo_hf.storage.record import now, read_record
 
@@ -31,13 +32,20 @@ FORMATS = tuple(_WRITERS)
 _PACKAGES = ("emo-hf", "torch", "transformers", "sentence-transformers", "onnx", "onnxruntime")
 
 
-def export(model: str | Path, to: str, output: str | Path | None = None) -> Path:
+def export(
+    model: str | Path,
+    to: str,
+    output: str | Path | None = None,
+    *,
+    progress: Callable[[str], object] = lambda step: None,
+) -> Path:
     """Write a model in another format, checked against the model itself; return the folder.
 
     Args:
         model: folder or Hub id of a trained model.
         to: one of `FORMATS`.
         output: the folder; by default `runs/export/NAME_FORMAT`. An earlier export there is replaced as a whole.
+        progress: is called with a line at each step that takes a while.
 
     Raises:
         UserError: a model that can't be loaded, a format that can't hold it, a folder that holds something else, a
@@ -45,6 +53,7 @@ def export(model: str | Path, to: str, output: str | Path | None = None) -> Path
     """
     if to not in FORMATS:
         raise UserError(f"--to is {to!r}; allowed: {', '.join(FORMATS)}")
+    check_model_folder(model)
     source = _local(model)
     name = source.resolve().name if Path(model).is_dir() else str(model).split("/")[-1]
     target = Path(output or f"runs/export/{name}_{to}").resolve()
@@ -69,9 +78,14 @@ def export(model: str | Path, to: str, output: str | Path | None = None) -> Path
     try:
         building.mkdir()
         folder = building / "fp32" if data else building
+        if data:
+            progress("writing onnx, and comparing it with the model")
         about["fp32_check"] = _WRITERS[to](folder, loaded, tokenizer, about["max_length"])
         if data:
+            progress("quantising the weights to int8")
             quantize(folder, building)
+            sentences = len(data.splits["test"])
+            progress(f"measuring it on {sentences:,} test sentences, {ROUNDS + 1} times with each of 3 models")
             models = {"torch": source, "onnx": folder, "onnx-int8": building}
             about["measured"] = measure(models, data, about["max_length"])
             shutil.rmtree(folder)

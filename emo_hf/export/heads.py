@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import torch
+from torch import nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification, PreTrainedModel
 
 from emo_hf.errors import UserError
@@ -65,7 +66,8 @@ def stock_classifier(model: EmotionModel) -> tuple[PreTrainedModel, str]:
     """
     config = copy.deepcopy(model.config.encoder)
     head = _head(model)
-    config.id2label, config.label2id = dict(model.config.id2label), dict(model.config.label2id)
+    config.id2label = dict(model.config.id2label or {})
+    config.label2id = dict(model.config.label2id or {})
     config.problem_type = "single_label_classification"
     for name, value in head.settings.items():
         setattr(config, name, value)
@@ -92,7 +94,7 @@ def _head(model: EmotionModel) -> _Head:
             f"--to transformers: pooling is {pooling}, but the stock {config.model_type} classifier pools by "
             f"{' or '.join(head.poolings)} only; {OTHER_FORMATS}"
         )
-    rows = model.config.num_labels * (2 if head.between in ("rectifier", "layer norm") else 1)
+    rows = len(model.config.labels) * (2 if head.between in ("rectifier", "layer norm") else 1)
     if rows > config.hidden_size:
         raise UserError(
             f"--to transformers: {model.config.num_labels} labels need {rows} rows of the stock {config.model_type} "
@@ -120,7 +122,7 @@ def _fill(stock: PreTrainedModel, head: _Head, weight: torch.Tensor, bias: torch
             torch.cat([identity, -identity], dim=1) * norm_eps**0.5 / (2 * _NORM_SCALE),
         ),
     }[head.between]()
-    dense, output = stock.get_submodule(head.dense), stock.get_submodule(head.output)
+    dense, output = (cast(nn.Linear, stock.get_submodule(name)) for name in (head.dense, head.output))
     for parameter in (*dense.parameters(), *output.parameters()):
         parameter.zero_()
     dense.weight[: len(rows)] = rows.float()

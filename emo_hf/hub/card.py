@@ -116,7 +116,7 @@ def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[
     return {metric: bootstrap_interval(predicted, arrays["labels"], metric=metric) for metric in METRICS}
 
 
-def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Score | int] | None:
     if len(seeds) < 2:
         return None
     return {"runs": len(seeds)} | {metric: Score.over([run["test"][metric] for run in seeds]) for metric in METRICS}

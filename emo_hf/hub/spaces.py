@@ -95,8 +95,9 @@ def write_space(
     folder: Path, app: Path, model: str, *, lang: str, sentences: tuple[Sequence[str], Sequence[int]] | None
 ) -> None:
     """Write all files of the Space into a folder; arguments and errors as in `push_space`."""
+    name = model.split("/")[-1]
     front = SpaceCardData(
-        title=model.split("/")[-1],
+        title=name,
         emoji="💬",
         colorFrom="blue",
         colorTo="green",
@@ -111,7 +112,7 @@ def write_space(
         if sentences
         else "No training sentences were uploaded; a model of emo_hf's own CC0 sample shows those of the sample."
     )
-    title = markdown_name(str(front.title))
+    title = markdown_name(name)
     settings = {"model": model, "lang": lang, "sentences": sentences is not None}
     written = {
         "README.md": _CARD.format(front=front.to_yaml(), title=title, model=model, sentences=said),

@@ -17,7 +17,7 @@ from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import read_records
 
 # The HTTP client's own base error (no network, time-out), whichever library the Hub's client is built on.
-_HTTP_ERROR: type[Any] = HfHubHTTPError.__bases__[0]
+_HTTP_ERROR: Any = HfHubHTTPError.__bases__[0]
 FAILURES: tuple[type[Exception], ...] = (_HTTP_ERROR, LocalTokenNotFoundError, OSError)
 # What a reader needs, and nothing else: no optimizer state, no pickles, no caches.
 UPLOADED = ["README.md", "*.json", "*.safetensors", "*.py", "*.png", "vocab.txt", "*.model", "merges.txt"]

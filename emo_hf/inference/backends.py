@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig
@@ -10,8 +11,9 @@ from transformers import AutoConfig, PreTrainedConfig
 from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.storage.record import RECORD_FILE, read_record, read_records
 
-ONNX_FILE = "model.onnx"
+ONNX_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"
 
 
 def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
@@ -20,14 +22,16 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
     Raises:
         UserError: if it can't be found or read, or is a checkpoint of something else.
     """
+    check_model_folder(model)
     try:
         kind = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("model_type")
         # `from_pretrained` itself would take any checkpoint and fill what it lacks with random weights.
         if kind is not None and kind != EmotionConfig.model_type:
             raise ValueError(f"it is a plain {kind} checkpoint, not a model that training saved")
-        loaded, found = EmotionModel.from_pretrained(
+        both: Any = EmotionModel.from_pretrained(
             model, revision=revision, use_safetensors=True, output_loading_info=True
         )
+        loaded, found = both
         if missing := sorted(found["missing_keys"]):
             raise ValueError(f"its weights lack {len(missing)} tensors, as {missing[0]}")
         return loaded.eval()
@@ -35,11 +39,33 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
         raise cant_load(model, error) from error
 
 
+def check_model_folder(model: str | Path) -> None:
+    """Refuse the folder of a study, or of a baseline's run, with the name of a run that holds a model if there is one.
+
+    Raises:
+        UserError: where one of those is given in place of a run.
+    """
+    folder = Path(model)
+    if not folder.is_dir() or (folder / WEIGHTS_FILE).exists() or (folder / ONNX_FILE).exists():
+        return
+    if next(folder.glob(f"*/{RECORD_FILE}"), None):
+        raise UserError(f"{model} is a study, a folder of runs; {_instead(folder)}")
+    record = read_record(folder) or {}
+    if record.get("kind") == "yardstick":
+        raise UserError(f"{model} is the run of a baseline, which has no model; {_instead(folder.parent)}")
+
+
+def _instead(study: Path) -> str:
+    """Which run of a study to give: of those that hold a model the one with the best validation score."""
+    found = [record for record in read_records(study) if (record["directory"] / WEIGHTS_FILE).exists()]
+    if not found:
+        return "give the folder of a run that holds a model, which none of this study does"
+    best = max(found, key=lambda record: record.get("best", {}).get("validation_macro_f1", 0.0))
+    return f"give the folder of one run, as {best['directory']}, the best of them by validation macro-F1"
+
+
 def cant_load(model: str | Path, error: Exception) -> UserError:
     """One line about a model that can't be used."""
-    runs = sorted(path.parent for path in Path(model).glob("*/record.json")) if Path(model).is_dir() else []
-    if runs:
-        return UserError(f"{model} is a folder of {len(runs)} runs; give one of them, as {runs[0]}")
     return UserError(
         f"model {str(model)!r} can't be loaded ({first_line(error)}); give the folder of a run, as "
         "runs/train/…, or a Hub id (which needs the network once)"
@@ -55,7 +81,7 @@ class TorchBackend:
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
         self.model = load_model(model, revision=revision)
         self.device = torch.device(device or torch.accelerator.current_accelerator() or "cpu")
-        self.model.to(self.device)
+        self.model.to(self.device)  # type: ignore[arg-type]  # transformers wraps it and loses its types
         self.labels: list[str] = self.model.config.labels
         self.max_tokens: int | None = self.model.config.max_tokens
 

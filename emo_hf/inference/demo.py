@@ -96,7 +96,11 @@ class Demo:
         embedding = embeddings[0].numpy()
         nearest = self.neighbours.nearest(embedding, NEAREST)
         coloured = self.coloured([int(scores[0].argmax()), *(int(self.neighbours.labels[row]) for row, _ in nearest)])
-        return probabilities, notes + self.table(nearest, coloured), self.drawn(coloured, embedding, nearest)
+        return (
+            probabilities,
+            notes + self.table(self.neighbours, nearest, coloured),
+            self.drawn(coloured, embedding, nearest),
+        )
 
     def is_cut(self, sentence: str) -> bool:
         """Whether a sentence has more tokens than the model reads."""
@@ -107,9 +111,8 @@ class Demo:
         """A line of HTML."""
         return f'<div class="emo"><p>{markup(text)}</p></div>'
 
-    def table(self, nearest: list[tuple[int, float]], coloured: dict[int, str]) -> str:
+    def table(self, near: Neighbours, nearest: list[tuple[int, float]], coloured: dict[int, str]) -> str:
         """The neighbours as an HTML table."""
-        near = self.neighbours
         rows = "".join(
             f'<tr><td class="number">{place}</td><td class="label">{self.named(near.labels[row], coloured)}</td>'
             f'<td class="number">{distance:.2f}</td><td class="text">{markup(near.texts[row])}</td></tr>'

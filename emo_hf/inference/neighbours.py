@@ -74,7 +74,7 @@ def training_data(record: dict[str, Any] | None) -> EmotionData:
         UserError: without a completed record, or if the data can't be read.
     """
     try:
-        arguments = DataArguments(**record["arguments"]["data"])
+        arguments = DataArguments(**(record or {})["arguments"]["data"])
     except (KeyError, TypeError):
         raise UserError("no record.json of the model can be read that says what it was trained on") from None
     return load_data(arguments)

@@ -88,7 +88,7 @@ def encode(tokenizer: BertTokenizer, ratings: np.ndarray, texts: list[str], cach
             arrays[f"{name}_tokens"] = np.fromiter((i for row in rows for i in row), dtype=np.uint16)
             arrays[f"{name}_offsets"] = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
         buffer = io.BytesIO()
-        np.savez(buffer, marks=present, ratings=ratings, **arrays)
+        np.savez(buffer, marks=present, ratings=ratings, **arrays)  # type: ignore[arg-type]  # no option among them
         write_whole(cache, buffer.getvalue())
     stored = np.load(cache, allow_pickle=False)
     none = np.full_like(stored["marks"], -1)
@@ -102,7 +102,7 @@ def pmi_vectors(corpus: Corpus, vocab_size: int, size: int, window: int = 4) -> 
 
     tokens = corpus.tokens.astype(np.int64)
     row = np.repeat(np.arange(len(corpus.offsets) - 1, dtype=np.int32), corpus.lengths)
-    counts = np.zeros(vocab_size * vocab_size, dtype=np.float32)
+    counts: np.ndarray = np.zeros(vocab_size * vocab_size, dtype=np.float32)
     for step in range(1, window + 1):
         same = row[:-step] == row[step:]
         pairs = tokens[:-step][same] * vocab_size + tokens[step:][same]

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, BertConfig, BertTokenizer, ElectraConfig, ElectraModel, RobertaConfig
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    ElectraConfig,
+    ElectraModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from emo_hf.errors import UserError
 from emo_hf.pretraining.corpus import DISTANT_PATTERNS, SPECIALS
@@ -46,7 +56,10 @@ def encoder_config(layout: str, tokenizer: BertTokenizer, hidden: int, layers: i
 class Pretrainer(nn.Module):
     """The encoder with its pre-training heads; only `encoder` is kept afterwards."""
 
-    def __init__(self, encoder: nn.Module, objective: str, mask_share: float, tokenizer: BertTokenizer):
+    special: torch.Tensor
+    continues: torch.Tensor
+
+    def __init__(self, encoder: BertModel | RobertaModel, objective: str, mask_share: float, tokenizer: BertTokenizer):
         super().__init__()
         config = encoder.config
         size, vocab = config.hidden_size, config.vocab_size
@@ -57,19 +70,19 @@ class Pretrainer(nn.Module):
         pieces = tokenizer.convert_ids_to_tokens(list(range(vocab)))
         self.register_buffer("continues", torch.tensor([p.startswith("##") for p in pieces]), persistent=False)
         if objective == "rtd":
-            narrow = {"hidden_size": size // 4, "num_attention_heads": 2, "intermediate_size": size}
-            self.generator = ElectraModel(
-                ElectraConfig(
-                    vocab_size=vocab,
-                    embedding_size=size,
-                    num_hidden_layers=2,
-                    attn_implementation="eager",
-                    hidden_dropout_prob=0.0,
-                    attention_probs_dropout_prob=0.0,
-                    pad_token_id=config.pad_token_id,
-                    **narrow,
-                )
-            )
+            narrow: dict[str, Any] = {
+                "vocab_size": vocab,
+                "embedding_size": size,
+                "hidden_size": size // 4,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "intermediate_size": size,
+                "attn_implementation": "eager",
+                "hidden_dropout_prob": 0.0,
+                "attention_probs_dropout_prob": 0.0,
+                "pad_token_id": config.pad_token_id,
+            }
+            self.generator = ElectraModel(ElectraConfig(**narrow))
             self.generator.embeddings.word_embeddings = encoder.embeddings.word_embeddings
             self.detector = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, 1))
         mlm_in = size // 4 if objective == "rtd" else size
@@ -109,15 +122,15 @@ class Pretrainer(nn.Module):
             found = self.detector(hidden[:, 1:-1]).squeeze(-1).float()
             losses["rtd"] = nn.functional.binary_cross_entropy_with_logits(found, replaced[:, 1:-1])
         vectors = {"cls": hidden[:, 0], "mean": hidden.mean(1)}
-        losses["rating"] = sum(
-            nn.functional.cross_entropy(self.rating[p](vectors[p]).float(), ratings) for p in vectors
-        ) / len(vectors)
+        rated = [nn.functional.cross_entropy(self.rating[p](vectors[p]).float(), ratings) for p in vectors]
+        losses["rating"] = torch.stack(rated).sum() / len(vectors)
         if int(marks[0, 0]) >= 0:
             target = marks.float()
-            losses["marks"] = sum(
+            marked = [
                 nn.functional.binary_cross_entropy_with_logits(self.marks[p](vectors[p]).float(), target)
                 for p in vectors
-            ) / len(vectors)
+            ]
+            losses["marks"] = torch.stack(marked).sum() / len(vectors)
         return losses
 
 

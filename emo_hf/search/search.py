@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -111,8 +111,10 @@ class Search:
                 if name not in AUX_FLAGS or name in capability(aux, self.training.get("aux_kwargs")).flags:
                     check_arguments(*self._with(tuple(settings.items())))
 
-    def run(self) -> Iterator[dict[str, Any]]:
+    def run(self, begin: Callable[[int], object] = lambda done: None) -> Iterator[dict[str, Any]]:
         """Run the trials that are due and give each as it ends, as `search.json` has it, which is written anew.
+
+        `begin` is called with the number of trials that are done once nothing stands in the way of the others.
 
         A trial is the run that its arguments make, up to its validation scores. It depends on the seed and on the
         trials before it alone, so that a search that was stopped ends as one that was not.
@@ -127,6 +129,7 @@ class Search:
             self._claim(study, data.fingerprint)
             for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # of a process that was killed
+            begin(len(self._rows(study)))
             trainer = self._trainer(data)
             while len(rows := self._rows(study)) < self.arguments.trials:
                 self._try(trainer, study, len(rows) + 1)

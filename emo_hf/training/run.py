@@ -15,7 +15,13 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from transformers import EarlyStoppingCallback, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    set_seed,
+)
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.data.collation import PaddingCollator
@@ -207,6 +213,7 @@ def _train_and_test(
         callbacks=[*callbacks, *([EarlyStoppingCallback(patience)] if patience else [])],
         **trainer_inputs(tokens, tokenizer),
     )
+    trainer.remove_callback(PrinterCallback)  # without bars, Trainer would print a dict for every log
     checkpoint = checkpoint_to_resume(training_arguments.resume_from_checkpoint, run_dir)
     wait_for_all()
     if trainer.is_world_process_zero():

@@ -10,10 +10,10 @@ runs/bench/order.md: the difference with its 95 % interval over seeds (Welch 194
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
@@ -22,9 +22,9 @@ from arms import Unsorted
 from transformers import set_seed
 
 from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data.tokenization import tokenize_splits
-from emo_hf.errors import UserError
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.evaluation.statistics import seed_effect
 from emo_hf.models.pretrained import build_model, load_tokenizer
@@ -70,9 +70,10 @@ def score(data: str, aux: str, seed: int, arm: str, encoder: str, pooling: str, 
     return 100 * found["macro_f1"]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Measure, print, write."""
+    parser = CommandParser(__doc__)
     parser.add_argument("--data", nargs="+", default=["sample"], help="as --data of train.py, several")
     parser.add_argument("--aux", nargs="+", default=["triplet"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
@@ -80,20 +81,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pooling", default="mean")
     parser.add_argument("--jobs", type=positive, default=joblib.cpu_count(only_physical_cores=True))
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     quiet_libraries()
     cells = list(itertools.product(arguments.data, arguments.aux, arguments.seeds, ARMS))
     threads = max(1, joblib.cpu_count() // arguments.jobs)
-    try:
-        for data in arguments.data:
-            load_data(DataArguments(data=data, **SIZES))
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            found = joblib.Parallel(n_jobs=arguments.jobs)(
-                joblib.delayed(score)(*cell, arguments.encoder, arguments.pooling, threads) for cell in cells
-            )
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for data in arguments.data:
+        load_data(DataArguments(data=data, **SIZES))
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        found = joblib.Parallel(n_jobs=arguments.jobs)(
+            joblib.delayed(score)(*cell, arguments.encoder, arguments.pooling, threads) for cell in cells
+        )
     scores = dict(zip(cells, found, strict=True))
     lines = []
     for data, aux in itertools.product(arguments.data, arguments.aux):
@@ -108,7 +105,6 @@ def main(argv: list[str] | None = None) -> int:
     print(said, end="")
     arguments.output.mkdir(parents=True, exist_ok=True)
     print(f"wrote {write_whole(arguments.output / 'order.md', said.encode())}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ call adds to a process of its own. Writes runs/bench/losses.md and losses.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import platform
@@ -19,7 +18,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,6 +26,7 @@ from pathlib import Path
 import torch
 
 from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss
 from emo_hf.storage.files import write_whole
 
@@ -158,16 +158,17 @@ def _anonymous() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(argv: list[str] | None = None) -> int:
+@command()
+def main(argv: Sequence[str]) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(__doc__)
     parser.add_argument("--sizes", type=positive, nargs="+", default=[32, 64, 128, 256, 512, 1024, 2048, 4096])
     parser.add_argument("--losses", nargs="+", choices=list(arms()), default=list(arms()))
     parser.add_argument("--dimension", type=positive, default=256)
     parser.add_argument("--repeats", type=positive, default=7)
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     torch.set_num_threads(arguments.threads)
     versions = {package: installed(package) for package in ("torch", *PEERS)}
     for package in PEERS:
@@ -201,7 +202,6 @@ def main(argv: list[str] | None = None) -> int:
             write_whole(arguments.output / "losses.json", (json.dumps(result, indent=2) + "\n").encode())
             write_whole(arguments.output / "losses.md", table(result["rows"]).encode())
     print(f"wrote {arguments.output / 'losses.md'}")
-    return 0
 
 
 def installed(package: str) -> str | None:

@@ -9,10 +9,10 @@ is busy; two neighbouring steps hardly do. A warm-up of two epochs is left out. 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from arms import Work, our_trainer
 from transformers import TrainerCallback
 
 from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.errors import UserError
 from emo_hf.storage.files import write_whole
 from emo_hf.training.diagnostics import Means
@@ -74,28 +75,25 @@ def measure(work: Work, aux: str, epochs: int) -> tuple[float, float]:
     return off, on - off
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Measure, print, write."""
+    parser = CommandParser(__doc__)
     parser.add_argument("--aux", nargs="+", default=["triplet", "contrastive"], help="losses, as --aux of train.py")
     Work.add_arguments(parser)
     parser.add_argument("--epochs", type=positive, default=20, help="at least 2: half of them a step is without it")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     quiet_libraries()
     torch.set_num_threads(arguments.threads)
     work = Work.of(arguments)
     lines = ["| loss | of a step | a step without it |", "| --- | ---: | ---: |"]
-    try:
-        if arguments.epochs < 2:
-            raise UserError(f"--epochs is {arguments.epochs}; it must be at least 2, one with the loss, one without")
-        rows = len(work.texts()[0])
-        for aux in arguments.aux:
-            without, added = measure(work, aux, arguments.epochs)
-            lines.append(f"| {aux} | {added / (without + added):.1%} | {1000 * without:.1f} ms |")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if arguments.epochs < 2:
+        raise UserError(f"--epochs is {arguments.epochs}; it must be at least 2, one with the loss, one without")
+    rows = len(work.texts()[0])
+    for aux in arguments.aux:
+        without, added = measure(work, aux, arguments.epochs)
+        lines.append(f"| {aux} | {added / (without + added):.1%} | {1000 * without:.1f} ms |")
     said = (
         f"{work.encoder} with mean pooling, {rows:,} sentences of `{work.data}`, batches of {work.batch_size}, "
         f"{work.threads} threads: what a metric loss takes of a training step; each step with and without it in turn "
@@ -105,7 +103,6 @@ def main(argv: list[str] | None = None) -> int:
     print(text, end="")
     arguments.output.mkdir(parents=True, exist_ok=True)
     print(f"wrote {write_whole(arguments.output / 'aux.md', text.encode())}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ kept. Writes runs/bench/predict.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -25,6 +24,7 @@ import transformers
 from transformers import AutoTokenizer, pipeline
 
 from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.encoders import encoder_path
@@ -32,7 +32,6 @@ from emo_hf.errors import UserError
 from emo_hf.export.export import EXPORT_FILE
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
-from emo_hf.redaction import start_logging
 from emo_hf.storage.files import write_whole
 from emo_hf.training.progress import quiet_libraries
 
@@ -131,26 +130,23 @@ def fresh_model(folder: str) -> str:
     return folder
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Measure, print, write."""
+    parser = CommandParser(__doc__)
     parser.add_argument("--model", help="folder of a run, or a Hub id; default: tiny-bert with a fresh head")
     parser.add_argument("--exports", nargs="*", default=[], help="folders of ONNX exports of the model")
     parser.add_argument("--rows", type=positive, default=1024)
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     quiet_libraries()
     torch.set_num_threads(arguments.threads)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            measured = arms(arguments.model or fresh_model(folder), arguments.exports)
-            texts = mixed_sentences(arguments.rows)
-            speeds = measure(measured, texts, arguments.rounds)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        measured = arms(arguments.model or fresh_model(folder), arguments.exports)
+        texts = mixed_sentences(arguments.rows)
+        speeds = measure(measured, texts, arguments.rounds)
     device = torch.accelerator.current_accelerator() or f"the CPU with torch's threads at {arguments.threads}"
     said = (
         f"{arguments.model or 'tiny-bert, fresh head'}, {arguments.rows:,} sentences of mixed lengths (median "
@@ -162,9 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = write_whole(arguments.output / "predict.md", (said + table(speeds)).encode())
     print(f"wrote {path}")
-    return 0
 
 
 if __name__ == "__main__":
-    start_logging()
     sys.exit(main())

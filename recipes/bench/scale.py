@@ -10,14 +10,13 @@ Writes runs/bench/scale.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.sources.streams import read_file
@@ -123,13 +123,14 @@ def measured(work: Callable[..., dict[str, float]], *arguments: str) -> dict[str
         process.join()
 
 
-def main(argv: list[str] | None = None) -> int:
+@command()
+def main(argv: Sequence[str]) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(__doc__)
     parser.add_argument("--dialogues", type=positive, default=51_628, help="of the release; so many AI Hub's has")
     parser.add_argument("--rows", type=positive, default=10_000_000, help="of the Parquet file")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         release, table = Path(folder) / "release", Path(folder) / "rows.parquet"
@@ -146,7 +147,6 @@ def main(argv: list[str] | None = None) -> int:
     print(said, end="")
     arguments.output.mkdir(parents=True, exist_ok=True)
     print(f"wrote {write_whole(arguments.output / 'scale.md', said.encode())}")
-    return 0
 
 
 if __name__ == "__main__":

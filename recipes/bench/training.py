@@ -12,7 +12,6 @@ shared is faster in some turns than in others. Peers are measured if they are in
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import multiprocessing
@@ -23,6 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,9 +35,9 @@ from losses import installed
 from transformers import AutoModel
 
 from emo_hf.arguments.bounds import positive
+from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import ModelArguments, bf16_is_native
 from emo_hf.encoders import encoder_path
-from emo_hf.errors import UserError
 from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.storage.files import write_whole
 from emo_hf.training.progress import quiet_libraries
@@ -150,14 +150,15 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, print, write; 2 for a mistake in the input, which is said in one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+@command()
+def main(argv: Sequence[str]) -> None:
+    """Measure, print, write."""
+    parser = CommandParser(__doc__)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="ARM")
     Work.add_arguments(parser)
     parser.add_argument("--repeats", type=positive, default=5)
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_words(argv)
     quiet_libraries()
     torch.set_num_threads(arguments.threads)
     work = Work.of(arguments)
@@ -165,14 +166,8 @@ def main(argv: list[str] | None = None) -> int:
     names = [name for name in arguments.arms if versions.get(NEEDS.get(name, "torch")) is not None]
     for name in set(arguments.arms) - set(names):
         print(f"{name} is not installed and is left out")
-    try:
-        texts, _, _ = work.texts()
-        tokens = load_tokenizer(ModelArguments(encoder=work.encoder))(
-            texts, truncation=True, max_length=work.max_length
-        )
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    texts, _, _ = work.texts()
+    tokens = load_tokenizer(ModelArguments(encoder=work.encoder))(texts, truncation=True, max_length=work.max_length)
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
     peaks = {"fp32": gemm_peak(torch.float32)}
     if bf16_is_native(cpu=not torch.accelerator.is_available()):  # else one product may take minutes
@@ -201,7 +196,6 @@ def main(argv: list[str] | None = None) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_whole(arguments.output / "results.json", (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
     print(f"wrote {write_whole(arguments.output / 'results.md', (said + table(result)).encode())}")
-    return 0
 
 
 def summarise(

@@ -206,12 +206,20 @@ def test_every_argument_has_a_help_text():
 
 
 def test_help_shows_both_parsers(capsys):
-    _, words, settings = parse_arguments([Grid], ["--help"], partial=True)
     with pytest.raises(SystemExit) as end:
-        parse_arguments(ALL, words or ["--help"], settings=settings)
+        parse_arguments([Grid], ["--help"], partial=True, others=ALL, description="What it does.")
     assert end.value.code == 0
     shown = capsys.readouterr().out
-    assert "--seeds" in shown and "--aux_weight" in shown
+    assert "--seeds" in shown and "--aux_weight" in shown and "What it does." in shown
+
+
+def test_what_neither_parser_knows_is_an_error_of_the_first(yaml_file):
+    for words in (["--seds", "1"], ["--config", yaml_file("seds: [1]")]):
+        with pytest.raises(UserError, match=r"unknown .*seds'; did you mean (--)?seeds"):
+            parse_arguments([Grid], words, partial=True, others=ALL)
+    known = ["--no_bf16", "--max-length", "3", "--seeds", "4"]
+    _, words, _ = parse_arguments([Grid], known, partial=True, others=ALL)
+    assert words == ["--no_bf16", "--max-length", "3"]
 
 
 def test_the_precision_of_a_run_is_said_with_its_reason(monkeypatch, tmp_path):

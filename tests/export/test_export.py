@@ -201,7 +201,10 @@ def test_an_onnx_export_needs_neither_torch_nor_transformers(runs, tmp_path):
 
 def test_int8_is_measured_on_the_test_set_of_the_run(recorded, csv_file, tmp_path, monkeypatch):
     monkeypatch.setattr("emo_hf.export.measurement.ROUNDS", 1)
-    folder = export(recorded, "onnx-int8", tmp_path / "int8")
+    steps: list[str] = []
+    folder = export(recorded, "onnx-int8", tmp_path / "int8", progress=steps.append)
+    assert [step.split()[0] for step in steps] == ["writing", "quantising", "measuring"]
+    assert "60 test sentences" in steps[2]
     fp32 = export(recorded, "onnx", tmp_path / "fp32")
     rows = json.loads((folder / "export.json").read_text(encoding="utf-8"))["measured"]
     assert [row["name"] for row in rows] == ["torch", "onnx", "onnx-int8"]

@@ -21,24 +21,12 @@ from huggingface_hub import ModelCard
 from places import RECIPES
 from synthetic import LABELS, write_study
 
-from emo_hf import DataArguments, MetricTrainingArguments, ModelArguments, Predictor, run
+from emo_hf import Predictor
 from emo_hf.hub.card import draw_pictures, model_card
 from emo_hf.hub.upload import chosen_runs, reason
 from emo_hf.storage.record import read_record
 
 TEXTS = ["오늘 학교에서 정말 웃었어", "어제 집에서 울었어", ""]
-
-
-@pytest.fixture(scope="module")
-def trained(encoders, csv_file, tmp_path_factory) -> Path:
-    """The folder of a small trained model."""
-    folder = tmp_path_factory.mktemp("hub") / "mini"
-    run(
-        ModelArguments(encoder=encoders["bert"], pooling="mean", embedding_size=16),
-        DataArguments(data=csv_file, max_length=32),
-        MetricTrainingArguments(output_dir=str(folder), aux="triplet", num_train_epochs=1, bf16=False, seed=7),
-    )
-    return folder
 
 
 @pytest.fixture
@@ -75,7 +63,7 @@ def quick_push(server, monkeypatch, capsys):
     from push import main
 
     monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda seconds: None)
-
+    monkeypatch.setattr("emo_hf.hub.upload.draw_pictures", lambda record, run_dir: None)  # in the other tests
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
@@ -92,7 +80,7 @@ def _clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HF_")} | {"OMP_NUM_THREADS": "1"}
 
 
-def test_pushed_once_used_anywhere_and_pushed_again_for_nothing(server, trained, tmp_path) -> None:
+def test_pushed_once_used_anywhere_and_pushed_again_for_nothing(server, trained, quick_push, tmp_path) -> None:
     """Push; use in a process that has no emo_hf; push again: no commit, no upload; no token in any byte."""
     done = push(server, tmp_path, str(trained), "--hub_model_id", "mini")
     assert done.returncode == 0, done.stderr
@@ -111,7 +99,7 @@ def test_pushed_once_used_anywhere_and_pushed_again_for_nothing(server, trained,
     assert found["labels"] == LABELS and np.shape(found["embeddings"]) == (len(texts), 16)
 
     commits, uploads = repo.commits, server.uploads()
-    assert push(server, tmp_path, str(trained), "--hub_model_id", "mini").returncode == 0
+    assert quick_push(str(trained), "--hub_model_id", "mini").returncode == 0
     assert (repo.commits, server.uploads()) == (commits, uploads)
 
     written = [path.read_bytes() for folder in (trained, tmp_path) for path in folder.rglob("*") if path.is_file()]

@@ -25,12 +25,6 @@ from emo_hf.inference.demo import NEAREST
 from emo_hf.storage.record import read_record
 
 
-@pytest.fixture(scope="module")
-def trained(encoders, csv_file, tmp_path_factory) -> Path:
-    """The folder of a small model of data that are not public."""
-    return train(encoders, csv_file, tmp_path_factory.mktemp("demo") / "mini")
-
-
 @pytest.fixture
 def recipe() -> ModuleType:
     return load_recipe()

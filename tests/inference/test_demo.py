@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from browser import CHROMIUM, browser
-from demo_app import ROOT, SENTENCE, load_recipe, served, train
+from demo_app import ROOT, SENTENCE, load_recipe, served
 from sklearn.decomposition import PCA
 
 from emo_hf import Predictor
@@ -27,12 +27,6 @@ EVIL = (
 )
 
 LABELS = ["불안", "슬픔", "기쁨"]
-
-
-@pytest.fixture(scope="module")
-def trained(encoders, csv_file, tmp_path_factory) -> Path:
-    """The folder of a small model of data that are not public."""
-    return train(encoders, csv_file, tmp_path_factory.mktemp("demo") / "mini")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -17,8 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from places import RECIPES
+from synthetic import write_run
 
 from emo_hf.errors import UserError
+from emo_hf.export.export import export
 from emo_hf.inference import predictor as prediction
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
@@ -190,9 +193,10 @@ def test_jsonl_text_and_standard_input(model, recipe, tmp_path, capsys, monkeypa
     assert [row["sentence"] for row in rows] == SENTENCES
     assert all(row["label"] == max(row["scores"], key=row["scores"].get) for row in rows)
 
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(SENTENCES[:3]) + "\n"))
-    assert recipe.main([model]) == 0
-    assert [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()] == SENTENCES[:3]
+    for words in ([], ["-"]):
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(SENTENCES[:3]) + "\n"))
+        assert recipe.main([model, *words]) == 0
+        assert [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()] == SENTENCES[:3]
 
 
 def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
@@ -203,9 +207,6 @@ def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
     empty, workbook = tmp_path / "empty.csv", tmp_path / "comments.xlsx"
     empty.touch()
     workbook.touch()
-    study = tmp_path / "study"
-    (study / "one").mkdir(parents=True)
-    (study / "one" / "record.json").touch()
     for words, said in {
         (str(tmp_path / "nothing"), "오늘"): "can't be loaded",
         (model, str(tmp_path / "nothing.csv")): "no such file",
@@ -216,7 +217,9 @@ def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
         (model, str(tmp_path)): "is a folder",
         (model, "오늘", str(table)): "one file at a time",
         (model, "오늘", " "): "is empty",
-        (str(study), "오늘"): f"is a folder of 1 runs; give one of them, as {study / 'one'}",
+        (model, "-", "오늘"): "- stands for standard input and takes nothing beside it",
+        (model, "오늘", "--batch_size", "two"): "argument --batch_size: invalid int value: 'two'; see --help",
+        (model, "오늘", "--formt", "csv"): "unknown argument '--formt'; did you mean --format?",
         (model, str(broken)): "line 2: not JSON",
     }.items():
         assert recipe.main(list(words)) == 2
@@ -224,3 +227,24 @@ def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
         assert said in captured.err and captured.err.count("\n") == 1 and not captured.out
     with pytest.raises(UserError, match="Hub id"):
         Predictor(tmp_path / "nothing")
+
+
+def test_a_study_is_named_with_the_best_of_its_runs_that_has_a_model(model, recipe, tmp_path, capsys) -> None:
+    """Of three models, the best has lost its weights; the baselines' folders, first by name, never had any."""
+    study = tmp_path / "study"
+    for aux, score in (("none", 0.9), ("contrastive", 0.6), ("triplet", 0.7)):
+        record = write_run(study, aux=aux, correct=score)
+        if aux != "none":
+            shutil.copy(f"{model}/model.safetensors", study / record["run_id"])
+    baseline = study / write_run(study, yardstick="TF-IDF + logistic regression")["run_id"]
+    best = study / "tiny-bert_cls_triplet_seed42"
+    advice = f"give the folder of one run, as {best}, the best of them by validation macro-F1\n"
+    for given, what in ((study, "a study, a folder of runs"), (baseline, "the run of a baseline, which has no model")):
+        assert recipe.main([str(given), "오늘"]) == 2
+        assert capsys.readouterr().err == f"error: {given} is {what}; {advice}"
+        with pytest.raises(UserError, match=re.escape(str(best))):
+            export(given, "onnx", tmp_path / "out")
+    for folder in study.glob("*/model.safetensors"):
+        folder.unlink()
+    assert recipe.main([str(study), "오늘"]) == 2
+    assert "which none of this study does" in capsys.readouterr().err

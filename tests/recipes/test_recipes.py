@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import huggingface_hub
 import numpy as np
 import pytest
 from aihub_files import download
@@ -132,9 +133,12 @@ def test_what_a_new_run_replaces_and_what_a_stopped_one_goes_on_from_is_said(
 ):
     words = [*common, "--encoder", encoders["bert"], "--output_dir", str(tmp_path / "run"), "--max_steps", "1"]
     assert train(words) == 0
-    assert "finished run" not in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "finished run" not in said.out + said.err
     assert train(words) == 0
-    assert f"{tmp_path / 'run'} holds a finished run, which this one replaces" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'run'} holds a finished run, which this one replaces" in said.err
+    assert said.out.splitlines()[-1] == f"the finished run that {tmp_path / 'run'} held is replaced by this one"
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -177,7 +181,7 @@ def test_train_names_its_folder_after_the_run(train, common, encoders, tmp_path,
     ],
 )
 def test_mistakes_are_said_in_one_line(train, common, encoders, tmp_path, capsys, monkeypatch, words, message):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     folder = tmp_path / "run"
     assert train([*common, "--encoder", encoders["bert"], "--output_dir", str(folder), *words]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
@@ -257,11 +261,12 @@ def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, jobs, earl
     assert made == early
 
 
-def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, tmp_path, capsys):
+def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, speck, tmp_path, capsys):
     broken = tmp_path / "broken-bert"
     shutil.copytree(encoders["bert"], broken)
     (broken / "model.safetensors").write_bytes(b"no weights")
     words = [str(broken) if word == encoders["bert"] else word for word in grid]
+    words += ["--data", speck[1], "--num_train_epochs", "1"]
     assert compare(words) == 1
     study = tmp_path / "study"
     for aux in ("none", "triplet"):
@@ -297,7 +302,7 @@ def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, tmp_pat
 def test_mistakes_of_a_comparison_are_said_before_anything_runs(
     compare, grid, tmp_path, capsys, monkeypatch, words, message
 ):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert compare([*grid, *words]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error:") and message in lines[0]
@@ -317,3 +322,14 @@ def test_ai_hub_s_files_as_downloaded(train, encoders, tmp_path, capsys):
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["data"]["report"]["kind"] and sum(record["data"]["counts"]["test"].values()) == 12
     assert list(record["test"]["per_class"]) == LABELS
+
+
+def test_a_search_of_other_settings_is_refused_before_it_says_anything(speck, tmp_path, capsys):
+    encoder, data = speck
+    words = ["--encoder", encoder, "--data", data, "--max_length", "32", "--search_dir", str(tmp_path / "search")]
+    words += ["--num_train_epochs", "1", "--bf16", "false", "--trials", "1", "--space", "learning_rate=1e-4..1e-3"]
+    assert recipe("search").main(words) == 0
+    assert capsys.readouterr().out.startswith("1 trials over learning_rate=1e-4..1e-3, 0 done, in ")
+    assert recipe("search").main([*words, "--trials", "2", "--seed", "9"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "holds a search with another seed (42, now 9)" in said.err

@@ -1,0 +1,83 @@
+"""A recipe as a command: words without a dataclass, one line for each mistake, one set of exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import functools
+import os
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import NoReturn
+
+from emo_hf.errors import UserError
+from emo_hf.redaction import start_logging
+
+MISTAKE, STOPPED = 2, 130
+
+
+def command(stopped: str = "stopped") -> Callable[[Callable[[Sequence[str]], int | None]], Callable[..., int]]:
+    """Let a function of the command line's words end as every recipe does, with an exit code.
+
+    0 if all is well (or what the function returns), 2 for a mistake in the input, said in one line on standard error,
+    130 after Ctrl-C with the line `stopped`, or the message of the KeyboardInterrupt that was raised. A reader that
+    has enough, as `head`, is no mistake.
+    """
+
+    def decorate(main: Callable[[Sequence[str]], int | None]) -> Callable[..., int]:
+        @functools.wraps(main)
+        def run(argv: Sequence[str] | None = None) -> int:
+            start_logging()
+            try:
+                code = main(sys.argv[1:] if argv is None else argv) or 0
+                sys.stdout.flush()  # at the interpreter's end nobody could catch a closed pipe
+            except UserError as error:
+                sys.stderr.write(f"error: {error}\n")
+                return MISTAKE
+            except KeyboardInterrupt as error:
+                sys.stderr.write(f"\n{error if error.args else stopped}\n")  # below the ^C, or a bar
+                return STOPPED
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 0
+            return code
+
+        return run
+
+    return decorate
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's parser with a recipe's docstring as its help; what it can't parse is a `UserError`."""
+
+    def __init__(self, description: str | None):
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+
+    def parse_words(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The values of the command line's words; raises `UserError`."""
+        if undecoded := first_undecoded(argv):
+            raise UserError(f"argument {undecoded!r} is not UTF-8; rename the file, or write the text as UTF-8")
+        found, left = self.parse_known_args(list(argv))
+        if left:
+            names = [flag.lstrip("-") for action in self._actions for flag in action.option_strings]
+            raise UserError(unknown(left[0], names, flag=True))
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError`, in place of a page of usage."""
+        raise UserError(f"{message}; see --help")
+
+
+def unknown(key: str, names: Collection[str], flag: bool = False) -> str:
+    """What is said of a key or flag that nobody knows, with the nearest one of `names`."""
+    bare = key.lstrip("-").split("=")[0]
+    near = difflib.get_close_matches(bare.replace("-", "_"), sorted(names), n=1, cutoff=0.5)
+    hint = f"; did you mean {'--' if flag else ''}{near[0]}?" if near else "; see --help"
+    return f"unknown {'argument' if flag else 'key'} {key!r}{hint}"
+
+
+def first_undecoded(argv: Sequence[str]) -> str | None:
+    """The first word with bytes that are no UTF-8, which no record could hold."""
+    return next((word for word in argv if any("\ud800" <= letter <= "\udfff" for letter in word)), None)
