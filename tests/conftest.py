@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Tests run side by side, and threads that wait for each other's cores take ten times as long. The processes that a
+# test starts inherit it; a test that is about several threads or cores says so itself.
+os.environ["OMP_NUM_THREADS"] = os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+
 import functools
 import gc
 import importlib
