@@ -23,6 +23,7 @@ import pytest
 import torch
 from recorded_trainer import recorded_trainer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
+from warm import Warm
 
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.tokenization import tokenize_splits
@@ -64,6 +65,14 @@ def interruptible() -> None:
     """Processes that tests start take Ctrl-C as in a terminal, though the tests themselves run in the background."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory, interruptible: None) -> Iterator[Warm]:
+    """An interpreter to fork processes from."""
+    interpreter = Warm(tmp_path_factory.mktemp("warm"))
+    yield interpreter
+    interpreter.close()
 
 
 def sentences(label: str) -> list[str]:
