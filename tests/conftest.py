@@ -75,6 +75,13 @@ def warm(tmp_path_factory: pytest.TempPathFactory, interruptible: None) -> Itera
     interpreter.close()
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A run sets the threads of its process: they do not reach the next test."""
+    yield
+    torch.set_num_threads(1)
+
+
 def sentences(label: str) -> list[str]:
     """The 320 sentences of a label in an order that mixes their words and lengths."""
     found = [

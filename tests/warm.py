@@ -24,6 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from places import ROOT
+
 MODULES = (
     "torch.distributed", "transformers.trainer", "datasets", "matplotlib.pyplot", "sklearn.linear_model",
     "sklearn.manifold", "emo_hf.training.run", "emo_hf.study.local", "emo_hf.study.baselines", "emo_hf.report.report",
@@ -87,7 +89,10 @@ class Warm:
         self.link, other = socket.socketpair()
         with other:
             command = [sys.executable, __file__, str(other.fileno())]
-            self.server = subprocess.Popen(command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL)
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # this checkout, whatever is installed
+            self.server = subprocess.Popen(
+                command, env=environment, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL
+            )
 
     def start(
         self, words: Sequence[str], cwd: Path | None = None, environment: Mapping[str, str] | None = None
@@ -149,13 +154,16 @@ def _forked(request: int, status: int, out: int, err: int) -> list[str]:
 def run(words: list[str]) -> None:
     """As the interpreter itself runs a script, `-c` or `-m`."""
     if words[0] == "-c":
-        sys.argv, sys.path[0] = ["-c", *words[2:]], ""
+        sys.argv = ["-c", *words[2:]]
+        sys.path.insert(0, "")
         exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})
     elif words[0] == "-m":
-        sys.argv, sys.path[0] = words[1:], os.getcwd()
+        sys.argv = words[1:]
+        sys.path.insert(0, os.getcwd())
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
-        sys.argv, sys.path[0] = list(words), os.path.dirname(words[0])
+        sys.argv = words
+        sys.path.insert(0, os.path.dirname(words[0]))
         runpy.run_path(words[0], run_name="__main__")
 
 

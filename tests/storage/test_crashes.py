@@ -52,8 +52,8 @@ def test_killed_at_random_moments_a_study_ends_as_one_that_was_not(warm, words, 
     """Thirty kills; after each the same command goes on. What is done stays as it is, byte for byte."""
     words = [str(RECIPES / "compare.py"), *words, "--jobs", "1"]
     straight = tmp_path / "straight"
-    clock = time.monotonic()
     process = warm.start([*words, "--study_dir", str(straight)])
+    clock = time.monotonic()
     assert process.wait() == 0, process.err()
     longest = time.monotonic() - clock
     moments = random.Random(0)
