@@ -5,8 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# A file's tests stay on one worker, which makes once what they share, until the other one has none left.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help compare sweep search train predict report test test-slow lint format bench clean
+.PHONY: help compare sweep search train predict report test test-slow test-all lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,10 +39,13 @@ report: $(READY) ## report.html, tables and pictures again, from the records alo
 	$(BIN)/python recipes/compare.py --report_only true $(ARGS)
 
 test: $(READY) ## fast tests
-	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: $(READY) ## the tests that take longer
-	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(READY) ## both in one go
+	$(PYTEST) $(ARGS)
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ a library is imported (`HF_HOME`, `PYTHONPATH`) reaches no such process: that ta
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -119,14 +120,15 @@ def serve(link: socket.socket) -> list[str] | None:
     for name in MODULES:
         importlib.import_module(name)
     gc.freeze()  # else every process would walk through all of it, and copy it, at its end
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who wait for the processes are not waited for
     while True:
         message, files, _, _ = socket.recv_fds(link, 1, 4)
+        with contextlib.suppress(ChildProcessError):  # there is none
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         if not message:
             return None
         if os.fork() == 0:
             link.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             return _forked(*files)
         for file in files:
             os.close(file)

@@ -84,17 +84,8 @@ def test_killed_at_random_moments_a_study_ends_as_one_that_was_not(warm, words, 
 
 @pytest.mark.slow
 def test_workers_of_a_killed_study_end_and_leave_the_next_one_alone(warm, words, tmp_path):
-    words = [
-        str(RECIPES / "compare.py"),
-        *words,
-        "--jobs",
-        "2",
-        "--num_train_epochs",
-        "30",
-        "--study_dir",
-        str(tmp_path / "study"),
-    ]
-    process = warm.start(words)
+    words = [*words, "--jobs", "2", "--num_train_epochs", "15", "--study_dir", str(tmp_path / "study")]
+    process = warm.start([str(RECIPES / "compare.py"), *words])
     process.wait_for(lambda: list(tmp_path.glob("study/*/checkpoint-*/sealed.json")))
     process.kill()
     owners = {json.loads(path.read_text())["pid"] for path in tmp_path.glob(f"study/*/{OWNER_FILE}")}

@@ -43,11 +43,8 @@ def words(speck) -> list[str]:
 @pytest.fixture
 def first(words, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     assert recipe("train").main([*words, "--output_dir", "first"]) == 0
-    yield tmp_path / "first"
-    torch.set_num_threads(threads)
+    return tmp_path / "first"
 
 
 def test_a_record_is_run_again(first, tmp_path, capsys):
