@@ -5,13 +5,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# A file's tests stay on one worker, which makes once what they share, until the other one has none left.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 LOWEST := $(VENV)-lowest
 # A choice of fast tests that touches every library that pyproject.toml names.
 LOWEST_TESTS ?= tests/arguments tests/data tests/evaluation tests/inference/test_predictor.py tests/losses tests/models \
 	tests/report/test_findings.py tests/report/test_report.py tests/storage/test_record.py tests/training/test_training.py
 
-.PHONY: help compare sweep search train predict report test test-slow test-lowest lint format bench clean
+.PHONY: help compare sweep search train predict report test test-slow test-all test-lowest lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,10 +44,13 @@ report: $(READY) ## report.html, tables and pictures again, from the records alo
 	$(BIN)/python recipes/compare.py --report_only true $(ARGS)
 
 test: $(READY) ## fast tests
-	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: $(READY) ## the tests that take longer
-	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(READY) ## both in one go
+	$(PYTEST) $(ARGS)
 
 test-lowest: ## fast tests with the lowest versions that pyproject.toml claims
 	$(PYTHON) -m venv --clear $(LOWEST)

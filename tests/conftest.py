@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Tests run side by side, and threads that wait for each other's cores take ten times as long. The processes that a
+# test starts inherit it; a test that is about several threads or cores says so itself.
+os.environ["OMP_NUM_THREADS"] = os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+
 import functools
 import gc
 import importlib
@@ -19,6 +25,7 @@ import torch
 from demo_app import train
 from recorded_trainer import recorded_trainer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
+from warm import Warm
 
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.tokenization import tokenize_splits
@@ -60,6 +67,21 @@ def interruptible() -> None:
     """Processes that tests start take Ctrl-C as in a terminal, though the tests themselves run in the background."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory, interruptible: None) -> Iterator[Warm]:
+    """An interpreter to fork processes from."""
+    interpreter = Warm(tmp_path_factory.mktemp("warm"))
+    yield interpreter
+    interpreter.close()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A run sets the threads of its process: they do not reach the next test."""
+    yield
+    torch.set_num_threads(1)
 
 
 def sentences(label: str) -> list[str]:

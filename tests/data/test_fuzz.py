@@ -1,6 +1,7 @@
 """Random and mutated bytes into every reader, random settings and arguments: a `UserError` or a result, and an end.
 
-`python tests/data/test_fuzz.py SECONDS [FORMAT …]` goes on longer, with atheris, which follows what the bytes reach.
+`PYTHONPATH=tests python tests/data/test_fuzz.py SECONDS FORMAT` goes on longer, with atheris, which follows what the
+bytes reach.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import functools
 import importlib.util
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -191,13 +191,11 @@ def test_random_arguments_are_taken_or_refused(words):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_bytes_that_reach_further_are_read_or_refused(suffix):
+def test_bytes_that_reach_further_are_read_or_refused(warm, suffix):
     """Some seconds of coverage-guided fuzzing a format, each input within 20 seconds and 2 GiB."""
-    done = subprocess.run(
-        [sys.executable, __file__, "6", suffix], capture_output=True, text=True, errors="replace", timeout=400
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert int(re.search(r"Done (\d+) runs", done.stderr).group(1)) > 100, done.stderr[-1000:]
+    process = warm.start([__file__, "6", suffix])
+    assert process.wait() == 0, process.out()[-2000:] + process.err()[-4000:]
+    assert int(re.search(r"Done (\d+) runs", process.err()).group(1)) > 100, process.err()[-1000:]
 
 
 def main(seconds: str, suffix: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -108,30 +106,24 @@ print(tokens["test"]["input_ids"][:])
 """
 
 
-def run(data_file: Path, folder: Path, cache: Path, may_tokenize: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", PROGRAM, str(data_file), str(folder), str(cache), may_tokenize]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def test_a_second_process_is_served_from_the_cache(data, tmp_path):
+def test_a_second_process_is_served_from_the_cache(warm, data, tmp_path):
     tokenizer().save_pretrained(tmp_path / "tokenizer")
     own = transformers.AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
     tokens = tokenize_splits(data, own, cache_dir=tmp_path / "cache")
     (tmp_path / "copy").mkdir()
     moved = (tmp_path / "data.csv").rename(tmp_path / "copy" / "moved.csv")
-    process = run(moved, tmp_path / "tokenizer", tmp_path / "cache", "no")
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert output.strip() == str(tokens["test"]["input_ids"][:])
+    process = warm.start(["-c", PROGRAM, str(moved), str(tmp_path / "tokenizer"), str(tmp_path / "cache"), "no"])
+    assert process.wait() == 0, process.err()
+    assert process.out().strip() == str(tokens["test"]["input_ids"][:])
 
 
-def test_processes_side_by_side_write_once(data, tmp_path):
+def test_processes_side_by_side_write_once(warm, data, tmp_path):
     tokenizer().save_pretrained(tmp_path / "tokenizer")
-    processes = [run(tmp_path / "data.csv", tmp_path / "tokenizer", tmp_path / "cache", "yes") for _ in range(2)]
-    outputs = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert outputs[0][0] == outputs[1][0] != ""
-    writers = [errors.count("Tokenizing train") > 0 for _, errors in outputs]  # the progress bar of who writes
+    words = ["-c", PROGRAM, *(str(tmp_path / name) for name in ("data.csv", "tokenizer", "cache")), "yes"]
+    processes = [warm.start(words) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0], [process.err() for process in processes]
+    assert processes[0].out() == processes[1].out() != ""
+    writers = ["Tokenizing train" in process.err() for process in processes]  # the progress bar of who writes
     assert sum(writers) == 1
     assert len(stored(tmp_path / "cache")) == 3
 

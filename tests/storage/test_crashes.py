@@ -23,67 +23,6 @@ from emo_hf.storage.record import is_done, read_record
 
 KILLS = 30
 
-# Imports what a study needs, then forks a process for each line of words that it reads, so that a kill meets the
-# study and not the interpreter's start.
-ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-ZYGOTE = """
-import importlib.util, json, os, sys
-sys.path.insert(0, sys.argv[1])
-spec = importlib.util.spec_from_file_location("compare", sys.argv[1] + "/compare.py")
-compare = sys.modules["compare"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(compare)
-import matplotlib.pyplot, sklearn.linear_model, sklearn.manifold
-for line in sys.stdin:
-    words, out = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        log = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(log, stream)
-        code = 99
-        try:
-            code = compare.main(words)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    print(child, flush=True)
-    sys.stdin.readline()  # until it is waited for, the number is its own, and may be killed
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-class Zygote:
-    """Studies, each in a process of its own that starts at once."""
-
-    def __init__(self, log: Path):
-        self.log = log
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        environment = {**ALONE, "LOKY_MAX_CPU_COUNT": "1"}
-        self.process = subprocess.Popen([sys.executable, "-c", ZYGOTE, str(RECIPES)], env=environment, **pipes)
-
-    def start(self, words: list[str]) -> int:
-        self.process.stdin.write(json.dumps([words, str(self.log)]) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def ended(self) -> int:
-        """Wait for the last one; its exit code, negative for a signal."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return os.waitstatus_to_exitcode(int(self.process.stdout.readline()))
-
-
-@pytest.fixture
-def zygote(tmp_path) -> Iterator[Zygote]:
-    found = Zygote(tmp_path / "log")
-    yield found
-    found.process.stdin.close()
-    found.process.wait(timeout=30)
-    found.process.stdout.close()
-
 
 @pytest.fixture
 def words(speck) -> list[str]:
@@ -109,24 +48,24 @@ def results(study: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_a_study_ends_as_one_that_was_not(zygote, words, tmp_path):
+def test_killed_at_random_moments_a_study_ends_as_one_that_was_not(warm, words, tmp_path):
     """Thirty kills; after each the same command goes on. What is done stays as it is, byte for byte."""
-    words = [*words, "--jobs", "1"]
+    words = [str(RECIPES / "compare.py"), *words, "--jobs", "1"]
     straight = tmp_path / "straight"
+    process = warm.start([*words, "--study_dir", str(straight)])
     clock = time.monotonic()
-    zygote.start([*words, "--study_dir", str(straight)])
-    assert zygote.ended() == 0, zygote.log.read_text()
+    assert process.wait() == 0, process.err()
     longest = time.monotonic() - clock
     moments = random.Random(0)
     kills, studies, done = 0, 0, {}
     study = tmp_path / "study-0"
     while kills < KILLS or done:
-        process = zygote.start([*words, "--study_dir", str(study)])
+        process = warm.start([*words, "--study_dir", str(study)])
         if kills < KILLS:
             time.sleep(moments.uniform(0, 0.3 * longest))
-            os.kill(process, signal.SIGKILL)
-        code = zygote.ended()
-        assert code in (0, -signal.SIGKILL), zygote.log.read_text()
+            process.send_signal(signal.SIGKILL)
+        code = process.wait()
+        assert code in (0, -signal.SIGKILL) and "Traceback" not in process.err(), process.err()
         now = completed(study)
         assert done.items() <= now.items()  # none is lost, and none is done twice
         done = now
@@ -141,35 +80,23 @@ def test_killed_at_random_moments_a_study_ends_as_one_that_was_not(zygote, words
         studies, done = studies + 1, {}
         study = tmp_path / f"study-{studies}"
     assert kills == KILLS and studies >= 1
-    assert "Traceback" not in zygote.log.read_text()
-
-
-def start(words: list[str]) -> subprocess.Popen:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    environment = {**ALONE, "LOKY_MAX_CPU_COUNT": "2"}
-    return subprocess.Popen([sys.executable, str(RECIPES / "compare.py"), *words], env=environment, **pipes)
 
 
 @pytest.mark.slow
-def test_workers_of_a_killed_study_end_and_leave_the_next_one_alone(words, tmp_path):
-    words = [*words, "--jobs", "2", "--num_train_epochs", "30", "--study_dir", str(tmp_path / "study")]
-    process = start(words)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("study/*/checkpoint-*/sealed.json")):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
+def test_workers_of_a_killed_study_end_and_leave_the_next_one_alone(warm, words, tmp_path):
+    words = [*words, "--jobs", "2", "--num_train_epochs", "15", "--study_dir", str(tmp_path / "study")]
+    process = warm.start([str(RECIPES / "compare.py"), *words])
+    process.wait_for(lambda: list(tmp_path.glob("study/*/checkpoint-*/sealed.json")))
     process.kill()
-    process.wait()
-    process.stdout.close()
     owners = {json.loads(path.read_text())["pid"] for path in tmp_path.glob(f"study/*/{OWNER_FILE}")}
     assert owners and process.pid not in owners
-    again = start(words)
+    again = warm.start([str(RECIPES / "compare.py"), *words])
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in owners):
         assert time.monotonic() < deadline, "workers outlive their study"
         time.sleep(0.1)
-    shown, _ = again.communicate(timeout=240)
-    assert again.returncode == 0, shown
+    assert again.wait() == 0, again.err()
+    shown = again.err()
     assert f"is taken over from process {process.pid}" in shown and "Traceback" not in shown
     assert len(completed(tmp_path / "study")) == 4
 

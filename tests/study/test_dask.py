@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import Client, KilledWorker, LocalCluster, get_worker
-from places import RECIPES, recipe
+from places import recipe
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, bf16_is_native, given
 from emo_hf.data.loading import load_emotion_data
@@ -32,12 +30,7 @@ from emo_hf.study.grid import GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 from emo_hf.training.run import load_data
 
-RECIPE = RECIPES / "compare.py"
 NOWHERE = "tcp://127.0.0.1:1"
-# One thread here, as a worker has; this checkout on all sides, whatever folder they stand in.
-ENVIRONMENT = {
-    **os.environ, "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "PYTHONPATH": str(RECIPE.parents[1]),
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -86,13 +79,11 @@ def check_same_run(one: Path, other: Path) -> None:
     assert records[0] == records[1]
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen | None = None, seconds: float = 120) -> None:
-    """Wait until something holds; fail when the time is over, or the process that should bring it about has ended."""
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until something holds; fail when the time is over."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
-        if process is not None and process.poll() is not None:
-            pytest.fail(f"ended too early: {process.communicate()[0]}")
         time.sleep(0.02)
 
 

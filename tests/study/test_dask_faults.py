@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_dask import ENVIRONMENT, RECIPE, check_same_run, wait_for
+from places import RECIPES, ROOT
+from test_dask import check_same_run, wait_for
+from warm import Process, Warm
 
 from emo_hf.storage.record import is_done
+
+RECIPE = RECIPES / "compare.py"
+CHECKOUT = {"PYTHONPATH": str(ROOT)}  # for the processes that workers start, whatever folder they stand in
 
 
 class Processes:
     """A scheduler and workers as a user starts them, each in a folder of its own."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.processes = folder, []
-        self.scheduler = self.start("scheduler", "--port", "0", "--scheduler-file", str(folder / "scheduler.json"))
-        wait_for((folder / "scheduler.json").exists)
-        self.address = json.loads((folder / "scheduler.json").read_text())["address"]
+    def __init__(self, warm: Warm, folder: Path):
+        self.warm, self.folder, self.processes = warm, folder, []
+        written = folder / "scheduler.json"
+        self.scheduler = self.start("scheduler", "--port", "0", "--scheduler-file", str(written))
+        self.scheduler.wait_for(lambda: written.exists() and written.read_text().endswith("}"))
+        self.address = json.loads(written.read_text())["address"]
 
-    def start(self, kind: str, *words: str, name: str = "scheduler") -> subprocess.Popen:
+    def start(self, kind: str, *words: str, name: str = "scheduler") -> Process:
         place = self.folder / name
         place.mkdir(parents=True)
-        command = [sys.executable, "-m", "dask", kind, *words, "--no-dashboard"]
-        with (place / "log").open("w") as log:
-            self.processes.append(subprocess.Popen(command, cwd=place, env=ENVIRONMENT, stdout=log, stderr=log))
+        command = ["-m", "dask", kind, *words, "--no-dashboard"]
+        self.processes.append(self.warm.start(command, cwd=place, environment=CHECKOUT))
         return self.processes[-1]
 
-    def worker(self, name: str, *words: str) -> tuple[subprocess.Popen, Path]:
+    def worker(self, name: str, *words: str) -> tuple[Process, Path]:
         """A worker, and the folder below which it trains."""
         scratch = self.folder / name / "scratch"
         given = (self.address, "--nthreads", "1", "--local-directory", str(scratch), *words)
@@ -41,26 +46,24 @@ class Processes:
 
 
 @pytest.fixture
-def processes(tmp_path) -> Iterator[Processes]:
-    found = Processes(tmp_path / "cluster")
+def processes(warm, tmp_path) -> Iterator[Processes]:
+    found = Processes(warm, tmp_path / "cluster")
     yield found
     for process in found.processes:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
     for process in found.processes:
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)  # and is killed after that
 
 
-def start(words: list[str], folder: Path) -> subprocess.Popen:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen([sys.executable, str(RECIPE), *words], cwd=folder, env=ENVIRONMENT, **pipes)
+@pytest.fixture
+def start(warm, tmp_path) -> Callable[[list[str]], Process]:
+    return lambda words: warm.start([str(RECIPE), *words], cwd=tmp_path)
 
 
-def finished(process: subprocess.Popen, status: int = 0) -> str:
-    shown, _ = process.communicate(timeout=400)
-    assert process.returncode == status, shown
+def finished(process: Process, status: int = 0) -> str:
+    assert process.wait(400) == status, process.err()
+    shown = process.out() + process.err()
     assert "Traceback" not in shown
     return shown
 
@@ -78,18 +81,18 @@ def words(encoders, csv_file, tmp_path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_a_run_changes_nothing(processes, words, tmp_path):
+def test_a_worker_killed_in_a_run_changes_nothing(processes, start, words, tmp_path):
     words = [*words, "--num_train_epochs", "8"]
     doomed, scratch = processes.worker("doomed", "--no-nanny")
     processes.worker("other")
     cluster_words = ["--backend", "dask", "--scheduler", processes.address]
-    study = start([*words, *cluster_words, "--study_dir", "there"], tmp_path)
-    wait_for(lambda: any(p.read_text() for p in scratch.rglob("checkpoint-*/trainer_state.json")), study)
+    study = start([*words, *cluster_words, "--study_dir", "there"])
+    study.wait_for(lambda: any(p.read_text() for p in scratch.rglob("checkpoint-*/trainer_state.json")))
     [lost] = {path.parent.parent.name for path in scratch.rglob("checkpoint-*/trainer_state.json")}
     doomed.send_signal(signal.SIGKILL)
     shown = finished(study)
     assert "[4/4]" in shown and "failed" not in shown
-    finished(start([*words, "--jobs", "1", "--study_dir", "here"], tmp_path))
+    finished(start([*words, "--jobs", "1", "--study_dir", "here"]))
     there, here = tmp_path / "there", tmp_path / "here"
     assert is_done(there / lost)
     for name in ("table.md", "table.csv", "study.json"):
@@ -100,26 +103,26 @@ def test_a_worker_killed_in_a_run_changes_nothing(processes, words, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_frees_the_workers_and_the_study_goes_on(processes, words, tmp_path):
+def test_ctrl_c_frees_the_workers_and_the_study_goes_on(processes, start, words, tmp_path):
     words = [*words, "--backend", "dask", "--scheduler", processes.address, "--study_dir", "study"]
     _, scratch = processes.worker("one")
     short = [*words, "--num_train_epochs", "8", "--dataloader_num_workers", "1"]  # which a nanny's worker may not have
-    process = start(short, tmp_path)
+    process = start(short)
     second = "mini-bert_mean_triplet_seed1"
-    wait_for(lambda: bool(list(scratch.rglob(f"{second}/checkpoint-*/trainer_state.json"))), process)
+    process.wait_for(lambda: list(scratch.rglob(f"{second}/checkpoint-*/trainer_state.json")))
     process.send_signal(signal.SIGINT)
     assert "stopped; the same command goes on" in finished(process, status=130)
     wait_for(lambda: not list(scratch.rglob("emo_hf-*")), seconds=20)
     assert not (tmp_path / "study" / second).exists()
-    assert "4 runs, 1 done, 3 due" in finished(start(short, tmp_path))
+    assert "4 runs, 1 done, 3 due" in finished(start(short))
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_said_in_one_line(processes, words, tmp_path):
+def test_a_lost_scheduler_is_said_in_one_line(processes, start, words, tmp_path):
     _, scratch = processes.worker("one")
     words = [*words, "--backend", "dask", "--scheduler", processes.address, "--study_dir", "study"]
-    process = start([*words, "--num_train_epochs", "2000"], tmp_path)
-    wait_for(lambda: bool(list(scratch.rglob("progress.json"))), process)
+    process = start([*words, "--num_train_epochs", "2000"])
+    process.wait_for(lambda: list(scratch.rglob("progress.json")))
     processes.scheduler.kill()
     shown = finished(process, status=2)
     assert f"error: --scheduler {processes.address}: it was lost" in shown.splitlines()[-1]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,11 +43,8 @@ def words(speck) -> list[str]:
 @pytest.fixture
 def first(words, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     assert recipe("train").main([*words, "--output_dir", "first"]) == 0
-    yield tmp_path / "first"
-    torch.set_num_threads(threads)
+    return tmp_path / "first"
 
 
 def test_a_record_is_run_again(first, tmp_path, capsys):
@@ -145,7 +139,7 @@ def test_other_data_and_other_versions_are_said(first, speck, tmp_path, capsys, 
 
 
 @pytest.mark.slow
-def test_one_by_one_and_side_by_side_are_equal(speck, tmp_path):
+def test_one_by_one_and_side_by_side_are_equal(warm, speck, tmp_path):
     """With as many threads a run, all is equal but the times: records, predictions, weights and tables."""
     encoder, data = speck
     words = [
@@ -154,14 +148,12 @@ def test_one_by_one_and_side_by_side_are_equal(speck, tmp_path):
         *("--num_train_epochs", "2", "--per_device_train_batch_size", "6", "--learning_rate", "0.002"),
     ]
     for name, jobs, cores in (("one", 1, 1), ("two", 2, 2)):
-        done = subprocess.run(
-            [sys.executable, str(RECIPES / "compare.py"), *words, "--jobs", str(jobs), "--study_dir", name],
+        process = warm.start(
+            [str(RECIPES / "compare.py"), *words, "--jobs", str(jobs), "--study_dir", name],
             cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": str(cores)},
-            capture_output=True,
-            text=True,
+            environment={"LOKY_MAX_CPU_COUNT": str(cores)},
         )
-        assert done.returncode == 0, done.stderr
+        assert process.wait() == 0, process.err()
     one = tmp_path / "one"
     runs = [path.name for path in one.glob("*_seed*")]
     assert len(runs) == 4

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from warm import Process
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.data.loading import load_emotion_data
@@ -144,32 +142,31 @@ from emo_hf.study.local import claim_device
 claim_device(Path(sys.argv[1]), 3, 2)
 claim_device(Path(sys.argv[1]), 3, 2)
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
-sys.stdin.read()
+time.sleep(600)
 """
 
 
-def test_workers_share_out_the_gpus(tmp_path):
+def test_workers_share_out_the_gpus(warm, tmp_path):
     """Three processes on two GPUs, of the four there are; the place of one that was killed is taken again."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "1,3"}
 
-    def start() -> subprocess.Popen:
-        command = [sys.executable, "-c", CLAIM, str(tmp_path)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=environment, **pipes)
+    def start() -> Process:
+        return warm.start(["-c", CLAIM, str(tmp_path)], environment={"CUDA_VISIBLE_DEVICES": "1,3"})
+
+    def claimed(worker: Process) -> str:
+        worker.wait_for(lambda: worker.out().endswith("\n"))
+        return worker.out().strip()
 
     workers = [start() for _ in range(3)]
     try:
-        seen = {worker: worker.stdout.readline().strip() for worker in workers}
+        seen = {worker: claimed(worker) for worker in workers}
         assert sorted(seen.values()) == ["1", "1", "3"]
         killed = next(worker for worker in workers if seen[worker] == "3")
         killed.kill()
-        killed.wait()
         workers.append(start())
-        assert workers[-1].stdout.readline().strip() == "3"
+        assert claimed(workers[-1]) == "3"
     finally:
         for worker in workers:
             worker.kill()
-            worker.communicate()
 
 
 def test_what_a_stopped_run_left_is_replaced(make):

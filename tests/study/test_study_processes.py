@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from places import RECIPES
+from warm import Process
 
 from emo_hf.storage.record import is_done, read_record, read_records
 
 RECIPE = RECIPES / "compare.py"
 
 
-def start(words: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, str(RECIPE), *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def start(warm) -> Callable[[list[str]], Process]:
+    return lambda words: warm.start([str(RECIPE), *words])
 
 
-def finished(words: list[str]) -> str:
-    process = start(words)
-    shown, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, shown
-    return shown
+@pytest.fixture
+def finished(start) -> Callable[[list[str]], str]:
+    def run(words: list[str]) -> str:
+        process = start(words)
+        assert process.wait() == 0, process.err()
+        return process.out()
+
+    return run
 
 
 def tables(folder: Path) -> list[bytes]:
@@ -53,19 +49,15 @@ def words(encoders, csv_file) -> list[str]:
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_and_started_again_gives_the_same_table(words, tmp_path):
+def test_killed_in_the_middle_and_started_again_gives_the_same_table(start, finished, words, tmp_path):
     words = [*words, "--num_train_epochs", "8", "--jobs", "1"]
     finished([*words, "--study_dir", str(tmp_path / "straight")])
     killed = tmp_path / "killed"
     process = start([*words, "--study_dir", str(killed)])
     second = killed / "mini-bert_mean_triplet_seed1"
-    deadline = time.monotonic() + 120
-    while not list(second.glob("checkpoint-*/trainer_state.json")):  # one run done, the next after its first epoch
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    # One run is done, and the next after its first epoch.
+    process.wait_for(lambda: list(second.glob("checkpoint-*/trainer_state.json")))
+    process.kill()
     assert not (killed / "table.md").exists() and not is_done(second)
     done = killed / "mini-bert_mean_none_seed1" / "record.json"
     written = done.stat().st_mtime_ns
@@ -76,7 +68,7 @@ def test_killed_in_the_middle_and_started_again_gives_the_same_table(words, tmp_
 
 
 @pytest.mark.slow
-def test_runs_side_by_side_score_as_one_by_one(words, tmp_path):
+def test_runs_side_by_side_score_as_one_by_one(finished, words, tmp_path):
     words = [*words, "--num_train_epochs", "2"]
     for jobs in (1, 2):
         finished([*words, "--jobs", str(jobs), "--study_dir", str(tmp_path / str(jobs))])
@@ -94,17 +86,14 @@ def test_runs_side_by_side_score_as_one_by_one(words, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_a_word_and_the_study_goes_on(words, tmp_path):
+def test_ctrl_c_ends_with_a_word_and_the_study_goes_on(start, finished, words, tmp_path):
     words = [*words, "--num_train_epochs", "8", "--jobs", "1", "--study_dir", str(tmp_path)]
     process = start(words)
     first = tmp_path / "mini-bert_mean_none_seed1"
-    deadline = time.monotonic() + 120
-    while not list(first.glob("checkpoint-*/trainer_state.json")):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
+    process.wait_for(lambda: list(first.glob("checkpoint-*/trainer_state.json")))
     process.send_signal(signal.SIGINT)
-    shown, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.wait(60) == 130
+    shown = process.out() + process.err()
     assert "stopped; the same command goes on" in shown and "Traceback" not in shown
     assert read_record(first)["status"] == "interrupted"
     assert "4 runs, 0 done, 4 due" in finished(words)

@@ -6,17 +6,18 @@ import json
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import tiny_tokenizer
-from transformers import AutoModel
+from transformers import AutoModel, AutoTokenizer
 
 from emo_hf.models.modeling import EmotionModel
 
 LABELS = ["불안", "슬픔", "기쁨"]
+TEXTS = ["오늘 학교에서 정말 웃었어", "어제 집에서 울었어"]
 
 
 @pytest.mark.parametrize("layout", ["bert", "roberta"])
@@ -46,41 +47,44 @@ WITHOUT_PACKAGE = """
     import torch
     from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-    folder, texts = sys.argv[1], json.loads(sys.argv[2])
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-    inputs = tokenizer(texts, padding=True, return_tensors="pt")
-    found = {}
-    for loader in (AutoModelForSequenceClassification, AutoModel):
-        model = loader.from_pretrained(folder, trust_remote_code=True).eval()
-        with torch.no_grad():
-            found[loader.__name__] = model(**inputs).logits.softmax(-1).tolist()
-    labels = AutoConfig.from_pretrained(folder, trust_remote_code=True).labels
-    classify = pipeline("text-classification", model=folder, trust_remote_code=True, top_k=None)
-    found["pipeline"] = [
-        [next(score["score"] for score in scores if score["label"] == label) for label in labels]
-        for scores in classify(texts)
-    ]
-    assert type(model).__module__.startswith("transformers_modules")
-    print(json.dumps(found))
+    texts = json.loads(sys.argv[1])
+    for folder in sys.argv[2:]:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+        inputs = tokenizer(texts, padding=True, return_tensors="pt")
+        found = {}
+        for loader in (AutoModelForSequenceClassification, AutoModel):
+            model = loader.from_pretrained(folder, trust_remote_code=True).eval()
+            with torch.no_grad():
+                found[loader.__name__] = model(**inputs).logits.softmax(-1).tolist()
+        labels = AutoConfig.from_pretrained(folder, trust_remote_code=True).labels
+        classify = pipeline("text-classification", model=folder, trust_remote_code=True, top_k=None)
+        found["pipeline"] = [
+            [next(score["score"] for score in scores if score["label"] == label) for label in labels]
+            for scores in classify(texts)
+        ]
+        assert type(model).__module__.startswith("transformers_modules")
+        print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("layout", ["bert", "roberta"])
-def test_a_checkpoint_loads_without_the_package(encoders, layout, tmp_path):
-    from transformers import AutoTokenizer
-
-    torch.manual_seed(6)
-    model = EmotionModel.from_encoder(encoders[layout], labels=LABELS, pooling="attention").eval()
-    tokenizer = AutoTokenizer.from_pretrained(encoders[layout])
-    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+@pytest.fixture(scope="module")
+def outside(encoders, tmp_path_factory) -> dict[str, dict[str, Any]]:
+    """By layout: a checkpoint's folder, its probabilities here, and those found in a process without the package."""
+    found, tmp_path = {}, tmp_path_factory.mktemp("outside")
+    for layout, path in encoders.items():
+        torch.manual_seed(6)
+        model = EmotionModel.from_encoder(path, labels=LABELS, pooling="attention").eval()
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model.save_pretrained(tmp_path / layout)
+        tokenizer.save_pretrained(tmp_path / layout)
+        with torch.no_grad():
+            expected = model(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.softmax(-1)
+        found[layout] = {"folder": tmp_path / layout, "expected": expected.numpy()}
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    texts = ["오늘 학교에서 정말 웃었어", "어제 집에서 울었어"]
-    with torch.no_grad():
-        expected = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(-1)
+    folders = [str(kept["folder"]) for kept in found.values()]
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(WITHOUT_PACKAGE), str(folder), json.dumps(texts)],
+        [sys.executable, "-c", textwrap.dedent(WITHOUT_PACKAGE), json.dumps(TEXTS), *folders],
         cwd=elsewhere,
         env={
             "PATH": "/usr/bin:/bin",
@@ -92,11 +96,18 @@ def test_a_checkpoint_loads_without_the_package(encoders, layout, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found) == {"AutoModelForSequenceClassification", "AutoModel", "pipeline"}
-    for name, probabilities in found.items():
-        np.testing.assert_allclose(probabilities, expected.numpy(), atol=1e-5, err_msg=name)
-    assert {path.name for path in Path(folder).glob("*.py")} == {"configuration.py", "modeling.py", "pooling.py"}
+    for kept, line in zip(found.values(), done.stdout.splitlines()[-len(found) :], strict=True):
+        kept["found"] = json.loads(line)
+    return found
+
+
+@pytest.mark.parametrize("layout", ["bert", "roberta"])
+def test_a_checkpoint_loads_without_the_package(outside, layout):
+    kept = outside[layout]
+    assert set(kept["found"]) == {"AutoModelForSequenceClassification", "AutoModel", "pipeline"}
+    for name, probabilities in kept["found"].items():
+        np.testing.assert_allclose(probabilities, kept["expected"], atol=1e-5, err_msg=name)
+    assert {path.name for path in kept["folder"].glob("*.py")} == {"configuration.py", "modeling.py", "pooling.py"}
 
 
 INSTALLED = """

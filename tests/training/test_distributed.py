@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import socket
 from pathlib import Path
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from objective_cases import PRODUCT, works
 from places import ROOT
-
-# Scripts import what stands beside the tests, too.
-PATHS = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
-ALONE = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS}
+from warm import Warm
 
 # What a constructor takes beside the product.
 OPTIONS = {
@@ -115,14 +110,21 @@ leave(0)
 """
 
 
-def launch(script: Path, processes: int, *arguments: str) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    done = subprocess.run([*command, str(script), *arguments], env=ALONE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+def launch(warm: Warm, script: Path, processes: int, *arguments: str) -> None:
+    """What torchrun does, without three starts of an interpreter; the recipe below is started by torchrun itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    shared |= {"LOCAL_WORLD_SIZE": str(processes)}
+    ranks = [
+        warm.start([str(script), *arguments], environment=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(processes)
+    ]
+    assert [rank.wait() for rank in ranks] == [0] * processes, "\n".join(rank.err()[-3000:] for rank in ranks)
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_train_as_one_with_the_joint_batch(processes: int, tmp_path: Path) -> None:
+def test_processes_train_as_one_with_the_joint_batch(warm: Warm, processes: int, tmp_path: Path) -> None:
     """Every combination of loss, mining, pool and memory that works at all, in one start of the processes."""
     # Three processes find what two don't of our losses' gathering alone.
     product = [
@@ -131,7 +133,7 @@ def test_processes_train_as_one_with_the_joint_batch(processes: int, tmp_path: P
     cases = {"-".join(map(str, case)): [case, {}] for case in product} | OPTIONS
     script, out = tmp_path / "script.py", tmp_path / "out.json"
     script.write_text(SCRIPT, encoding="utf-8")
-    launch(script, processes, json.dumps(cases), str(out))
+    launch(warm, script, processes, json.dumps(cases), str(out))
     result = json.loads(out.read_text())
     assert result.pop("world") == processes
     assert set(result) == set(cases)
@@ -151,7 +153,7 @@ def test_accelerate_reads_every_configuration_and_its_command_names_it(path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("processes", "batches"), [(1, "rows"), (2, "rows"), (2, "tokens")])
-def test_the_recipe_trains_on_processes(processes, batches, csv_file, encoders, tmp_path) -> None:
+def test_the_recipe_trains_on_processes(warm, processes, batches, csv_file, encoders, tmp_path) -> None:
     """By accelerate with recipes/accelerate/cpu.yaml, and on two processes by torchrun; either way one record."""
     size = f"per_device_train_batch_size {16 // processes}" if batches == "rows" else "tokens_per_batch 128"
     accelerate = ["accelerate.commands.launch", "--config_file", str(ROOT / "recipes" / "accelerate" / "cpu.yaml")]
@@ -161,10 +163,9 @@ def test_the_recipe_trains_on_processes(processes, batches, csv_file, encoders, 
         " --max_length 32 --num_train_epochs 3 --bf16 false --learning_rate 1e-3 --disable_tqdm true"
         f" --{size} --output_dir {tmp_path / 'run'}"
     ).split()
-    launcher = [sys.executable, "-m", *(accelerate if processes == 1 else torchrun)]
-    command = [*launcher, str(ROOT / "recipes" / "train.py"), *words]
-    done = subprocess.run(command, env=ALONE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    launcher = ["-m", *(accelerate if processes == 1 else torchrun)]
+    process = warm.start([*launcher, str(ROOT / "recipes" / "train.py"), *words])
+    assert process.wait() == 0, process.err()[-3000:]
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["status"] == "completed" and record["hardware"]["processes"] == processes
     assert sum(map(sum, record["test"]["confusion_matrix"])) == 60  # rows that fill up the last batch are not counted

@@ -138,9 +138,9 @@ def test_older_checkpoints_go_only_after_a_newer_one_is_sealed(start, monkeypatc
 
 TWO = """
 import sys
-from emo_hf.arguments import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.distributed import leave, world_size
-from emo_hf.training import run
+from emo_hf.training.run import run
 from transformers import TrainerCallback
 
 encoder, data, folder = sys.argv[1:]
@@ -176,10 +176,10 @@ leave(0)
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_as_they_were(encoders, csv_file, tmp_path):
+def test_two_processes_go_on_as_they_were(warm, encoders, csv_file, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(TWO, encoding="utf-8")
-    launch(script, 2, encoders["roberta"], csv_file, str(tmp_path))
+    launch(warm, script, 2, encoders["roberta"], csv_file, str(tmp_path))
     assert read_record(tmp_path / "stopped")["hardware"]["processes"] == 2
     assert weights(tmp_path / "stopped") == weights(tmp_path / "straight")
     assert read_record(tmp_path / "stopped")["test"] == read_record(tmp_path / "straight")["test"]

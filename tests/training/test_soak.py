@@ -1,4 +1,4 @@
-"""Five hundred runs in one process: memory, handles and threads stay where they are."""
+"""Many runs in one process: memory, handles and threads stay where they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from emo_hf.storage.record import is_done
 from emo_hf.study.grid import GridArguments, Study
 from emo_hf.study.local import execute_here
 
-RUNS = 500
+RUNS = 150
+LEAK = 0.2  # MB a run that would be one: what Python holds at the end moves by less over all of them
 WARM = 20  # runs after which everything that is made once is there
 
 
@@ -28,9 +29,8 @@ def held() -> tuple[float, int, int]:
 
 
 @pytest.mark.slow
-def test_a_process_of_many_runs_stays_as_it_is(speck, tmp_path: Path, monkeypatch, capsys):
+def test_a_process_of_many_runs_stays_as_it_is(speck, tmp_path: Path, capsys):
     encoder, data = speck
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)  # one thread
     training = {
         "num_train_epochs": 1,
         "per_device_train_batch_size": 12,
@@ -68,5 +68,5 @@ def test_a_process_of_many_runs_stays_as_it_is(speck, tmp_path: Path, monkeypatc
             "threads"
         )
     assert len(seen) == RUNS and not study.due()
-    assert max(memory) - memory[0] < 100
+    assert max(memory) - memory[0] < LEAK * (RUNS - WARM)
     assert max(files) - files[0] <= 2 and max(threads) - threads[0] <= 1

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,16 +100,15 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_trackio_has_every_component_without_a_network(encoders, csv_file, tmp_path) -> None:
+def test_trackio_has_every_component_without_a_network(warm, encoders, csv_file, tmp_path) -> None:
     words = [
         "--data", csv_file, "--encoder", encoders["bert"], "--output_dir", str(tmp_path / "run"), "--max_length", "32",
         "--embedding_size", "16", "--num_train_epochs", "2", "--bf16", "false", "--disable_tqdm", "true",
         "--aux", "triplet", "--report_to", "trackio", "--project", "emotions",
     ]  # fmt: skip
-    environment = {**os.environ, "TRACKIO_DIR": str(tmp_path / "trackio"), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", OFFLINE, str(RECIPES / "train.py"), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    environment = {"TRACKIO_DIR": str(tmp_path / "trackio")}
+    process = warm.start(["-c", OFFLINE, str(RECIPES / "train.py"), *words], environment=environment)
+    assert process.wait() == 0, process.err()
     with sqlite3.connect(tmp_path / "trackio" / "emotions.db") as database:
         rows = database.execute("SELECT run_name, run_id, metrics FROM metrics ORDER BY step").fetchall()
     assert len({(name, run_id) for name, run_id, _ in rows}) == 1 and rows[0][0] == "run"
