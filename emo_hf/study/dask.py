@@ -25,7 +25,7 @@ from emo_hf.errors import UserError, first_line
 from emo_hf.storage.files import write_folder_whole
 from emo_hf.storage.record import RECORD_FILE
 from emo_hf.study.grid import Study, Task
-from emo_hf.study.local import run_task
+from emo_hf.study.local import TRACEBACK_FILE, run_in_worker
 from emo_hf.training.run import forget_data, load_data
 
 if TYPE_CHECKING:
@@ -219,13 +219,14 @@ def run_away(study: Study, task: Task, fingerprint: str) -> Outcome:
             }
         here = replace(study, grid=replace(study.grid, study_dir=folder))
         try:
-            _, error = run_task(here, task, worker.state.nthreads, callbacks=[_StopWhenUnwanted(worker)], **own)
+            _, error = run_in_worker(here, task, worker.state.nthreads, callbacks=[_StopWhenUnwanted(worker)], **own)
         except KeyboardInterrupt:
             error = "called off"
         run_dir = here.folder / task.run_id
         if error:  # the record says what was tried; a half trained model is of no use
-            record = run_dir / RECORD_FILE
-            return Outcome({RECORD_FILE: record.read_bytes()} if record.exists() else {}, error)
+            left = [run_dir / name for name in (RECORD_FILE, TRACEBACK_FILE)]
+            files = {path.name: path.read_bytes() for path in left if path.exists()}
+            return Outcome(files, error.replace(str(run_dir), str(study.folder / task.run_id)))
         return Outcome({p.relative_to(run_dir).as_posix(): p.read_bytes() for p in run_dir.rglob("*") if p.is_file()})
 
 

@@ -228,7 +228,7 @@ def test_a_process_has_one_run_at_a_time(client, make, monkeypatch):
         busy.remove(task)
         return task, "no run"
 
-    monkeypatch.setattr(cluster, "run_task", run)
+    monkeypatch.setattr(cluster, "run_in_worker", run)
     study = make(seeds=[1, 2])
     assert [error for _, error in execute_on(client, study, study.tasks())] == ["no run"] * 4
     assert most == [1] * 4

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
 from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from emo_hf.storage.record import is_done, load_predictions, read_record, read_r
 from emo_hf.study import local
 from emo_hf.study.baselines import run_yardsticks
 from emo_hf.study.grid import GridArguments, Study, Task
-from emo_hf.study.local import execute_here
+from emo_hf.study.local import claim_device, execute_here
 
 
 @pytest.fixture
@@ -85,7 +87,10 @@ def test_runs_that_fail_come_back_with_their_line(make, monkeypatch):
     monkeypatch.setattr(local, "run", run)
     ended = list(execute_here(study, study.tasks(), jobs=1))
     assert [task for task, _ in ended] == study.tasks()
-    assert [error for _, error in ended] == [None, "RuntimeError: out of memory"] * 2
+    assert [error and error.partition(" (traceback in ")[0] for _, error in ended] == [
+        None,
+        "RuntimeError: out of memory",
+    ] * 2
     assert ran == [(t.encoder, t.pooling, t.aux, t.seed, t.run_id) for t in study.tasks()]
 
 
@@ -137,39 +142,39 @@ def test_mistakes_are_found_before_the_first_run(make, encoders):
         replace(study, data=replace(study.data, max_length=65)).check()
 
 
-CLAIM = """
-import os, sys, time
-from pathlib import Path
-from emo_hf.study.local import claim_device
-claim_device(Path(sys.argv[1]), 3, 2)
-claim_device(Path(sys.argv[1]), 3, 2)
-print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
-sys.stdin.read()
-"""
+def _claim(folder: Path, seen: Connection) -> None:
+    claim_device(folder, 3, 2)
+    claim_device(folder, 3, 2)
+    seen.send(os.environ["CUDA_VISIBLE_DEVICES"])
+    signal.pause()
 
 
-def test_workers_share_out_the_gpus(tmp_path):
+def test_workers_share_out_the_gpus(tmp_path, monkeypatch):
     """Three processes on two GPUs, of the four there are; the place of one that was killed is taken again."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "1,3"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    context = multiprocessing.get_context("fork")  # as warm as this one
+    workers: list[tuple[BaseProcess, str]] = []
 
-    def start() -> subprocess.Popen:
-        command = [sys.executable, "-c", CLAIM, str(tmp_path)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=environment, **pipes)
+    def start() -> None:
+        here, there = context.Pipe()
+        worker = context.Process(target=_claim, args=(tmp_path, there), daemon=True)
+        worker.start()
+        assert here.poll(60)
+        workers.append((worker, here.recv()))
 
-    workers = [start() for _ in range(3)]
     try:
-        seen = {worker: worker.stdout.readline().strip() for worker in workers}
-        assert sorted(seen.values()) == ["1", "1", "3"]
-        killed = next(worker for worker in workers if seen[worker] == "3")
+        for _ in range(3):
+            start()
+        assert sorted(device for _, device in workers) == ["1", "1", "3"]
+        killed = next(worker for worker, device in workers if device == "3")
         killed.kill()
-        killed.wait()
-        workers.append(start())
-        assert workers[-1].stdout.readline().strip() == "3"
+        killed.join()
+        start()
+        assert workers[-1][1] == "3"
     finally:
-        for worker in workers:
+        for worker, _ in workers:
             worker.kill()
-            worker.communicate()
+            worker.join()
 
 
 def test_what_a_stopped_run_left_is_replaced(make):
