@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -193,8 +194,15 @@ def test_random_arguments_are_taken_or_refused(words):
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_bytes_that_reach_further_are_read_or_refused(suffix):
     """Some seconds of coverage-guided fuzzing a format, each input within 20 seconds and 2 GiB."""
+    command = [sys.executable, __file__, "6", suffix]
+    paths = os.pathsep.join(sys.path)  # of the modules that tests share
     done = subprocess.run(
-        [sys.executable, __file__, "6", suffix], capture_output=True, text=True, errors="replace", timeout=400
+        command,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert int(re.search(r"Done (\d+) runs", done.stderr).group(1)) > 100, done.stderr[-1000:]

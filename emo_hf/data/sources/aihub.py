@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emo_hf.data.sources.archives import Unpacked, open_archive, read_member
-from emo_hf.data.sources.readers import Table, read_bytes, read_table, suffix_of
+from emo_hf.data.sources.readers import read_bytes, read_table, suffix_of
+from emo_hf.data.sources.tables import Table
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
