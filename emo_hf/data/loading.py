@@ -95,7 +95,8 @@ def load_emotion_data(
         raise UserError(f"turns is {turns!r}; allowed are 'first' and 'all'.")
     wanted = resolve_labels(labels)
     kind, tables = read_source(str(source), revision, cache_dir)
-    parts, chosen, files = [], {}, []
+    parts, files = [], []
+    chosen: dict[str, str] = {}
     for split, table in tables:
         rows, chosen = rows_of(table, text_column=text_column, label_column=label_column, turns=turns)
         if split is not None:

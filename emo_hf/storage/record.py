@@ -40,7 +40,7 @@ def now() -> str:
 
 def environment() -> dict[str, Any]:
     """Versions, commit and hardware of this process, for a record."""
-    versions = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             versions[package.replace("-", "_")] = metadata.version(package)
@@ -84,7 +84,7 @@ def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, n
     run_dir.mkdir(parents=True, exist_ok=True)
     if predictions is not None:
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **predictions)
+        np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # the stub takes them for flags
         write_whole(run_dir / PREDICTIONS_FILE, buffer.getvalue())
         record = record | {"files": {"predictions": PREDICTIONS_FILE}}
     text = json.dumps(redacted(record), ensure_ascii=False, indent=2, sort_keys=False, allow_nan=False)

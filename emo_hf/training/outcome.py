@@ -64,7 +64,7 @@ def predict_in_order(trainer: Trainer, rows: datasets.Dataset) -> Predicted:
             f"the model's logits are not finite, so training diverged; lower --learning_rate, which is "
             f"{trainer.args.learning_rate}, or keep --max_grad_norm above 0"
         )
-    return Predicted(logits, embeddings, labels, float(found.metrics["test_loss"]))
+    return Predicted(logits, embeddings, labels, float((found.metrics or {})["test_loss"]))
 
 
 def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:

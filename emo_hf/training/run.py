@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
@@ -26,6 +26,7 @@ from emo_hf.distributed import wait_for_all
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError, first_line
 from emo_hf.evaluation.metrics import trainer_metrics
+from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pooling import POOLINGS
 from emo_hf.models.pretrained import build_model, check_encoder, load_tokenizer
 from emo_hf.storage.files import said_plainly
@@ -255,7 +256,7 @@ def _train_and_test(
         },
     )
     save_whole(trainer, run_dir)
-    model = trainer.model
+    model = cast(EmotionModel, trainer.model)
     commit = getattr(model.encoder.config, "_commit_hash", None)  # of an encoder from the Hub, whose branch may move
     details = {
         "model_details": {

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -111,7 +111,7 @@ def _read_delimited(name: str, data: bytes) -> Table:
     return Table(name, frame, encoding)
 
 
-def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.DataFrame:
+def _parse_delimited(name: str, text: str, delimiter: str, quoting: Literal[0, 3]) -> pd.DataFrame:
     rows, numbers, number = [], [], 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
     usual = csv.field_size_limit(max(len(text), 1))  # one cell may be all of the file
