@@ -122,7 +122,7 @@ class _Crew:
             task, address = self.running.pop(future)
             outcome = self._read(result)
             if outcome is None:
-                yield from self._lose(task)
+                yield from self._lose(task, address)
             elif outcome.unfit:
                 self._unfit[address] = outcome.unfit
                 self.waiting.appendleft(task)
@@ -143,7 +143,7 @@ class _Crew:
             if address not in present:
                 del self.running[future]
                 future.cancel()
-                yield from self._lose(task)
+                yield from self._lose(task, address)
         fit = [name for name, worker in present.items() if name not in self._unfit and worker["status"] == "running"]
         busy = {address for _, address in self.running.values()}
         for address in fit:
@@ -169,12 +169,15 @@ class _Crew:
         self.running[future] = task, address
         self._results.add(future)
 
-    def _lose(self, task: Task) -> Iterator[tuple[Task, str]]:
+    def _lose(self, task: Task, address: str) -> Iterator[tuple[Task, str]]:
         self._losses[task] += 1
+        lost = f"the worker at {address} was lost while it had {task.run_id}"
         if self._losses[task] > ALLOWED_LOSSES:
             yield task, f"{self._losses[task]} workers were lost while they had this run; see their logs (memory?)"
+            logger.warning("%s", lost)
         else:
             self.waiting.appendleft(task)
+            logger.warning("%s, which is done again", lost)
 
     def _read(self, result: Any) -> Outcome | None:
         """What came back for a task; None if its worker was lost."""

@@ -262,7 +262,7 @@ def test_a_worker_of_another_version_is_told_apart(client, make, monkeypatch):
         list(execute_on(client, make(), make().tasks()))
 
 
-def test_lost_workers_are_forgiven_a_few_times(client, make, monkeypatch):
+def test_lost_workers_are_forgiven_a_few_times(client, make, monkeypatch, caplog):
     tries = Counter()
 
     def run(study: Study, task: Task, fingerprint: str) -> Outcome:
@@ -273,6 +273,11 @@ def test_lost_workers_are_forgiven_a_few_times(client, make, monkeypatch):
 
     monkeypatch.setattr(cluster, "run_away", run)
     errors = {task.aux: error for task, error in execute_on(client, make(), make().tasks())}
+    workers = set(client.scheduler_info()["workers"])
+    told = [line for line in caplog.messages if " was lost while it had mini-bert_mean_" in line]
+    assert len(told) == 3 + 4 and {line.split()[3] for line in told} <= workers
+    again = [line.endswith(", which is done again") for line in told if "triplet" in line]
+    assert again == [True, True, True, False]
     assert errors["none"] is None
     assert errors["triplet"].startswith("4 workers were lost while they had this run")
     assert tries == {"none": 4, "triplet": 4}
