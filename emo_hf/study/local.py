@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 import time
 import traceback
@@ -50,7 +51,9 @@ def execute_here(study: Study, tasks: Sequence[Task], jobs: int) -> Iterator[tup
         return
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
         calls = (joblib.delayed(_run_beside)(study, task, threads, jobs, os.getpid()) for task in tasks)
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
+        with _unheard_ctrl_c():
+            ended = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(calls)
+        yield from ended
 
 
 def run_task(
@@ -92,6 +95,22 @@ def run_in_worker(
         free_memory()
         if not gc.get_freeze_count():
             gc.freeze()  # what outlives the first run was imported: later collections need not walk through it again
+
+
+@contextlib.contextmanager
+def _unheard_ctrl_c() -> Iterator[None]:
+    """Processes that are started in the block don't hear Ctrl-C, which a terminal sends them too.
+
+    Their parent ends them; each would else show where it was, in its imports perhaps.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run_beside(study: Study, task: Task, threads: int, workers: int, parent: int) -> tuple[Task, str | None]:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from places import RECIPES
 
@@ -17,13 +18,14 @@ from emo_hf.storage.record import is_done, read_record, read_records
 RECIPE = RECIPES / "compare.py"
 
 
-def start(words: list[str]) -> subprocess.Popen:
+def start(words: list[str], **options: bool) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(RECIPE), *words],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        **options,
     )
 
 
@@ -91,6 +93,28 @@ def test_runs_side_by_side_score_as_one_by_one(words, tmp_path):
             else:
                 assert value == two[name][score], (name, score)
     assert tables(tmp_path / "1")[0] == tables(tmp_path / "2")[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_a_terminal_shows_nothing_of_the_workers(words, tmp_path):
+    """It reaches them too, while they import."""
+    words = [*words, "--num_train_epochs", "200", "--jobs", "2", "--study_dir", str(tmp_path)]
+    process = start(words, start_new_session=True)
+    deadline = time.monotonic() + 120
+
+    def reached() -> bool:
+        workers = psutil.Process(process.pid).children(recursive=True)
+        return any("popen_loky" in " ".join(worker.cmdline()) for worker in workers)
+
+    while not reached():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, shown
+    assert shown.rstrip().endswith("the same command goes on with the runs that are left")
+    assert not [word for word in ("Traceback", "KeyboardInterrupt", "Exception ignored") if word in shown], shown
 
 
 @pytest.mark.slow
