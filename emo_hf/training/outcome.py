@@ -87,13 +87,14 @@ def score_test_rows(predicted: Predicted, names: Sequence[str]) -> dict[str, Any
     }
 
 
-def warn_of_one_class(predicted: Predicted, names: Sequence[str]) -> None:
+def warn_of_one_class(run_id: str, predicted: Predicted, names: Sequence[str]) -> None:
     """Say that a model has learned nothing but a class, which its scores alone do not tell."""
     classes = np.unique(predicted.classes)
     if len(classes) == 1:
         logger.warning(
-            "the model gives all %d test texts the class %s, which %.1f %% of them are; train for more epochs, or "
+            "%s: the model gives all %d test texts the class %s, which %.1f %% of them are; train for more epochs, or "
             "with another --learning_rate",
+            run_id,
             len(predicted.labels),
             names[classes[0]],
             100 * (predicted.labels == classes[0]).mean(),

@@ -245,7 +245,7 @@ def _train_and_test(
     predicted = predict_in_order(trainer, tokens["test"])
     scores = score_test_rows(predicted, data.labels)
     if trainer.is_world_process_zero():
-        warn_of_one_class(predicted, data.labels)
+        warn_of_one_class(run_dir.name, predicted, data.labels)
     finish_trackers(
         trainer,
         predicted.embeddings,

@@ -80,12 +80,14 @@ def test_a_model_that_gives_one_class_alone_is_said(speck, tmp_path, caplog):
     predicted = [label for label, score in record["test"]["per_class"].items() if score["recall"] > 0]
     assert len(predicted) == 1
     [line] = caplog.messages
-    assert line.startswith(f"the model gives all 12 test texts the class {predicted[0]}, which 33.3 % of them are; ")
+    assert line.startswith(
+        f"flat: the model gives all 12 test texts the class {predicted[0]}, which 33.3 % of them are; "
+    )
 
 
 def test_a_model_that_gives_several_classes_is_not_warned_of(caplog):
     logits = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    warn_of_one_class(Predicted(logits, logits, np.array([0, 1, 2]), 1.0), LABELS)
+    warn_of_one_class("one_run", Predicted(logits, logits, np.array([0, 1, 2]), 1.0), LABELS)
     assert not caplog.messages
-    warn_of_one_class(Predicted(logits[:2], logits[:2], np.array([0, 1]), 1.0), LABELS)
-    assert "all 2 test texts the class 슬픔, which 50.0 % of them are" in caplog.text
+    warn_of_one_class("one_run", Predicted(logits[:2], logits[:2], np.array([0, 1]), 1.0), LABELS)
+    assert "one_run: the model gives all 2 test texts the class 슬픔, which 50.0 % of them are" in caplog.text
