@@ -41,7 +41,9 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def make(encoders, csv_file, tmp_path) -> Callable[..., Study]:
+def make(encoders, csv_file, tmp_path, monkeypatch) -> Callable[..., Study]:
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.05)
+
     def build(folder: str = "study", data: str = csv_file, training: dict[str, Any] | None = None, **grid) -> Study:
         settings = {"num_train_epochs": 1, "per_device_train_batch_size": 16, "bf16": False, "learning_rate": 2e-3}
         choices = {"encoders": [encoders["bert"]], "poolings": ["mean"], "aux": ["none", "triplet"], "seeds": [1]}
@@ -152,10 +154,10 @@ def test_a_cluster_without_workers_is_not_waited_for_long(make, monkeypatch):
         list(execute_on(client, make(), make().tasks()))
 
 
-def test_a_run_comes_home_as_a_run_here_leaves_it(client, make, csv_file, tmp_path, monkeypatch):
+def test_a_run_comes_home_as_a_run_here_leaves_it(client, make, speck, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(csv_file, "mini.csv")
-    there, here = make("there", data="mini.csv"), make("here", data="mini.csv")
+    shutil.copy(speck[1], "mini.csv")
+    there, here = (make(folder, data="mini.csv", encoders=[speck[0]]) for folder in ("there", "here"))
     for task in there.tasks():
         (there.folder / task.run_id).mkdir(parents=True)
         (there.folder / task.run_id / "left by a stopped run").touch()
