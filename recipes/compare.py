@@ -32,7 +32,7 @@ from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
-from emo_hf.study.baselines import run_yardsticks
+from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import GridArguments, Study, Task
 from emo_hf.study.local import execute_here
@@ -100,9 +100,9 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
         remove_leftovers(study.folder)
         due = prepare(study, console)
         with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
-            yardsticks = beside.submit(run_yardsticks, load_data(study.data), study.folder)
+            baselines = beside.submit(run_baselines, load_data(study.data), study.folder)
             failed = execute(study, due, beside, client, console) if due else []
-            yardsticks.result()
+            baselines.result()
         return failed
 
 

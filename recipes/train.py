@@ -3,6 +3,9 @@
     python recipes/train.py --pooling mean --aux triplet
     accelerate launch recipes/train.py --pooling mean --aux triplet --encoder klue/bert-base --data AIHUB_FOLDER
 
+Both give the same scores on one machine: a process that a launcher left one thread takes its share of the cores, of
+which the last digits depend. OMP_NUM_THREADS above 1 is kept.
+
     python recipes/train.py --push_to_hub --hub_model_id NAME    # after `hf auth login`
     python recipes/train.py --from_record runs/compare/tiny-bert_mean_triplet_seed1/record.json    # the same run again
 
@@ -23,6 +26,7 @@ from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.distributed import leave
 from emo_hf.storage.files import said_plainly
 from emo_hf.storage.lock import held
+from emo_hf.training.threads import take_cores
 
 ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
@@ -108,4 +112,5 @@ def train(model: ModelArguments, data: DataArguments, training: MetricTrainingAr
 
 
 if __name__ == "__main__":
+    take_cores()
     leave(main())

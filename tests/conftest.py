@@ -12,10 +12,15 @@ import functools
 import gc
 import importlib
 import itertools
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# Before torch comes: models as small as here wait for each other's threads ten times as long as they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import datasets
 import huggingface_hub

@@ -124,7 +124,7 @@ def test_what_travels_to_the_hub_imports_its_own_kind_only_and_relatively(name):
             if node.level:
                 assert node.level == 1 and node.module in TRAVELLING
             else:
-                assert node.module.split(".")[0] in {"dataclasses", "torch", "transformers"}
+                assert node.module.split(".")[0] in {"collections", "dataclasses", "typing", "torch", "transformers"}
 
 
 WITHOUT_TORCH = """

@@ -243,7 +243,7 @@ def cannot_compile(args: MetricTrainingArguments) -> str | None:
 def plain(arguments: TrainingArguments) -> dict[str, Any]:
     """The arguments as JSON takes them, without secrets."""
     kept = (str, int, float, bool, list, dict)
-    return {k: v for k, v in arguments.to_dict().items() if "token" not in k and isinstance(v, kept)}
+    return {k: v for k, v in arguments.to_dict().items() if not k.endswith("_token") and isinstance(v, kept)}
 
 
 def given(arguments: MetricTrainingArguments) -> dict[str, Any]:

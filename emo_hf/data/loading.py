@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,26 +14,13 @@ import datasets
 import pandas as pd
 
 from emo_hf.data.checks import check_classes, check_filled, check_several, name_labels
-from emo_hf.data.sources.aihub import is_release, read_release
+from emo_hf.data.reading import read_source
 from emo_hf.data.sources.columns import OTHER_COLUMNS, rows_of
-from emo_hf.data.sources.readers import READERS, Table, frame_from_arrow, read_file, suffix_of
-from emo_hf.data.splits import (
-    SPLIT_NAMES,
-    SPLITS,
-    given_splits,
-    keep_fraction,
-    make_splits,
-    shared_dialogues,
-    text_keys,
-)
+from emo_hf.data.splits import SPLITS, given_splits, keep_fraction, make_splits, shared_dialogues, text_keys
 from emo_hf.data.taxonomy import DEFAULT_LABELS, resolve_labels
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-SAMPLE = Path(__file__).parent / "sample" / "emotions.csv"
-# The split that a table was given as (None: the table itself may tell, in a column), and the table.
-_Tables = list[tuple[str | None, Table]]
 
 
 @dataclass(frozen=True)
@@ -109,8 +94,9 @@ def load_emotion_data(
     if turns not in ("first", "all"):
         raise UserError(f"turns is {turns!r}; allowed are 'first' and 'all'.")
     wanted = resolve_labels(labels)
-    kind, tables = _read(str(source), revision, cache_dir)
-    parts, chosen, files = [], {}, []
+    kind, tables = read_source(str(source), revision, cache_dir)
+    parts, files = [], []
+    chosen: dict[str, str] = {}
     for split, table in tables:
         rows, chosen = rows_of(table, text_column=text_column, label_column=label_column, turns=turns)
         if split is not None:
@@ -178,96 +164,3 @@ def _fingerprint(splits: dict[str, pd.DataFrame], labels: Sequence[str]) -> str:
         [split, part["text"].tolist(), part["label"].tolist()] for split, part in splits.items()
     ]
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
-
-
-def check_source(source: str) -> None:
-    """Look whether there is such a source, without reading it.
-
-    Raises:
-        UserError: it is no file, folder or id of a data set.
-    """
-    if source == "sample" or Path(source).expanduser().exists():
-        return
-    hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII)
-    if not hub_id or suffix_of(source) in {*READERS, ".zip"}:
-        raise UserError(
-            f"{source} does not exist; give a file ({' '.join(READERS)} .zip), a folder, a Hub id 'owner/name', "
-            "or 'sample'."
-        )
-
-
-def _read(source: str, revision: str | None, cache_dir: str | Path | None) -> tuple[str, _Tables]:
-    """Find out what the source is; return its kind and its tables."""
-    check_source(source)
-    path = SAMPLE if source == "sample" else Path(source).expanduser()
-    is_local = source == "sample" or path.exists()
-    if is_local and revision is not None:
-        raise UserError(f"revision {revision!r} is for Hub data sets, but {source} is a file or folder; leave it out.")
-    if source == "sample":
-        return "sample", [(None, read_file(path))]
-    if path.is_dir():
-        return _read_folder(path)
-    if is_local and suffix_of(path.name) == ".zip":
-        return "aihub", list(read_release(path))
-    if is_local:
-        return "file", [(None, read_file(path))]
-    return "hub", _read_hub(source, revision, cache_dir)
-
-
-def _read_folder(path: Path) -> tuple[str, _Tables]:
-    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        try:
-            saved = datasets.load_from_disk(str(path))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} holds a saved data set that can't be read ({_line(error)}); save again."
-            ) from error
-        return "saved", _tables_of(saved if isinstance(saved, dict) else {"train": saved}, str(path))
-    tables: _Tables = []
-    for file in sorted(path.iterdir()):
-        name = unicodedata.normalize("NFC", file.name)
-        # Shards, as the Hub names them, are one table: train-00000-of-00002.parquet.
-        stem = re.sub(r"-\d{5}-of-\d{5}$", "", name.removesuffix(file.suffix).lower())
-        if file.is_file() and suffix_of(name) in READERS and stem in SPLIT_NAMES:
-            tables.append((SPLIT_NAMES[stem], read_file(file)))
-    splits = {split for split, _ in tables}
-    if "train" not in splits or (all(is_release(table) for _, table in tables) and "test" not in splits):
-        return "aihub", list(read_release(path))  # whose validation part is the test set
-    return "folder", tables
-
-
-def _read_hub(name: str, revision: str | None, cache_dir: str | Path | None) -> _Tables:
-    try:
-        found = datasets.load_dataset(name, revision=revision, cache_dir=str(cache_dir) if cache_dir else None)
-    except Exception as error:  # the client, the file formats and the network each raise their own
-        raise UserError(
-            f"{name} is neither a file or folder here nor a Hub data set that could be loaded ({_line(error)}); check "
-            "the name, the revision, your log-in and the network, or download the files and give their folder."
-        ) from error
-    return _tables_of(found, name)
-
-
-def _tables_of(found: dict[str, datasets.Dataset], where: str) -> _Tables:
-    known = {SPLIT_NAMES[name.lower()]: name for name in found if name.lower() in SPLIT_NAMES}
-    if not known and len(found) == 1:  # one table under a name of its own
-        known = {"train": next(iter(found))}
-    if "train" not in known:
-        raise UserError(f"{where}: no training split; splits found: {', '.join(found)}; one must be named train.")
-    unread = [name for name in found if name not in known.values()]
-    if unread:
-        logger.warning("%s: splits that are not read: %s", where, ", ".join(unread))
-    only = len(known) == 1
-    tables: _Tables = []
-    for split, name in known.items():
-        table = found[name].with_format("arrow")[:] if len(found[name]) else found[name].data.table
-        table = table.replace_schema_metadata(found[name].features.arrow_schema.metadata)
-        # A column `split` of a data set with one split tells the same as in a file.
-        own = only and "split" in table.column_names
-        tables.append((None if own else split, Table(f"{where} ({name})", frame_from_arrow(where, table))))
-    return tables
-
-
-def _line(error: Exception) -> str:
-    """The first line of a foreign message, which tends to run on."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import datasets
 import numpy as np
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Raise it when the stored tokens change for the same input: old files are then never read again.
 CODE_VERSION = 3
-NORMALIZATION = "NFC"
+NORMALIZATION: Literal["NFC"] = "NFC"
 DIGEST_KEY = b"emo_hf.sha256"
 FEATURES = datasets.Features(
     {

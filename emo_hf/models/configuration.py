@@ -1,5 +1,8 @@
 """Configuration of an `EmotionModel`. This file travels with every saved checkpoint: it imports nothing of emo_hf."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from transformers import AutoConfig, PreTrainedConfig
 
 from .pooling import POOLINGS
@@ -16,7 +19,8 @@ class EmotionConfig(PreTrainedConfig):
         labels: label names in the order of the logits; kept as `id2label` and `label2id`.
 
     Raises:
-        ValueError: for an unknown pooling, a size below 1, or a dropout outside [0, 1).
+        ValueError: for an unknown pooling, a size below 1, a dropout outside [0, 1), or a `num_labels` that is not the
+            number of labels, whose names would be lost.
     """
 
     model_type = "emo_hf"
@@ -24,13 +28,13 @@ class EmotionConfig(PreTrainedConfig):
 
     def __init__(
         self,
-        encoder=None,
-        pooling="cls",
-        embedding_size=256,
-        embedding_dropout=0.1,
-        labels=None,
-        **kwargs,
-    ):
+        encoder: PreTrainedConfig | dict[str, Any] | None = None,
+        pooling: str = "cls",
+        embedding_size: int = 256,
+        embedding_dropout: float = 0.1,
+        labels: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if encoder is None:
             encoder = {"model_type": "bert"}
         if isinstance(encoder, dict):
@@ -43,6 +47,8 @@ class EmotionConfig(PreTrainedConfig):
         if not 0 <= embedding_dropout < 1:
             raise ValueError(f"embedding_dropout is {embedding_dropout!r}; it must lie in [0, 1)")
         if labels is not None:
+            if kwargs.pop("num_labels", None) not in (None, len(labels)):
+                raise ValueError(f"labels names {len(labels)} labels, but num_labels is another number; leave it out")
             kwargs["id2label"] = dict(enumerate(labels))
             kwargs["label2id"] = {label: index for index, label in enumerate(labels)}
         self.encoder = encoder
@@ -58,22 +64,23 @@ class EmotionConfig(PreTrainedConfig):
         }
 
     @property
-    def labels(self):
+    def labels(self) -> list[str]:
         """Label names in the order of the logits."""
-        return [self.id2label[index] for index in range(len(self.id2label))]
+        names: Any = self.id2label
+        return [names[index] for index in range(len(names))]
 
     @property
-    def hidden_size(self):
+    def hidden_size(self) -> int:
         """Width of the encoder's states."""
         return self.encoder.hidden_size
 
     @property
-    def vocab_size(self):
+    def vocab_size(self) -> int:
         """Number of token ids that the encoder knows."""
         return self.encoder.vocab_size
 
     @property
-    def max_tokens(self):
+    def max_tokens(self) -> int | None:
         """The longest sequence that the position table takes, special tokens included; None if there is no table.
 
         RoBERTa counts positions from `pad_token_id + 1`, so 514 positions take 512 tokens.

@@ -1,15 +1,18 @@
 """Encoder, pooling, embedding, classifier in one `PreTrainedModel`. This file travels with every saved checkpoint."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     MODEL_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers.utils import ModelOutput
@@ -22,17 +25,17 @@ from .pooling import Pooler
 class EmotionOutput(ModelOutput):
     """loss (scalar, cross-entropy; with labels only), logits (B, C), embeddings (B, D), and what was asked for."""
 
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    embeddings: torch.FloatTensor | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    embeddings: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
 
 
-def _without_pooler(encoder_config):
+def _without_pooler(encoder_config: PreTrainedConfig) -> dict[str, bool]:
     """The arguments that keep an encoder from adding its own pooler, which has no pre-trained weights in RoBERTa."""
-    encoder_class = MODEL_MAPPING[type(encoder_config)]
-    takes = "add_pooling_layer" in inspect.signature(encoder_class.__init__).parameters
+    encoder_class: Any = MODEL_MAPPING[type(encoder_config)]
+    takes = "add_pooling_layer" in inspect.signature(encoder_class).parameters
     return {"add_pooling_layer": False} if takes else {}
 
 
@@ -53,19 +56,28 @@ class EmotionModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
-    def __init__(self, config):
+    def __init__(self, config: EmotionConfig) -> None:
         super().__init__(config)
         self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
         self.pooler = Pooler(config.pooling, config.hidden_size)
         self.dropout = nn.Dropout(config.embedding_dropout)
         self.embedding = nn.Linear(config.hidden_size, config.embedding_size)
-        self.classifier = nn.Linear(config.embedding_size, config.num_labels)
+        self.classifier = nn.Linear(config.embedding_size, len(config.labels))
         self._takes = frozenset(inspect.signature(self.encoder.forward).parameters)
         self._has_token_types = getattr(config.encoder, "type_vocab_size", 0) > 1 and "token_type_ids" in self._takes
         self.post_init()
 
     @classmethod
-    def from_encoder(cls, encoder, *, labels, pooling="cls", embedding_size=256, embedding_dropout=0.1, **kwargs):
+    def from_encoder(
+        cls,
+        encoder: str,
+        *,
+        labels: Sequence[str],
+        pooling: str = "cls",
+        embedding_size: int = 256,
+        embedding_dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> Self:
         """A model on a pre-trained encoder; everything above the encoder is new.
 
         Args:
@@ -98,28 +110,32 @@ class EmotionModel(PreTrainedModel):
             raise ValueError(f"the weights lack {len(missing)} tensors, as {missing[0]}; they are another model's")
         return model
 
-    def get_input_embeddings(self):
+    def get_input_embeddings(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
 
-    def set_input_embeddings(self, value):
+    def set_input_embeddings(self, value: nn.Module) -> None:
         self.encoder.set_input_embeddings(value)
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        labels=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> EmotionOutput | tuple[Tensor, ...]:
         """input_ids and attention_mask (B, L), labels (B,) -> `EmotionOutput`.
 
         `token_type_ids` is accepted from any tokenizer and dropped where the encoder knows one segment only.
         """
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "inputs_embeds": inputs_embeds}
+        inputs: dict[str, Any] = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "inputs_embeds": inputs_embeds,
+        }
         if self._has_token_types:
             inputs["token_type_ids"] = token_type_ids
         asked = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}

@@ -1,7 +1,7 @@
 """From token states to one vector a sentence. This file travels with every saved checkpoint."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 POOLINGS = ("cls", "mean", "max", "attention")
 
@@ -20,14 +20,14 @@ class Pooler(nn.Module):
         ValueError: for an unknown kind.
     """
 
-    def __init__(self, kind, hidden_size):
+    def __init__(self, kind: str, hidden_size: int) -> None:
         super().__init__()
         if kind not in POOLINGS:
             raise ValueError(f"pooling is {kind!r}; allowed: {', '.join(POOLINGS)}")
         self.kind = kind
         self.score = nn.Linear(hidden_size, 1, bias=False) if kind == "attention" else None
 
-    def forward(self, states, attention_mask=None):
+    def forward(self, states: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """states (B, L, H), attention_mask (B, L) with 1 at real tokens, or None if all are real -> (B, H)."""
         if self.kind == "cls":
             return states[:, 0]
@@ -39,7 +39,7 @@ class Pooler(nn.Module):
             weights = real.to(torch.promote_types(states.dtype, torch.float32))
             return ((states * weights).sum(1) / weights.sum(1).clamp(min=1)).to(states.dtype)
         lowest = torch.finfo(states.dtype).min
-        if self.kind == "max":
+        if self.score is None:  # max
             return states.masked_fill(~real, lowest).amax(1)
         scores = self.score(states)
         weights = scores.masked_fill(~real, torch.finfo(scores.dtype).min).softmax(dim=1)

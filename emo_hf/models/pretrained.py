@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from huggingface_hub import HfApi, is_offline_mode, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
@@ -17,6 +20,11 @@ from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.modeling import EmotionModel
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_SECONDS = 10.0  # that the Hub has for an answer
+_GIVE = (
+    "give tiny-bert, tiny-roberta, a folder with config.json, weights and tokenizer, or a Hub id (which needs the "
+    "network once)"
+)
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -32,6 +40,10 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
     nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
     if nearest and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
         raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
+    # A Hub id is a name, or an owner and a name.
+    is_path = re.match(r"[./~]", model.encoder) or "\\" in model.encoder or model.encoder.count("/") > 1
+    if is_path and not folder.is_dir():
+        raise _not_found(model, FileNotFoundError("there is no such folder"))
     try:
         files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -45,6 +57,8 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
 def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tuple[str, int], ...]) -> int | None:
     model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling)
     try:
+        if not Path(encoder_path(encoder)).is_dir():
+            _reach_hub(encoder, revision)
         config = AutoConfig.from_pretrained(
             encoder_path(encoder), revision=revision or "main", trust_remote_code=False
         )
@@ -55,6 +69,23 @@ def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tup
         check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
     _check_tokenizer(load_tokenizer(model), config, model)
     return limit
+
+
+def _reach_hub(encoder: str, revision: str | None) -> None:
+    """Try the Hub once for a model that is not stored here; its client would try six times, and say each of them.
+
+    Raises:
+        ConnectionError: no answer.
+    """
+    stored = try_to_load_from_cache(encoder, "config.json", revision=revision or "main")
+    if is_offline_mode() or isinstance(stored, str):
+        return
+    try:
+        HfApi().model_info(encoder, revision=revision, timeout=_SECONDS)
+    except HfHubHTTPError:
+        return  # an answer, and the client says best what is wrong with it
+    except Exception as error:  # of the network
+        raise ConnectionError(f"no such folder is here, and the Hub can't be reached: {first_line(error)}") from error
 
 
 def check_weights(folder: Path, what: str) -> None:
@@ -133,7 +164,4 @@ def _not_found(arguments: ModelArguments, error: Exception) -> UserError:
             f"encoder {arguments.encoder!r} needs code from its own repository, and no foreign code is run here; give "
             "an encoder of a type that transformers has, as bert or roberta"
         )
-    return UserError(
-        f"encoder {arguments.encoder!r} can't be loaded ({first_line(error)}); give tiny-bert, tiny-roberta, "
-        "a folder with config.json, weights and tokenizer, or a Hub id (which needs the network once)"
-    )
+    return UserError(f"encoder {arguments.encoder!r} can't be loaded ({first_line(error)}); {_GIVE}")

@@ -1,4 +1,4 @@
-"""Honest yardsticks of a comparison: what needs no neural network at all."""
+"""Baselines of a comparison: what needs no neural network at all."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from emo_hf.storage.record import SCHEMA, environment, is_done, now, write_recor
 TFIDF = "TF-IDF + logistic regression"
 MAJORITY = "majority class"
 
+BASELINES = {TFIDF: "TF-IDF-logistic-regression", MAJORITY: "majority-class"}
 
-YARDSTICKS = {TFIDF: "TF-IDF-logistic-regression", MAJORITY: "majority-class"}
 
-
-def run_yardsticks(data: EmotionData, study_dir: Path) -> None:
-    """Fit both yardsticks on the training split, score them on the test split, and write a record for each.
+def run_baselines(data: EmotionData, study_dir: Path) -> None:
+    """Fit both baselines on the training split, score them on the test split, and write a record for each.
 
     The most frequent class of training; and logistic regression on TF-IDF of character 1- to 4-grams, its strength C
     (1, 10, 100) and class weights (none, balanced) chosen by validation macro-F1, as the models' epochs are.
@@ -30,7 +29,7 @@ def run_yardsticks(data: EmotionData, study_dir: Path) -> None:
     from sklearn.dummy import DummyClassifier
 
     for name, fit in ((TFIDF, _fit_tfidf), (MAJORITY, lambda train, _: DummyClassifier().fit(*train))):
-        if is_done(study_dir / YARDSTICKS[name]):
+        if is_done(study_dir / BASELINES[name]):
             continue
         started, clock = now(), time.monotonic()
         train, validation, test = (
@@ -75,7 +74,7 @@ def _write(
     absent = dict.fromkeys(("encoder", "pooling", "aux", "parameters", "embedding_size"))
     record: dict[str, Any] = {
         "schema": SCHEMA,
-        "run_id": YARDSTICKS[name],
+        "run_id": BASELINES[name],
         "kind": "yardstick",
         "status": "completed",
         "error": None,

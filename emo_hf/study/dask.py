@@ -25,7 +25,7 @@ from emo_hf.errors import UserError, first_line
 from emo_hf.storage.files import write_folder_whole
 from emo_hf.storage.record import RECORD_FILE
 from emo_hf.study.grid import Study, Task
-from emo_hf.study.local import run_task
+from emo_hf.study.local import TRACEBACK_FILE, run_in_worker
 from emo_hf.training.run import forget_data, load_data
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _Crew:
             task, address = self.running.pop(future)
             outcome = self._read(result)
             if outcome is None:
-                yield from self._lose(task)
+                yield from self._lose(task, address)
             elif outcome.unfit:
                 self._unfit[address] = outcome.unfit
                 self.waiting.appendleft(task)
@@ -143,7 +143,7 @@ class _Crew:
             if address not in present:
                 del self.running[future]
                 future.cancel()
-                yield from self._lose(task)
+                yield from self._lose(task, address)
         fit = [name for name, worker in present.items() if name not in self._unfit and worker["status"] == "running"]
         busy = {address for _, address in self.running.values()}
         for address in fit:
@@ -169,12 +169,15 @@ class _Crew:
         self.running[future] = task, address
         self._results.add(future)
 
-    def _lose(self, task: Task) -> Iterator[tuple[Task, str]]:
+    def _lose(self, task: Task, address: str) -> Iterator[tuple[Task, str]]:
         self._losses[task] += 1
+        lost = f"the worker at {address} was lost while it had {task.run_id}"
         if self._losses[task] > ALLOWED_LOSSES:
             yield task, f"{self._losses[task]} workers were lost while they had this run; see their logs (memory?)"
+            logger.warning("%s", lost)
         else:
             self.waiting.appendleft(task)
+            logger.warning("%s, which is done again", lost)
 
     def _read(self, result: Any) -> Outcome | None:
         """What came back for a task; None if its worker was lost."""
@@ -219,13 +222,14 @@ def run_away(study: Study, task: Task, fingerprint: str) -> Outcome:
             }
         here = replace(study, grid=replace(study.grid, study_dir=folder))
         try:
-            _, error = run_task(here, task, worker.state.nthreads, callbacks=[_StopWhenUnwanted(worker)], **own)
+            _, error = run_in_worker(here, task, worker.state.nthreads, callbacks=[_StopWhenUnwanted(worker)], **own)
         except KeyboardInterrupt:
             error = "called off"
         run_dir = here.folder / task.run_id
         if error:  # the record says what was tried; a half trained model is of no use
-            record = run_dir / RECORD_FILE
-            return Outcome({RECORD_FILE: record.read_bytes()} if record.exists() else {}, error)
+            left = [run_dir / name for name in (RECORD_FILE, TRACEBACK_FILE)]
+            files = {path.name: path.read_bytes() for path in left if path.exists()}
+            return Outcome(files, error.replace(str(run_dir), str(study.folder / task.run_id)))
         return Outcome({p.relative_to(run_dir).as_posix(): p.read_bytes() for p in run_dir.rglob("*") if p.is_file()})
 
 

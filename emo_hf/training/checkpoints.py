@@ -7,15 +7,84 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
 
 from emo_hf.errors import UserError
+from emo_hf.redaction import redacted
 from emo_hf.storage.files import settle, write_whole
 
 logger = logging.getLogger(__name__)
 
 SEAL_FILE = "sealed.json"
 STATE_FILE = "trainer_state.json"
+# What may be otherwise when a run goes on: where it stands, what it shows, how rows are loaded. All else decides about
+# the training, or is taken from the checkpoint whatever is asked.
+MAY_CHANGE = frozenset(
+    (
+        *("output_dir", "run_name", "local_rank", "use_cpu", "debug", "ddp_timeout", "skip_memory_metrics"),
+        *("resume_from_checkpoint", "restore_callback_states_from_checkpoint", "ignore_data_skip"),
+        *("report_to", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id", "disable_tqdm"),
+        *("log_level", "log_level_replica", "log_on_each_node", "logging_strategy", "logging_first_step"),
+        *("push_to_hub", "hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision"),
+        *("save_total_limit", "save_on_each_node", "torch_empty_cache_steps"),
+        *("dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers"),
+        *("dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
+        *("per_device_eval_batch_size", "eval_accumulation_steps", "eval_on_start", "do_train", "do_eval"),
+        "do_predict",
+    )
+)
+_NO_FLAGS = ("data_fingerprint", "processes")  # they decide as well
+
+
+class MadeWith(TrainerCallback, ExportableState):
+    """Has Trainer store in each checkpoint, in its JSON, the arguments that the run was started with."""
+
+    def __init__(self, arguments: Mapping[str, Any]):
+        self.arguments = json.loads(json.dumps(redacted(dict(arguments)), default=str))
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """As Trainer stores it."""
+        return {"args": {}, "attributes": self.arguments}
+
+
+def check_same_arguments(checkpoint: Path, made_with: MadeWith) -> None:
+    """See that a run goes on with the arguments that it was started with.
+
+    Optimizer and schedule come from the checkpoint whatever is asked, and more epochs would begin at a rate of 0 and
+    jump: neither is a run that any record describes.
+
+    Raises:
+        UserError: arguments that differ, with both values; or a checkpoint that does not say.
+    """
+    stored = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8")).get("stateful_callbacks", {})
+    way_out = "leave --resume_from_checkpoint out to start anew"
+    if MadeWith.__name__ not in stored:
+        raise UserError(f"{checkpoint} does not say which arguments its run was started with; {way_out}")
+    old, new = stored[MadeWith.__name__]["attributes"], made_with.arguments
+    differ = [
+        f"{_flag(name)} was {_value(old, name)}, now {_value(new, name)}"
+        for name in dict.fromkeys([*new, *old])
+        if name not in MAY_CHANGE and new.get(name) != old.get(name)
+    ]
+    if differ:
+        raise UserError(
+            f"{checkpoint} is of a run with other arguments: {'; '.join(differ)}; give those of then to go on, or "
+            f"{way_out}"
+        )
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", " ") if name in _NO_FLAGS else f"--{name}"
+
+
+def _value(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    return "not given" if value is None else str(value)[:12] if name == "data_fingerprint" else str(value)
 
 
 def seal(folder: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
-import logging
 import platform
 import time
 from collections.abc import Sequence
@@ -25,34 +25,41 @@ from transformers import (
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.data.collation import PaddingCollator
-from emo_hf.data.loading import EmotionData, check_source, load_emotion_data
+from emo_hf.data.loading import EmotionData, load_emotion_data
+from emo_hf.data.reading import SourceFiles, check_source, source_files
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.distributed import wait_for_all
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError, first_line
-from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
-from emo_hf.evaluation.statistics import reliability
+from emo_hf.evaluation.metrics import trainer_metrics
 from emo_hf.models.pooling import POOLINGS
 from emo_hf.models.pretrained import build_model, check_encoder, load_tokenizer
-from emo_hf.storage.files import move_whole, said_plainly
-from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, merge_history, now, write_record
-from emo_hf.training.checkpoints import checkpoint_to_resume, remove_checkpoints
+from emo_hf.storage.files import said_plainly
+from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, now, write_record
+from emo_hf.training.checkpoints import MadeWith, check_same_arguments, checkpoint_to_resume, remove_checkpoints
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.names import encoder_name, run_name
 from emo_hf.training.objective import auxiliary_loss
+from emo_hf.training.outcome import (
+    by_length,
+    predict_in_order,
+    progress,
+    save_whole,
+    score_test_rows,
+    warn_of_one_class,
+)
 from emo_hf.training.trackers import check_trackers, finish_trackers
 from emo_hf.training.trainer import MetricTrainer
 
-logger = logging.getLogger(__name__)
-
 
 def load_data(arguments: DataArguments) -> EmotionData:
-    """The data of a run; runs of one process that name the same data share it."""
-    return _load_data(*(tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values()))
+    """The data of a run; runs of one process share it, while they name the same data and its files don't change."""
+    values = (tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values())
+    return _load_data(source_files(arguments.data), *values)
 
 
 @functools.lru_cache(maxsize=8)  # a sweep may vary the data
-def _load_data(*values: Any) -> EmotionData:
+def _load_data(files: SourceFiles, *values: Any) -> EmotionData:
     given = DataArguments(*values)
     labels = given.labels[0] if len(given.labels) == 1 else given.labels
     return load_emotion_data(
@@ -70,7 +77,7 @@ def _load_data(*values: Any) -> EmotionData:
 
 
 def forget_data() -> None:
-    """Have `load_data` read again: in a process that outlives a study, the files may have changed."""
+    """Have `load_data` read again: in a process that outlives a study, a data set of the Hub may have changed."""
     _load_data.cache_clear()
 
 
@@ -98,7 +105,7 @@ def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerB
     """What a trainer is given of the data: the rows to train on and those to choose by, and how they are batched."""
     return {
         "train_dataset": tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
-        "eval_dataset": _by_length(tokens["validation"])[0],
+        "eval_dataset": by_length(tokens["validation"])[0],
         "processing_class": tokenizer,
         "data_collator": PaddingCollator(tokenizer),
     }
@@ -113,13 +120,15 @@ def run(
 ) -> dict[str, Any]:
     """Train, choose the best checkpoint by validation, test once, save the model and its record; return the record.
 
-    The folder `training_arguments.output_dir` then holds the model, its tokenizer, `record.json` and
-    `predictions.npz`. A run that fails or is stopped leaves a record that says so.
+    The folder `training_arguments.output_dir`, where {name} stands for that of the run, then holds the model, its
+    tokenizer, `record.json` and `predictions.npz`. A run that fails or is stopped leaves a record that says so. The
+    arguments stay as they were given.
 
     Raises:
         UserError: data, encoder or arguments that can't be used.
     """
     name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
+    training_arguments = copy.copy(training_arguments)  # what is decided here, and by Trainer, is this run's alone
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
     if training_arguments.learning_rate is None:
         training_arguments.learning_rate = default_learning_rate(model_arguments.encoder)
@@ -158,11 +167,14 @@ def run(
         "bf16": bool(training_arguments.bf16),
     }
     writes = training_arguments.process_index == 0
+    begun = not (
+        run_dir / RECORD_FILE
+    ).exists()  # the record of an earlier run stays until this one replaces its files
     try:
         with said_plainly(run_dir):
-            details, predictions = _train_and_test(
-                model_arguments, data_arguments, training_arguments, run_dir, callbacks
-            )
+            prepared = _prepare(model_arguments, data_arguments, training_arguments, run_dir, callbacks)
+            begun = True
+            details, predictions = _train_and_test(*prepared, run_dir)
             record |= details
             # What --auto_find_batch_size found.
             batch_size = training_arguments.per_device_train_batch_size
@@ -175,7 +187,7 @@ def run(
         explained = explain(error, training_arguments)
         record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         record |= {"error": first_line(explained)} | _ended(started)
-        if writes and run_dir.exists():
+        if writes and begun and run_dir.exists():
             with contextlib.suppress(OSError):  # the disk may be what has failed
                 write_record(run_dir, record)
         if explained is not error:
@@ -190,13 +202,14 @@ def _ended(started: float) -> dict[str, Any]:
     return {"finished": now(), "wall_seconds": round(time.monotonic() - started, 2)}
 
 
-def _train_and_test(
+def _prepare(
     model_arguments: ModelArguments,
     data_arguments: DataArguments,
     training_arguments: MetricTrainingArguments,
     run_dir: Path,
     callbacks: Sequence[TrainerCallback],
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+) -> tuple[MetricTrainer, EmotionData, datasets.DatasetDict, str | None]:
+    """The trainer, the data and their tokens, and the checkpoint to go on from; nothing is written yet."""
     check_arguments(model_arguments, data_arguments, training_arguments)
     data = load_data(data_arguments)
     tokenizer = load_tokenizer(model_arguments)
@@ -205,50 +218,52 @@ def _train_and_test(
     tokens = tokenize_splits(
         data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
     )
+    made_with = MadeWith(
+        asdict(model_arguments)
+        | {"data_fingerprint": data.fingerprint, "max_length": data_arguments.max_length}
+        | training_arguments.to_dict()
+        | {"processes": training_arguments.world_size}
+    )
+    checkpoint = checkpoint_to_resume(training_arguments.resume_from_checkpoint, run_dir)
+    if checkpoint is not None:
+        check_same_arguments(Path(checkpoint), made_with)
     patience = training_arguments.early_stopping_patience
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
         compute_metrics=trainer_metrics(data.labels),
-        callbacks=[*callbacks, *([EarlyStoppingCallback(patience)] if patience else [])],
+        callbacks=[*callbacks, made_with, *([EarlyStoppingCallback(patience)] if patience else [])],
         **trainer_inputs(tokens, tokenizer),
     )
     trainer.remove_callback(PrinterCallback)  # without bars, Trainer would print a dict for every log
-    checkpoint = checkpoint_to_resume(training_arguments.resume_from_checkpoint, run_dir)
+    return trainer, data, tokens, checkpoint
+
+
+def _train_and_test(
+    trainer: MetricTrainer, data: EmotionData, tokens: datasets.DatasetDict, checkpoint: str | None, run_dir: Path
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Train and test; what the record says of it, and the predictions."""
     wait_for_all()
     if trainer.is_world_process_zero():
         # Of an earlier run: Trainer would count them as its own.
         remove_checkpoints(run_dir, but_sound=checkpoint is not None)
     trainer.train(resume_from_checkpoint=checkpoint)
-    training_arguments.per_device_train_batch_size = trainer.state.train_batch_size // max(1, training_arguments.n_gpu)
-    ordered, order = _by_length(tokens["test"])
-    predicted = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
-    logits, embeddings = (_restore(part, order) for part in predicted.predictions)
-    if not np.isfinite(logits).all():
-        raise UserError(
-            f"the model's logits are not finite, so training diverged; lower --learning_rate, which is "
-            f"{training_arguments.learning_rate}, or keep --max_grad_norm above 0"
-        )
-    labels = _restore(predicted.label_ids, order)
-    test = ClassificationScores().compute(predictions=logits.argmax(-1), references=labels, labels=data.labels)
+    trainer.args.per_device_train_batch_size = trainer.state.train_batch_size // max(1, trainer.args.n_gpu)
+    predicted = predict_in_order(trainer, tokens["test"])
+    scores = score_test_rows(predicted, data.labels)
+    if trainer.is_world_process_zero():
+        warn_of_one_class(run_dir.name, predicted, data.labels)
     finish_trackers(
         trainer,
-        embeddings,
+        predicted.embeddings,
         {
             "sentence": data.splits["test"]["text"][:],
-            "label": [data.labels[i] for i in labels],
-            "prediction": [data.labels[i] for i in logits.argmax(-1)],
+            "label": [data.labels[i] for i in predicted.labels],
+            "prediction": [data.labels[i] for i in predicted.classes],
         },
     )
-    arriving = run_dir / ".arriving"
-    trainer.save_model(str(arriving))
-    if trainer.is_world_process_zero():
-        (arriving / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
-        (run_dir / RECORD_FILE).unlink(missing_ok=True)  # of an earlier run, which had another model
-        move_whole(arriving, run_dir)
-    history = merge_history(trainer.state.log_history)
-    tested = _tested_epoch(trainer)
-    best = next((row for row in history if row["epoch"] == tested), {})
+    save_whole(trainer, run_dir)
+    model = trainer.model
     commit = getattr(model.encoder.config, "_commit_hash", None)  # of an encoder from the Hub, whose branch may move
     details = {
         "model_details": {
@@ -257,42 +272,11 @@ def _train_and_test(
             **({"encoder_commit": commit} if commit else {}),
         },
         "data": data.summary(),
-        "history": history,
-        "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if key in best},
-        "test": {
-            "loss": float(predicted.metrics["test_loss"]),
-            **test,
-            "ece": reliability(logits, labels).error,
-            # Of what is stored, in half precision, so that anyone can compute them again.
-            "embeddings": EmbeddingScores().compute(predictions=embeddings.astype(np.float16), references=labels),
-        },
+        **progress(trainer),
+        "test": scores,
         "files": {"predictions": PREDICTIONS_FILE},
     }
-    predictions = {
-        "logits": logits.astype(np.float32),
-        "embeddings": embeddings.astype(np.float16),
-        "labels": labels.astype(np.int64),
-    }
-    return details, predictions
-
-
-def _by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:
-    """The rows sorted by length, so that evaluation batches hold little padding, and their original places."""
-    order = np.argsort(np.asarray(split["length"]), kind="stable")
-    return split.select(order), order
-
-
-def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    restored = np.empty_like(values)
-    restored[order] = values
-    return restored
-
-
-def _tested_epoch(trainer: MetricTrainer) -> float | None:
-    """The epoch of the checkpoint that was loaded at the end, or the last one."""
-    state = trainer.state
-    step = state.best_global_step if trainer.args.load_best_model_at_end else state.global_step
-    return next((entry["epoch"] for entry in state.log_history if entry["step"] == step), None)
+    return details, predicted.arrays()
 
 
 def _device_name(device: torch.device) -> str:

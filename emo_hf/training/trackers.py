@@ -20,11 +20,11 @@ _PACKAGES = {
 }
 
 
-def check_trackers(names: Sequence[str]) -> None:
+def check_trackers(names: Sequence[str] | None) -> None:
     """Raise a `UserError` for a tracker that Trainer does not know, or that is not installed."""
     # Trainer's list leaves these two out, or one of them where MLflow is there.
     unlisted = {"azure_ml": integration_utils.is_azureml_available, "flyte": integration_utils.is_flytekit_available}
-    for name in names:
+    for name in names or ():
         if name not in integration_utils.INTEGRATION_TO_CALLBACK:
             known = ", ".join(sorted(integration_utils.INTEGRATION_TO_CALLBACK))
             raise UserError(f"--report_to is {name!r}; allowed: none, all, {known}")
@@ -42,8 +42,8 @@ def finish_trackers(trainer: Trainer, embeddings: np.ndarray, columns: Mapping[s
         return
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, integration_utils.TensorBoardCallback):
-            _project(Path(callback.logging_dir), embeddings, columns)
-    if "trackio" in trainer.args.report_to:
+            _project(Path(str(callback.logging_dir)), embeddings, columns)
+    if "trackio" in (trainer.args.report_to or ()):
         import trackio
 
         if trackio.context_vars.current_run.get() is not None:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from tables import LABELS, all_texts, error_of, rows, write
 
-from emo_hf.data.loading import SAMPLE, load_emotion_data
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.reading import SAMPLE
 from emo_hf.data.sources.readers import read_table
 
 

@@ -144,6 +144,62 @@ def test_hub_data_set(monkeypatch):
     assert all_texts(data) == {row["sentence"] for row in rows()}
 
 
+@pytest.mark.parametrize("hub", [False, True])
+def test_texts_that_datasets_keeps_as_json_are_refused(tmp_path, monkeypatch, hub):
+    """One number among the texts of a JSONL file is enough; they would be read as escape sequences."""
+    (tmp_path / "files").mkdir()
+    file = write(tmp_path / "files" / "train.jsonl", [rows()[0] | {"sentence": 1004}, *rows()[1:]])
+    found = datasets.load_dataset("json", data_files={"train": str(file)}, cache_dir=str(tmp_path / "cache"))
+    assert "Json" in str(found["train"].features["sentence"])
+    found.save_to_disk(str(tmp_path / "saved"))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: found)
+    said = error_of("someone/emotions" if hub else tmp_path / "saved")
+    assert "column 'sentence' is of the type Json" in said and "give the files that it was made from" in said
+    # The way out leads out.
+    assert "1004" in all_texts(load_emotion_data(str(file)))
+    monkeypatch.undo()
+    mended = [rows()[0] | {"sentence": "1004"}, *rows()[1:]]
+    write(file, mended)
+    found = datasets.load_dataset("json", data_files={"train": str(file)}, cache_dir=str(tmp_path / "cache"))
+    found.save_to_disk(str(tmp_path / "mended"))
+    assert all_texts(load_emotion_data(str(tmp_path / "mended"))) == {row["sentence"] for row in mended}
+
+
+def test_a_number_beyond_the_names_of_a_class_label_is_refused(tmp_path):
+    names = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list(LABELS))})
+    content = {"text": [row["sentence"] for row in rows()], "label": [i % 3 for i in range(30)]}
+    for number, label in ((7, 4), (8, 9)):
+        content["label"][number] = label
+    plain = datasets.Dataset.from_dict(content)
+    # datasets checks numbers of 64 bits neither here nor in a file.
+    found = datasets.Dataset(plain.data.replace_schema_metadata(names.arrow_schema.metadata))
+    found.save_to_disk(str(tmp_path / "saved"))
+    said = error_of(tmp_path / "saved")
+    assert "row 8: label is 4, but its ClassLabel has names for 0 to 2 (2 such rows); mend the numbers" in said
+
+
+@pytest.mark.parametrize("names", [("train.csv", "train.jsonl"), ("dev.csv", "val.csv"), ("test.csv", "TEST.CSV")])
+def test_one_split_in_two_files_is_refused(tmp_path, names):
+    """Both were read: rows counted twice, or dropped in silence."""
+    for number, name in enumerate({"train.csv", "dev.csv", "test.csv", *names}):
+        frame = pd.DataFrame(rows()).assign(sentence=[f"{row['sentence']} {number}" for row in rows()])
+        if name.endswith("jsonl"):
+            frame.to_json(tmp_path / name, orient="records", lines=True, force_ascii=False)
+        else:
+            frame.to_csv(tmp_path / name, index=False)
+    said = error_of(tmp_path)
+    split = {"train": "train", "dev": "validation", "test": "test"}[names[0].split(".")[0]]
+    assert f"{' and '.join(sorted(names))} are each the {split} split; keep one file" in said
+    (tmp_path / names[1]).unlink()
+    assert load_emotion_data(str(tmp_path)).report["kind"] == "folder"
+
+
+def test_one_split_under_two_names_of_a_data_set_is_refused(tmp_path):
+    part = datasets.Dataset.from_list(rows())
+    datasets.DatasetDict({"train": part, "dev": part, "validation": part}).save_to_disk(str(tmp_path / "saved"))
+    assert "dev and validation are each the validation split; keep one split" in error_of(tmp_path / "saved")
+
+
 def test_unreachable_hub_data_set_is_one_line(tmp_path):
     code = "from emo_hf import load_emotion_data as load\ntry: load('no/such')\nexcept ValueError as e: print(e)"
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}

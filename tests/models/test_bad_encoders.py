@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 from bad_files import put
@@ -16,7 +18,11 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
+from emo_hf.errors import UserError
+from emo_hf.models import pretrained
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.models.pretrained import check_encoder
 
 GIVE = (
     "give tiny-bert, tiny-roberta, a folder with config.json, weights and tokenizer, or a Hub id (which needs the "
@@ -167,3 +173,24 @@ def test_the_largest_batch_that_fits_is_found_on_demand(mains, encoders, csv_fil
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     record = json.loads((found / "record.json").read_text(encoding="utf-8"))
     assert record["arguments"]["training"]["per_device_train_batch_size"] == 4
+
+
+@pytest.mark.parametrize("name", ["./models/kobert", "~/kobert", "models/ko/bert", "models\\kobert"])
+def test_a_path_that_leads_nowhere_is_not_looked_for_on_the_hub(name, monkeypatch):
+    monkeypatch.setattr(pretrained, "_reach_hub", lambda *_: pytest.fail("the Hub was asked"))
+    with pytest.raises(UserError) as caught:
+        check_encoder(ModelArguments(encoder=name), DataArguments())
+    assert str(caught.value) == f"encoder {name!r} can't be loaded (there is no such folder); {GIVE}"
+
+
+def test_a_hub_that_can_not_be_reached_is_asked_once(monkeypatch, caplog, tmp_path):
+    """Its client tries each file six times, for half a minute, and tells of each."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    started = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        check_encoder(ModelArguments(encoder="owner/kobert"), DataArguments())
+    said = str(caught.value)
+    assert said.startswith("encoder 'owner/kobert' can't be loaded (no such folder is here, and the Hub ")
+    assert said.endswith(GIVE) and "\n" not in said
+    assert time.monotonic() - started < 5 and not caplog.messages

@@ -217,3 +217,12 @@ def test_initialisation_follows_the_encoder():
     model = build()
     assert model.classifier.bias.abs().max() == 0
     assert 0.01 < model.embedding.weight.std() < 0.03
+
+
+@pytest.mark.parametrize(("labels", "number"), [(["불안", "슬픔"], 3), (["불안", "슬픔", "기쁨"], 2)])
+def test_labels_and_their_number_have_to_fit(labels, number):
+    """transformers would throw the names away, and call the labels LABEL_0, LABEL_1."""
+    with pytest.raises(ValueError, match=f"labels names {len(labels)} labels, but num_labels is another number"):
+        EmotionConfig(labels=labels, num_labels=number)
+    config = EmotionConfig(labels=labels, num_labels=len(labels))
+    assert config.labels == labels and config.num_labels == len(labels)

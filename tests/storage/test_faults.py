@@ -65,6 +65,7 @@ def only_line(text: str) -> str:
 def test_a_full_disk_is_said_in_one_line_and_the_run_goes_when_there_is_room(one, tmp_path, capsys, caplog, size):
     recipe("train").main([*one[:-1], str(tmp_path / "warm")])  # the token cache has its own word
     capsys.readouterr()
+    caplog.clear()
     with no_file_above(size):
         assert recipe("train").main(one) == 2
     line = only_line(capsys.readouterr().err)
@@ -140,7 +141,7 @@ def test_a_damaged_run_is_due_again(several, tmp_path, capfd, caplog):
         capfd.readouterr()
         assert recipe("compare").main(several) == 0
         assert "2 runs, 1 done, 1 due" in capfd.readouterr().out
-        [line] = caplog.messages
+        [line] = [line for line in caplog.messages if "the model gives all" not in line]
         assert line.startswith(str(path)) and said in line
         assert (study / "table.md").read_bytes() == table
 

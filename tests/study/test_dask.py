@@ -34,7 +34,9 @@ NOWHERE = "tcp://127.0.0.1:1"
 
 
 @pytest.fixture
-def make(encoders, csv_file, tmp_path) -> Callable[..., Study]:
+def make(encoders, csv_file, tmp_path, monkeypatch) -> Callable[..., Study]:
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.05)
+
     def build(folder: str = "study", data: str = csv_file, training: dict[str, Any] | None = None, **grid) -> Study:
         settings = {"num_train_epochs": 1, "per_device_train_batch_size": 16, "bf16": False, "learning_rate": 2e-3}
         choices = {"encoders": [encoders["bert"]], "poolings": ["mean"], "aux": ["none", "triplet"], "seeds": [1]}
@@ -143,10 +145,10 @@ def test_a_cluster_without_workers_is_not_waited_for_long(make, monkeypatch):
         list(execute_on(client, make(), make().tasks()))
 
 
-def test_a_run_comes_home_as_a_run_here_leaves_it(client, make, csv_file, tmp_path, monkeypatch):
+def test_a_run_comes_home_as_a_run_here_leaves_it(client, make, speck, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(csv_file, "mini.csv")
-    there, here = make("there", data="mini.csv"), make("here", data="mini.csv")
+    shutil.copy(speck[1], "mini.csv")
+    there, here = (make(folder, data="mini.csv", encoders=[speck[0]]) for folder in ("there", "here"))
     for task in there.tasks():
         (there.folder / task.run_id).mkdir(parents=True)
         (there.folder / task.run_id / "left by a stopped run").touch()
@@ -219,7 +221,7 @@ def test_a_process_has_one_run_at_a_time(client, make, monkeypatch):
         busy.remove(task)
         return task, "no run"
 
-    monkeypatch.setattr(cluster, "run_task", run)
+    monkeypatch.setattr(cluster, "run_in_worker", run)
     study = make(seeds=[1, 2])
     assert [error for _, error in execute_on(client, study, study.tasks())] == ["no run"] * 4
     assert most == [1] * 4
@@ -253,7 +255,7 @@ def test_a_worker_of_another_version_is_told_apart(client, make, monkeypatch):
         list(execute_on(client, make(), make().tasks()))
 
 
-def test_lost_workers_are_forgiven_a_few_times(client, make, monkeypatch):
+def test_lost_workers_are_forgiven_a_few_times(client, make, monkeypatch, caplog):
     tries = Counter()
 
     def run(study: Study, task: Task, fingerprint: str) -> Outcome:
@@ -264,6 +266,11 @@ def test_lost_workers_are_forgiven_a_few_times(client, make, monkeypatch):
 
     monkeypatch.setattr(cluster, "run_away", run)
     errors = {task.aux: error for task, error in execute_on(client, make(), make().tasks())}
+    workers = set(client.scheduler_info()["workers"])
+    told = [line for line in caplog.messages if " was lost while it had mini-bert_mean_" in line]
+    assert len(told) == 3 + 4 and {line.split()[3] for line in told} <= workers
+    again = [line.endswith(", which is done again") for line in told if "triplet" in line]
+    assert again == [True, True, True, False]
     assert errors["none"] is None
     assert errors["triplet"].startswith("4 workers were lost while they had this run")
     assert tries == {"none": 4, "triplet": 4}

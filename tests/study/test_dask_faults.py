@@ -92,6 +92,7 @@ def test_a_worker_killed_in_a_run_changes_nothing(processes, start, words, tmp_p
     doomed.send_signal(signal.SIGKILL)
     shown = finished(study)
     assert "[4/4]" in shown and "failed" not in shown
+    assert f"was lost while it had {lost}, which is done again" in shown
     finished(start([*words, "--jobs", "1", "--study_dir", "here"]))
     there, here = tmp_path / "there", tmp_path / "here"
     assert is_done(there / lost)

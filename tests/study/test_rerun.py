@@ -11,7 +11,7 @@ import pytest
 import torch
 from places import RECIPES, recipe
 
-from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.storage.record import read_record
 from emo_hf.study.rerun import settings_of
@@ -74,6 +74,12 @@ def test_every_argument_of_a_record_is_one_that_can_be_given(first):
     )
     assert (found.report_to, found.save_total_limit) == (["tensorboard"], 3)
     assert found.lr_scheduler_type == "cosine" and found.aux_kwargs == {"balanced": True}
+
+
+def test_the_budget_of_tokens_is_no_secret():
+    """Left out with what is called a token, it was lost on the way to the same run again."""
+    stored = plain(MetricTrainingArguments(tokens_per_batch=640))
+    assert stored["tokens_per_batch"] == 640 and not [name for name in stored if name.endswith("_token")]
 
 
 def test_an_encoder_of_the_hub_is_that_of_its_commit(words, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A grid of runs: what is due, what is refused, and the yardsticks."""
+"""A grid of runs: what is due, what is refused, and the baselines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
 from emo_hf.storage.record import is_done, load_predictions, read_record, read_records, write_record
 from emo_hf.study import local
-from emo_hf.study.baselines import run_yardsticks
+from emo_hf.study.baselines import run_baselines
 from emo_hf.study.grid import GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 
@@ -83,7 +83,10 @@ def test_runs_that_fail_come_back_with_their_line(make, monkeypatch):
     monkeypatch.setattr(local, "run", run)
     ended = list(execute_here(study, study.tasks(), jobs=1))
     assert [task for task, _ in ended] == study.tasks()
-    assert [error for _, error in ended] == [None, "RuntimeError: out of memory"] * 2
+    assert [error and error.partition(" (traceback in ")[0] for _, error in ended] == [
+        None,
+        "RuntimeError: out of memory",
+    ] * 2
     assert ran == [(t.encoder, t.pooling, t.aux, t.seed, t.run_id) for t in study.tasks()]
 
 
@@ -193,9 +196,9 @@ def test_a_run_is_the_same_alone_and_after_others(make):
     assert records[0]["test"] == records[1]["test"]
 
 
-def test_yardsticks(csv_file, tmp_path):
+def test_baselines(csv_file, tmp_path):
     data = load_emotion_data(csv_file)
-    run_yardsticks(data, tmp_path)
+    run_baselines(data, tmp_path)
     majority, tfidf = sorted(read_records(tmp_path), key=lambda record: record["test"]["accuracy"])
     assert (tfidf["model"]["name"], tfidf["run_id"]) == ("TF-IDF + logistic regression", "TF-IDF-logistic-regression")
     assert (majority["model"]["name"], majority["run_id"]) == ("majority class", "majority-class")
@@ -213,5 +216,5 @@ def test_yardsticks(csv_file, tmp_path):
     assert tfidf["test"]["macro_f1"] > 0.95  # the cue words tell
     assert majority["test"]["macro_f1"] == pytest.approx(0.5 / 3)  # one class of three, F1 of 2/4
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
-    run_yardsticks(data, tmp_path)  # done already
+    run_baselines(data, tmp_path)  # done already
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}

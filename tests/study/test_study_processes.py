@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from places import RECIPES
 from warm import Process
@@ -83,6 +88,34 @@ def test_runs_side_by_side_score_as_one_by_one(finished, words, tmp_path):
             else:
                 assert value == two[name][score], (name, score)
     assert tables(tmp_path / "1")[0] == tables(tmp_path / "2")[0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_a_terminal_shows_nothing_of_the_workers(words, tmp_path):
+    """It reaches them too, while they import."""
+    words = [*words, "--num_train_epochs", "200", "--jobs", "2", "--study_dir", str(tmp_path)]
+    process = subprocess.Popen(  # in a session of its own, as a terminal has one
+        [sys.executable, str(RECIPE), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+
+    def reached() -> bool:
+        workers = psutil.Process(process.pid).children(recursive=True)
+        return any("popen_loky" in " ".join(worker.cmdline()) for worker in workers)
+
+    while not reached():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, shown
+    assert shown.rstrip().endswith("the same command goes on with the runs that are left")
+    assert not [word for word in ("Traceback", "KeyboardInterrupt", "Exception ignored") if word in shown], shown
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from test_training import Stop, weights
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.errors import UserError
 from emo_hf.storage.record import read_record
-from emo_hf.training.checkpoints import fault, seal
+from emo_hf.training.checkpoints import MAY_CHANGE, fault, seal
 from emo_hf.training.run import run
 
 STEPS = {"save_strategy": "steps", "eval_strategy": "steps", "save_steps": 4, "eval_steps": 4}
@@ -134,6 +135,110 @@ def test_older_checkpoints_go_only_after_a_newer_one_is_sealed(start, monkeypatc
     straight = start("straight", save_total_limit=1)
     start("stopped", save_total_limit=1, resume_from_checkpoint="last")
     assert weights(stopped) == weights(straight)
+
+
+@pytest.fixture
+def stopped(speck, tmp_path):
+    """A small run that was stopped after its first epoch, and how it is gone on with."""
+    encoder, data = speck
+    folder = tmp_path / "run"
+
+    def begin(
+        callbacks: tuple[Stop, ...] = (),
+        pooling: str = "cls",
+        max_length: int = 16,
+        data: str = data,
+        **arguments: Any,
+    ) -> None:
+        settings = {
+            "output_dir": str(folder),
+            "num_train_epochs": 2,
+            "per_device_train_batch_size": 6,
+            "bf16": False,
+            "disable_tqdm": True,
+            "aux": "triplet",
+        }
+        run(
+            ModelArguments(encoder=encoder, pooling=pooling, embedding_size=8),
+            DataArguments(data=data, max_length=max_length),
+            MetricTrainingArguments(**(settings | arguments)),
+            callbacks=callbacks,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        begin((Stop(3),))
+    return begin, folder
+
+
+def test_a_run_that_goes_on_with_other_arguments_is_refused(stopped):
+    """Optimizer and schedule are the checkpoint's: the record would name arguments that nothing was trained with."""
+    begin, folder = stopped
+    record = (folder / "record.json").read_bytes()
+    for arguments, said in (
+        ({"learning_rate": 1e-5}, "--learning_rate was 3e-05, now 1e-05"),
+        ({"weight_decay": 0.3, "aux": "supcon"}, "--weight_decay was 0.01, now 0.3; --aux was triplet, now supcon"),
+        ({"num_train_epochs": 4}, "--num_train_epochs was 2, now 4"),
+        ({"max_steps": 20}, "--max_steps was -1, now 20"),
+        ({"seed": 7}, "--seed was 42, now 7"),
+        ({"pooling": "mean", "max_length": 12}, "--pooling was cls, now mean; --max_length was 16, now 12"),
+        ({"margin": 0.5}, "--margin was 1.0, now 0.5"),
+        ({"per_device_train_batch_size": 4}, "--per_device_train_batch_size was 6, now 4"),
+        ({"tokens_per_batch": 100}, "--tokens_per_batch was 0, now 100"),
+        (
+            {"aux_kwargs": {"soft": True}, "mining": "hard"},
+            "--aux_kwargs was not given, now {'soft': True}; --mining was all, now hard",
+        ),
+        ({"early_stopping_patience": 3}, "--early_stopping_patience was not given, now 3"),
+    ):
+        with pytest.raises(UserError) as caught:
+            begin(resume_from_checkpoint="last", **arguments)
+        message = str(caught.value)
+        assert said in message and "\n" not in message
+        assert message.startswith(f"{folder}/checkpoint-2 is of a run with other arguments: ")
+        assert message.endswith("; give those of then to go on, or leave --resume_from_checkpoint out to start anew")
+        assert fault(folder / "checkpoint-2") is None and (folder / "record.json").read_bytes() == record
+    begin(resume_from_checkpoint="last")  # those of then
+    assert read_record(folder)["status"] == "completed"
+
+
+def test_a_run_does_not_go_on_with_other_data(stopped, speck, tmp_path):
+    begin, _ = stopped
+    other = tmp_path / "other.csv"
+    other.write_text(Path(speck[1]).read_text(encoding="utf-8").replace("오늘", "어제", 1), encoding="utf-8")
+    with pytest.raises(UserError, match=r"data fingerprint was [0-9a-f]{12}, now [0-9a-f]{12}; give those of then"):
+        begin(resume_from_checkpoint="last", data=str(other))
+
+
+def test_what_decides_nothing_may_change(stopped, speck, tmp_path):
+    begin, folder = stopped
+    moved = folder.rename(tmp_path / "moved")
+    copy = tmp_path / "copy.csv"
+    shutil.copy(speck[1], copy)
+    begin(
+        resume_from_checkpoint=str(moved / "checkpoint-2"),
+        data=str(copy),
+        save_total_limit=5,
+        per_device_eval_batch_size=4,
+        dataloader_num_workers=1,
+        logging_strategy="no",
+        run_name="another",
+    )
+    assert read_record(folder)["status"] == "completed"
+
+
+def test_what_may_change_are_arguments():
+    assert {field.name for field in dataclasses.fields(MetricTrainingArguments)} >= MAY_CHANGE
+
+
+def test_a_checkpoint_that_does_not_say_how_it_was_made_is_refused(stopped):
+    begin, folder = stopped
+    state = folder / "checkpoint-2" / "trainer_state.json"
+    content = json.loads(state.read_text())
+    del content["stateful_callbacks"]["MadeWith"]
+    state.write_text(json.dumps(content))
+    seal(folder / "checkpoint-2")
+    with pytest.raises(UserError, match="does not say which arguments its run was started with; leave --resume"):
+        begin(resume_from_checkpoint="last")
 
 
 TWO = """

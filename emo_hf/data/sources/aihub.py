@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emo_hf.data.sources.archives import Unpacked, open_archive, read_member
-from emo_hf.data.sources.readers import Table, read_bytes, read_table, suffix_of
+from emo_hf.data.sources.readers import read_bytes, read_table, suffix_of
+from emo_hf.data.sources.tables import Table
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ def _walk_zip(name: str, file: Path | io.BytesIO, depth: int, unpacked: Unpacked
         if suffix_of(inner) == ".zip":
             yield from _walk_zip(inner, io.BytesIO(read_member(archive, info, inner)), depth + 1, unpacked)
         else:
-            yield _Member(inner, lambda archive=archive, info=info, inner=inner: read_member(archive, info, inner))
+            yield _Member(inner, functools.partial(read_member, archive, info, inner))
 
 
 def _member_name(info: zipfile.ZipInfo) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from emo_hf.data.sources.aihub import is_release
-from emo_hf.data.sources.readers import Table, suffix_of
+from emo_hf.data.sources.readers import suffix_of
+from emo_hf.data.sources.tables import Table
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def rows_of(
     under `turns="all"`.
 
     Raises:
-        UserError: a column that is missing, with the columns found.
+        UserError: a column that is missing, with the columns found; one of datasets' type Json.
     """
     columns = list(table.frame.columns)
     text = find_text_column(columns, text_column, table.name)
@@ -55,6 +56,12 @@ def rows_of(
         source["major"] = majors[0]
     if split := _match(columns, ("split",)):
         source["split"] = split[0]
+    if escaped := [name for name in source.values() if name in table.escaped]:
+        raise UserError(
+            f"{table.name}: column {escaped[0]!r} is of the type Json, which datasets gives a column of texts with a "
+            "number among them, and would be read as escape sequences; give the files that it was made from as "
+            "--data, or write each number there in quotes and save the data set again."
+        )
     rows = pd.DataFrame({role: table.frame[name] for role, name in source.items()}, dtype="str")
     rows["file"] = table.name
     rows["row"] = table.frame.index

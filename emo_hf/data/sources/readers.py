@@ -7,33 +7,19 @@ import io
 import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from datasets import ClassLabel, Features
 
+from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.dialogues import dialogue_rows, is_dialogues
+from emo_hf.data.sources.tables import Table, check_size, header_of
 from emo_hf.data.sources.workbook import sheet_rows
 from emo_hf.errors import UserError
 
 ENCODINGS = ("utf-8-sig", "cp949")
-MOST_COLUMNS, MOST_CELLS = 16_384, 100_000_000
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of one file, every cell a string, indexed by the row numbers that the user sees in the file."""
-
-    name: str
-    frame: pd.DataFrame
-    encoding: str | None = None
 
 
 def suffix_of(name: str) -> str:
@@ -125,7 +111,7 @@ def _read_delimited(name: str, data: bytes) -> Table:
     return Table(name, frame, encoding)
 
 
-def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.DataFrame:
+def _parse_delimited(name: str, text: str, delimiter: str, quoting: Literal[0, 3]) -> pd.DataFrame:
     rows, numbers, number = [], [], 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
     usual = csv.field_size_limit(max(len(text), 1))  # one cell may be all of the file
@@ -143,8 +129,8 @@ def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.D
         csv.field_size_limit(usual)
     if not rows:
         raise UserError(f"{name} is empty; a header and rows are needed.")
-    _check_size(name, len(rows[0]), len(rows))
-    header = _header(name, rows[0])
+    check_size(name, len(rows[0]), len(rows))
+    header = header_of(name, rows[0])
     for number, row in zip(numbers, rows, strict=True):
         if len(row) != len(header):
             raise UserError(
@@ -154,26 +140,10 @@ def _parse_delimited(name: str, text: str, delimiter: str, quoting: int) -> pd.D
     return pd.DataFrame(rows[1:], columns=header, index=numbers[1:], dtype="str")
 
 
-def _check_size(name: str, columns: int, rows: int) -> None:
-    """Refuse what no table of texts is: a few bytes can stand for more cells than the memory holds."""
-    if columns > MOST_COLUMNS:
-        raise UserError(f"{name}: {columns:,} columns; at most {MOST_COLUMNS:,} are read; check the delimiter.")
-    if columns * rows > MOST_CELLS:
-        raise UserError(f"{name}: {rows:,} rows of {columns:,} columns; leave out those that are not needed.")
-
-
-def _header(name: str, cells: list[Any]) -> list[str]:
-    """Clean column names; an unnamed one (an exported index) keeps a name that nothing asks for."""
-    header = [unicodedata.normalize("NFC", str(cell if cell is not None else "")).strip() for cell in cells]
-    if doubles := sorted(cell for cell, count in Counter(header).items() if cell and count > 1):
-        raise UserError(f"{name}: column {', '.join(doubles)} stands twice in the header; rename or remove one.")
-    return [cell or f"Unnamed: {place}" for place, cell in enumerate(header)]
-
-
 def _read_xlsx(name: str, data: bytes) -> Table:
     cells, numbers, rows = sheet_rows(name, data)
-    header = _header(name, cells)
-    _check_size(name, len(header), len(rows))
+    header = header_of(name, cells)
+    check_size(name, len(header), len(rows))
     return Table(name, pd.DataFrame(rows, columns=header, index=numbers, dtype="str"))
 
 
@@ -231,7 +201,7 @@ def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame
         records = dialogue_rows(name, records)
     columns = {}
     keys = dict.fromkeys(key for record in records for key in record)
-    _check_size(name, len(keys), len(records))
+    check_size(name, len(keys), len(records))
     for key in keys:
         values = [record.get(key) for record in records]
         if not any(isinstance(value, list | dict) for value in values):  # a text or a label is never nested
@@ -240,7 +210,7 @@ def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame
             ]
     try:
         return pd.DataFrame(
-            dict(zip(_header(name, list(columns)), columns.values(), strict=True)), numbers, dtype="str"
+            dict(zip(header_of(name, list(columns)), columns.values(), strict=True)), numbers, dtype="str"
         )
     except UnicodeEncodeError as error:
         rows = zip(numbers, zip(*columns.values(), strict=True), strict=True)
@@ -252,45 +222,6 @@ def _is_broken(row: tuple[str, ...]) -> bool:
     return any("\ud800" <= character <= "\udfff" for cell in row for character in cell)
 
 
-def _read_parquet(name: str, data: bytes) -> Table:
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        _check_size(name, file.metadata.num_columns, file.metadata.num_rows)
-        table = file.read()
-        table.validate(full=True)  # texts that are no UTF-8, offsets beyond the data
-        return Table(name, frame_from_arrow(name, table))
-    except UserError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
-        raise UserError(f"{name} is not a readable Parquet file; write it again.") from error
-
-
-def frame_from_arrow(name: str, table: pa.Table) -> pd.DataFrame:
-    """Turn the flat columns of an Arrow table into strings; the numbers of a ClassLabel become its names."""
-    by_datasets = b"huggingface" in (table.schema.metadata or {})
-    features = Features.from_arrow_schema(table.schema) if by_datasets else {}
-    columns = {}
-    for key in table.column_names:
-        column = table.column(key)
-        if pa.types.is_nested(column.type):
-            continue
-        feature = features.get(key)
-        if isinstance(feature, ClassLabel):
-            numbers = pd.Series(column.to_pandas(ignore_metadata=True)).fillna(-1).astype(int)
-            columns[key] = numbers.map(dict(enumerate(feature.names))).fillna("")  # -1: not labelled
-            continue
-        if pa.types.is_floating(column.type):
-            column = pc.if_else(pc.is_nan(column), None, column)  # pandas' way to say that a value is missing
-        try:
-            column = pc.fill_null(pc.cast(column, pa.string()), "")
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # images and other bytes are neither text nor label
-            continue
-        columns[key] = column.to_pandas(ignore_metadata=True)
-    header = _header(name, list(columns))
-    frame = pd.DataFrame(dict(zip(header, columns.values(), strict=True)), dtype="str")
-    return frame.set_axis(range(1, len(frame) + 1))
-
-
 READERS: dict[str, Callable[[str, bytes], Table]] = {
     ".csv": _read_delimited,
     ".tsv": _read_delimited,
@@ -298,5 +229,5 @@ READERS: dict[str, Callable[[str, bytes], Table]] = {
     ".xlsx": _read_xlsx,
     ".json": _read_json,
     ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
+    ".parquet": read_parquet,
 }

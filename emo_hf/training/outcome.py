@@ -1,0 +1,121 @@
+"""What a training came to: predictions and scores of the test rows, its history, and the model in its folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from transformers import Trainer
+
+from emo_hf.errors import UserError
+from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
+from emo_hf.evaluation.statistics import reliability
+from emo_hf.storage.files import move_whole
+from emo_hf.storage.record import RECORD_FILE, merge_history
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Test rows in the order of their data: logits (N, C), embeddings (N, D), labels (N,), and their cross-entropy."""
+
+    logits: np.ndarray
+    embeddings: np.ndarray
+    labels: np.ndarray
+    loss: float
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The class of each row (N,), by its logits."""
+        return self.logits.argmax(-1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As they are stored beside the record."""
+        return {
+            "logits": self.logits.astype(np.float32),
+            "embeddings": self.embeddings.astype(np.float16),
+            "labels": self.labels.astype(np.int64),
+        }
+
+
+def by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:
+    """The rows sorted by length, so that evaluation batches hold little padding, and their original places."""
+    order = np.argsort(np.asarray(split["length"]), kind="stable")
+    return split.select(order), order
+
+
+def predict_in_order(trainer: Trainer, rows: datasets.Dataset) -> Predicted:
+    """The model's answers to tokenized test rows.
+
+    Raises:
+        UserError: logits that are not finite.
+    """
+    ordered, order = by_length(rows)
+    found = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
+    logits, embeddings, labels = (_restore(part, order) for part in (*found.predictions, found.label_ids))
+    if not np.isfinite(logits).all():
+        raise UserError(
+            f"the model's logits are not finite, so training diverged; lower --learning_rate, which is "
+            f"{trainer.args.learning_rate}, or keep --max_grad_norm above 0"
+        )
+    return Predicted(logits, embeddings, labels, float((found.metrics or {})["test_loss"]))
+
+
+def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    restored = np.empty_like(values)
+    restored[order] = values
+    return restored
+
+
+def score_test_rows(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
+    """What a record says of the test rows; `names` are those of the classes."""
+    labels = predicted.labels
+    return {
+        "loss": predicted.loss,
+        **ClassificationScores().compute(predictions=predicted.classes, references=labels, labels=names),
+        "ece": reliability(predicted.logits, labels).error,
+        # Of what is stored, in half precision, so that anyone can compute them again.
+        "embeddings": EmbeddingScores().compute(
+            predictions=predicted.embeddings.astype(np.float16), references=labels
+        ),
+    }
+
+
+def warn_of_one_class(run_id: str, predicted: Predicted, names: Sequence[str]) -> None:
+    """Say that a model has learned nothing but a class, which its scores alone do not tell."""
+    classes = np.unique(predicted.classes)
+    if len(classes) == 1:
+        logger.warning(
+            "%s: the model gives all %d test texts the class %s, which %.1f %% of them are; train for more epochs, or "
+            "with another --learning_rate",
+            run_id,
+            len(predicted.labels),
+            names[classes[0]],
+            100 * (predicted.labels == classes[0]).mean(),
+        )
+
+
+def progress(trainer: Trainer) -> dict[str, Any]:
+    """The history of a training, and the epoch of the model that it ended with."""
+    state = trainer.state
+    history = merge_history(state.log_history)
+    step = state.best_global_step if trainer.args.load_best_model_at_end else state.global_step
+    epoch = next((entry["epoch"] for entry in state.log_history if entry["step"] == step), None)
+    best = next((row for row in history if row["epoch"] == epoch), {})
+    return {"history": history, "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if key in best}}
+
+
+def save_whole(trainer: Trainer, run_dir: Path) -> None:
+    """Write model and tokenizer into the run's folder, each file whole, in place of those of an earlier run."""
+    arriving = run_dir / ".arriving"
+    trainer.save_model(str(arriving))
+    if trainer.is_world_process_zero():
+        (arriving / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
+        (run_dir / RECORD_FILE).unlink(missing_ok=True)  # of an earlier run, which had another model
+        move_whole(arriving, run_dir)
