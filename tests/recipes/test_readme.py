@@ -260,11 +260,12 @@ def test_the_table_of_losses_names_what_each_takes(loss: type) -> None:
     table = TEXTS["recipes/guides/losses.md"].split("<!-- table of losses -->")[1]
     name = loss.__name__.removesuffix("Loss").lower()
     [row] = re.findall(rf"^\| `{name}` \|(.*)\|$", table, flags=re.MULTILINE)
-    minings, margin, options, _ = row.split("|")
+    flags, options = row.split("|")[:2]
+    minings = re.findall(r"`--mining` \((.*?)\)", flags)
     takes = set(inspect.signature(loss).parameters)
-    assert tuple(re.findall(r"`([\w-]+)`", minings)) == getattr(loss, "minings", ())
-    assert (margin.strip() == "yes") == ({"margin", "distance"} <= takes)
-    assert all(option in options for option in takes - {"mining", "margin", "distance"})
+    assert [tuple(names.split(", ")) for names in minings] == ([loss.minings] if "mining" in takes else [])
+    assert set(re.findall(r"`--(\w+)`", flags)) == takes & {"mining", "margin", "distance"}
+    assert set(re.findall(r"`(\w+)`", options)) == takes - {"mining", "margin", "distance"}
 
 
 @pytest.mark.slow
