@@ -35,7 +35,8 @@ def test_map_of_equal_embeddings_is_finite() -> None:
     assert np.isfinite(points).all()
 
 
-def test_maps_are_the_same_each_time_and_alike_for_equal_clouds() -> None:
+def test_maps_are_the_same_each_time_and_alike_for_equal_clouds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)  # side by side
     cloud = np.random.default_rng(0).normal(size=(30, 8))
     first, second = project([cloud, cloud], "t-SNE")
     np.testing.assert_array_equal(first, second)
