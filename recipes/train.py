@@ -56,9 +56,9 @@ def main(argv: Sequence[str]) -> None:
     # Only now: they take as long to import as all else, and --help has no use for them.
     from emo_hf.hub.upload import check_access, push
     from emo_hf.storage.record import is_done, summary
-    from emo_hf.training.names import run_name
     from emo_hf.training.progress import quiet_libraries
     from emo_hf.training.run import check_arguments, load_data
+    from emo_hf.training.run_names import run_name
 
     quiet_libraries()
     if again.from_record:

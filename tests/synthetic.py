@@ -62,7 +62,7 @@ def write_run(
     record = {
         "schema": 1,
         "run_id": run_id,
-        "kind": "yardstick" if baseline else "model",
+        "kind": "baseline" if baseline else "model",
         "status": "completed",
         "wall_seconds": 30.0 + generator.random(),
         "model": {

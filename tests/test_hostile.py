@@ -26,7 +26,7 @@ from synthetic import write_run
 import emo_hf
 from emo_hf.errors import UserError
 from emo_hf.escaping import csv_name, markdown_name
-from emo_hf.export.cards import card
+from emo_hf.export.readme import card
 from emo_hf.hub.card import model_card
 from emo_hf.redaction import HIDDEN, redacted, start_logging
 from emo_hf.report.report import write_report
@@ -34,7 +34,7 @@ from emo_hf.storage.files import file_stem
 from emo_hf.storage.record import load_predictions, read_records, write_record
 from emo_hf.study.dask import Outcome, _Crew
 from emo_hf.training.checkpoints import seal
-from emo_hf.training.names import run_name
+from emo_hf.training.run_names import run_name
 
 TAKE = "document.title='taken';fetch('http://taken.invalid')"
 EVIL = [

@@ -51,7 +51,7 @@ def check_model_folder(model: str | Path) -> None:
     if next(folder.glob(f"*/{RECORD_FILE}"), None):
         raise UserError(f"{model} is a study, a folder of runs; {_instead(folder)}")
     record = read_record(folder) or {}
-    if record.get("kind") == "yardstick":
+    if record.get("kind") == "baseline":
         raise UserError(f"{model} is the run of a baseline, which has no model; {_instead(folder.parent)}")
 
 

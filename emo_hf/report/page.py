@@ -17,7 +17,7 @@ from emo_hf.report.clusters import cluster_sentences
 from emo_hf.report.page_font import font_face
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
-from emo_hf.report.plots.sheet import COLOURS
+from emo_hf.report.plots.layout import COLOURS
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
 from emo_hf.report.summary import caution, duration, summary
 from emo_hf.report.wording import WORDS, p_value

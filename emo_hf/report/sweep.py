@@ -14,7 +14,7 @@ from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.statistics import Effect, holm
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.sheet import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.plots.layout import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
 from emo_hf.report.table import MISSING, printed, scores
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole

@@ -75,7 +75,7 @@ def _write(
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "run_id": BASELINES[name],
-        "kind": "yardstick",
+        "kind": "baseline",
         "status": "completed",
         "error": None,
         "started": started,

@@ -17,8 +17,8 @@ from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import STUDY_FILE, TEST_FILE, is_done
 from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
-from emo_hf.training.names import run_name
 from emo_hf.training.run import check_arguments
+from emo_hf.training.run_names import run_name
 
 logger = logging.getLogger(__name__)
 

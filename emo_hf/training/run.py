@@ -38,7 +38,6 @@ from emo_hf.storage.files import said_plainly
 from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, now, write_record
 from emo_hf.training.checkpoints import MadeWith, check_same_arguments, checkpoint_to_resume, remove_checkpoints
 from emo_hf.training.diagnostics import explain
-from emo_hf.training.names import encoder_name, run_name
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
     by_length,
@@ -48,6 +47,7 @@ from emo_hf.training.outcome import (
     score_test_rows,
     warn_of_one_class,
 )
+from emo_hf.training.run_names import encoder_name, run_name
 from emo_hf.training.trackers import check_trackers, finish_trackers
 from emo_hf.training.trainer import MetricTrainer
 

@@ -236,7 +236,7 @@ def test_a_study_is_named_with_the_best_of_its_runs_that_has_a_model(model, reci
         record = write_run(study, aux=aux, correct=score)
         if aux != "none":
             shutil.copy(f"{model}/model.safetensors", study / record["run_id"])
-    baseline = study / write_run(study, yardstick="TF-IDF + logistic regression")["run_id"]
+    baseline = study / write_run(study, baseline="TF-IDF + logistic regression")["run_id"]
     best = study / "tiny-bert_cls_triplet_seed42"
     advice = f"give the folder of one run, as {best}, the best of them by validation macro-F1\n"
     for given, what in ((study, "a study, a folder of runs"), (baseline, "the run of a baseline, which has no model")):

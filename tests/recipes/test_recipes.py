@@ -47,7 +47,7 @@ def common(csv_file) -> list[str]:
     return ["--data", csv_file, *words.split()]
 
 
-def check_record(folder: Path, yardstick: bool = False) -> dict:
+def check_record(folder: Path, baseline: bool = False) -> dict:
     """The record and its predictions, complete and of one piece."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert set(record) == TOP
@@ -80,8 +80,8 @@ def check_record(folder: Path, yardstick: bool = False) -> dict:
         expected = {"precision": precision, "recall": recall, "f1": scores[-1], "support": 20}
         assert test["per_class"][label] == pytest.approx(expected)
     assert test["macro_f1"] == pytest.approx(np.mean(scores))
-    if yardstick:
-        assert record["kind"] == "yardstick" and record["history"] == []
+    if baseline:
+        assert record["kind"] == "baseline" and record["history"] == []
         assert set(arrays.files) == {"logits", "labels"}
         return record
     assert record["kind"] == "model"
@@ -204,7 +204,7 @@ def test_compare_writes_records_table_and_pictures(compare, grid, tmp_path, caps
     for name in runs:
         check_record(study / name)
     for name in ("TF-IDF-logistic-regression", "majority-class"):
-        check_record(study / name, yardstick=True)
+        check_record(study / name, baseline=True)
     files = {path.name for path in study.iterdir() if path.is_file()}
     pictures = {
         f"{kind}_mini-{layout}.png"

@@ -120,7 +120,7 @@ def test_what_is_no_record_is_said_in_one_line(first, tmp_path, capsys):
         [line] = capsys.readouterr().err.splitlines()
         assert line.startswith(f"error: --from_record {path}: ") and said in line
     for parts, said in (
-        ({"kind": "yardstick"}, "a yardstick was not trained by train.py"),
+        ({"kind": "baseline"}, "a baseline was not trained by train.py"),
         ({"arguments": []}, "not trained by train.py"),
         ({"arguments": arguments}, "the record has 'warp_drive', which this version does not know"),
     ):

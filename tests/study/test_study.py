@@ -203,7 +203,7 @@ def test_baselines(csv_file, tmp_path):
     assert (tfidf["model"]["name"], tfidf["run_id"]) == ("TF-IDF + logistic regression", "TF-IDF-logistic-regression")
     assert (majority["model"]["name"], majority["run_id"]) == ("majority class", "majority-class")
     for record in (tfidf, majority):
-        assert record["kind"] == "yardstick"
+        assert record["kind"] == "baseline"
         assert record["model"]["encoder"] is record["model"]["pooling"] is record["model"]["aux"] is None
         assert record["history"] == [] and record["seed"] is None
         arrays = load_predictions(record)

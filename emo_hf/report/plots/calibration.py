@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from emo_hf.evaluation.statistics import Reliability, reliability
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.plots.layout import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 
 FEWEST = 10
 BINS = 10  # the picture's; the error itself is that of the record, with 15

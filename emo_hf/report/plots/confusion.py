@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.plots.fonts import drawable_labels
-from emo_hf.report.plots.sheet import (
+from emo_hf.report.plots.layout import (
     FRAME,
     drawing,
     panels,

@@ -15,10 +15,9 @@ from PIL import Image
 
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots import projection, sheet
+from emo_hf.report.plots import layout, projection
 from emo_hf.report.plots.fonts import drawable_labels, hangul_font
-from emo_hf.report.plots.projection import SEED, cached
-from emo_hf.report.plots.sheet import (
+from emo_hf.report.plots.layout import (
     COLOURS,
     COLUMNS,
     FRAME,
@@ -31,6 +30,7 @@ from emo_hf.report.plots.sheet import (
     set_heading,
     short_labels,
 )
+from emo_hf.report.plots.projection import SEED, cached
 
 MOST_ROWS = 2000  # beyond it a map only gets slower and darker
 LAYERS = 6
@@ -147,7 +147,7 @@ def _handles(count: int) -> list[Line2D]:
 def _digest(clouds: list[Cloud | None], texts: list[str]) -> str:
     """Changes with everything that the picture shows: data, words, fonts, and the code that draws it."""
     digest = hashlib.sha256(json.dumps([*texts, hangul_font(), matplotlib.__version__]).encode())
-    for module in (__file__, projection.__file__, sheet.__file__):
+    for module in (__file__, projection.__file__, layout.__file__):
         digest.update(Path(module).read_bytes())
     for cloud in clouds:
         for array in cloud or ():

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.sheet import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.plots.layout import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
 
 STYLES: dict[str, tuple[str, Literal["-", "--"]]] = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
 # The training loss without its metric term and the smoothing of labels, so that models and splits can be compared.
