@@ -23,8 +23,8 @@ def test_each_file_is_a_study_that_runs_in_processes(name, encoders, tmp_path):
     written = {"klue.yaml": "report.html", "sweep.yaml": "sweep.md"}
     # What makes it quick; everything else is the file's.
     quick = [
-        *("--encoders", *several[name], "--data", str(download(tmp_path)), "--max_length", "16", "--seeds", "1"),
-        *("--num_train_epochs", "1", "--jobs", "2", "--study_dir", str(tmp_path / "study")),
+        *("--encoders", *several[name], "--data", str(download(tmp_path / "data")), "--seeds", "1"),
+        *("--max_length", "16", "--num_train_epochs", "1", "--jobs", "2", "--study_dir", str(tmp_path / "study")),
     ]
     command = [sys.executable, str(RECIPES / "compare.py"), "--config", str(RECIPES / name), *quick]
     done = subprocess.run(command, capture_output=True, text=True)
