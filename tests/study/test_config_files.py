@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from aihub_files import download
-from places import RECIPES, recipe
+from places import RECIPES
 
 from emo_hf.storage.record import read_records
 
@@ -15,19 +17,19 @@ FILES = sorted(path.name for path in RECIPES.glob("*.yaml"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
-def test_each_file_is_a_study_that_runs_in_processes(name, encoders, tmp_path, capfd):
+def test_each_file_is_a_study_that_runs_in_processes(name, encoders, tmp_path):
     several = {"klue.yaml": [encoders["bert"], encoders["roberta"]], "sweep.yaml": [encoders["bert"]]}
     runs = {"klue.yaml": 12, "sweep.yaml": 22}  # a weight of 0 is one run under both losses
     written = {"klue.yaml": "report.html", "sweep.yaml": "sweep.md"}
     # What makes it quick; everything else is the file's.
     quick = [
-        *("--encoders", *several[name], "--data", str(download(tmp_path)), "--max_length", "16", "--seeds", "1"),
-        *("--num_train_epochs", "1", "--jobs", "2", "--study_dir", str(tmp_path / "study")),
+        *("--encoders", *several[name], "--data", str(download(tmp_path / "data")), "--seeds", "1"),
+        *("--max_length", "16", "--num_train_epochs", "1", "--jobs", "2", "--study_dir", str(tmp_path / "study")),
     ]
-    status = recipe("compare").main(["--config", str(RECIPES / name), *quick])
-    said = capfd.readouterr()
-    assert status == 0, said.err[-2000:]
-    assert "Traceback" not in said.out + said.err and "failed" not in said.out + said.err
+    command = [sys.executable, str(RECIPES / "compare.py"), "--config", str(RECIPES / name), *quick]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Traceback" not in done.stdout + done.stderr and " failed: " not in done.stdout + done.stderr
     records = read_records(tmp_path / "study")
     assert len([record for record in records if record["kind"] == "model"]) == runs[name]
     assert (tmp_path / "study" / written[name]).is_file()
