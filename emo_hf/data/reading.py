@@ -17,6 +17,7 @@ from emo_hf.data.sources.readers import READERS, read_file, suffix_of
 from emo_hf.data.sources.tables import Table
 from emo_hf.data.splits import SPLIT_NAMES
 from emo_hf.errors import UserError
+from emo_hf.storage.record import holds_results
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,10 @@ def source_files(source: str) -> SourceFiles:
                 continue
             seen.add(real)
             for inner in sorted(folder.iterdir()):
-                folders += [inner] if inner.is_dir() else []
-                found += [_file_state(inner)] if inner.is_file() else []
+                if inner.is_dir() and not holds_results(inner):  # those change while a study goes on
+                    folders.append(inner)
+                elif inner.is_file():
+                    found.append(_file_state(inner))
     return tuple(found)
 
 

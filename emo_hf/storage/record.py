@@ -139,6 +139,11 @@ def _commit() -> str | None:
     return found.stdout.strip()
 
 
+def holds_results(folder: Path) -> bool:
+    """Whether a run or a study has written this folder, in which nobody keeps data."""
+    return (folder / RECORD_FILE).exists() or (folder / STUDY_FILE).exists()
+
+
 def read_records(study_dir: Path) -> list[dict[str, Any]]:
     """The completed records of a study, sorted by run_id, each with its folder under the key "directory".
 

@@ -89,13 +89,14 @@ def test_nothing_is_tracked_that_nobody_asked_for(start) -> None:
 
 
 OFFLINE = """
-import runpy, socket, sys
+import pathlib, runpy, socket, sys
 
 def refuse(*_, **__):
     raise AssertionError("a connection was tried")
 
 socket.socket.connect = socket.create_connection = refuse
 sys.argv = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 

@@ -17,6 +17,7 @@ from emo_hf.data.sources.archives import Unpacked, open_archive, read_member
 from emo_hf.data.sources.readers import read_bytes, read_table, suffix_of
 from emo_hf.data.sources.tables import Table
 from emo_hf.errors import UserError
+from emo_hf.storage.record import holds_results
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,8 @@ def _walk_folder(folder: Path, prefix: str, seen: set[Path]) -> Iterator[_Member
         if _is_hidden(name):
             continue
         if path.is_dir():
-            yield from _walk_folder(path, name + "/", seen)
+            if not holds_results(path):
+                yield from _walk_folder(path, name + "/", seen)
         elif not path.is_file():  # a pipe would be waited for
             continue
         elif suffix_of(name) == ".zip":
