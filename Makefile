@@ -13,7 +13,7 @@ LOWEST := $(VENV)-lowest
 LOWEST_TESTS ?= tests/arguments tests/data tests/evaluation tests/inference/test_predictor.py tests/losses tests/models \
 	tests/report/test_findings.py tests/report/test_report.py tests/storage/test_record.py tests/training/test_training.py
 
-.PHONY: help compare sweep search train predict report test test-slow test-all test-lowest lint format bench clean
+.PHONY: help compare sweep search train predict report test test-slow test-lowest lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,9 +48,6 @@ test: $(READY) ## fast tests
 
 test-slow: $(READY) ## the tests that take longer
 	$(PYTEST) -m slow $(ARGS)
-
-test-all: $(READY) ## both in one go
-	$(PYTEST) $(ARGS)
 
 test-lowest: ## fast tests with the lowest versions that pyproject.toml claims
 	$(PYTHON) -m venv --clear $(LOWEST)
