@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import NoReturn
 
+from emo_hf.arguments.words import first_undecoded, unknown
 from emo_hf.errors import UserError
 from emo_hf.redaction import start_logging
 
 MISTAKE, STOPPED = 2, 130
+
+
+def _say_of(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("\nstopped\n")
+    else:
+        _say_of_others(kind, error, trace)
+
+
+# A recipe imports its libraries for seconds before `command` can catch a Ctrl-C. Only recipes import this module.
+sys.excepthook, _say_of_others = _say_of, sys.excepthook
 
 
 def command(stopped: str = "stopped") -> Callable[[Callable[[Sequence[str]], int | None]], Callable[..., int]]:
@@ -68,16 +80,3 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `UserError`, in place of a page of usage."""
         raise UserError(f"{message}; see --help")
-
-
-def unknown(key: str, names: Collection[str], flag: bool = False) -> str:
-    """What is said of a key or flag that nobody knows, with the nearest one of `names`."""
-    bare = key.lstrip("-").split("=")[0]
-    near = difflib.get_close_matches(bare.replace("-", "_"), sorted(names), n=1, cutoff=0.5)
-    hint = f"; did you mean {'--' if flag else ''}{near[0]}?" if near else "; see --help"
-    return f"unknown {'argument' if flag else 'key'} {key!r}{hint}"
-
-
-def first_undecoded(argv: Sequence[str]) -> str | None:
-    """The first word with bytes that are no UTF-8, which no record could hold."""
-    return next((word for word in argv if any("\ud800" <= letter <= "\udfff" for letter in word)), None)

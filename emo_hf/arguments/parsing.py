@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 from transformers import HfArgumentParser
 
-from emo_hf.arguments.command import first_undecoded, unknown
 from emo_hf.arguments.config_file import read_config
 from emo_hf.arguments.help import asked_for_help, help_text
+from emo_hf.arguments.words import first_undecoded, unknown
 from emo_hf.errors import UserError
 
 # What one recipe alone takes, so that its file, given to another, is named for what it is.

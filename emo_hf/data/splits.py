@@ -87,6 +87,8 @@ def keep_fraction(rows: pd.DataFrame, fraction: float, seed: int) -> pd.DataFram
     if fraction == 1:
         return rows
     train = rows["split"] == "train"
+    if not train.any():  # so few rows that the other splits took all of them, as the check of the classes says
+        return rows
     order = np.random.default_rng(seed).permutation(len(rows))
     rank = pd.Series(order, rows.index)[train].groupby(rows.loc[train, "label"]).rank()
     most = rows.loc[train, "label"].map((rows.loc[train, "label"].value_counts() * fraction).round().clip(lower=1))

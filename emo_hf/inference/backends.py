@@ -11,6 +11,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.models.pretrained import is_path, reach_hub
 from emo_hf.storage.record import RECORD_FILE, read_record, read_records
 
 ONNX_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"
@@ -24,6 +25,10 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
     """
     check_model_folder(model)
     try:
+        if not Path(model).is_dir():
+            if is_path(str(model)):
+                raise FileNotFoundError("there is no such folder")
+            reach_hub(str(model), revision)
         kind = PreTrainedConfig.get_config_dict(model, revision=revision)[0].get("model_type")
         # `from_pretrained` itself would take any checkpoint and fill what it lacks with random weights.
         if kind is not None and kind != EmotionConfig.model_type:

@@ -40,9 +40,7 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
     nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
     if nearest and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
         raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
-    # A Hub id is a name, or an owner and a name.
-    is_path = re.match(r"[./~]", model.encoder) or "\\" in model.encoder or model.encoder.count("/") > 1
-    if is_path and not folder.is_dir():
+    if is_path(model.encoder) and not folder.is_dir():
         raise _not_found(model, FileNotFoundError("there is no such folder"))
     try:
         files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []
@@ -53,12 +51,17 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
         raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
 
 
+def is_path(name: str) -> bool:
+    """Whether a name can only be a folder's: a Hub id is a name, or an owner and a name."""
+    return bool(re.match(r"[./~]", name)) or "\\" in name or name.count("/") > 1
+
+
 @functools.lru_cache(maxsize=32)  # a study asks once for each of its models
 def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tuple[str, int], ...]) -> int | None:
     model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling)
     try:
         if not Path(encoder_path(encoder)).is_dir():
-            _reach_hub(encoder, revision)
+            reach_hub(encoder, revision)
         config = AutoConfig.from_pretrained(
             encoder_path(encoder), revision=revision or "main", trust_remote_code=False
         )
@@ -71,17 +74,17 @@ def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tup
     return limit
 
 
-def _reach_hub(encoder: str, revision: str | None) -> None:
+def reach_hub(model: str, revision: str | None) -> None:
     """Try the Hub once for a model that is not stored here; its client would try six times, and say each of them.
 
     Raises:
         ConnectionError: no answer.
     """
-    stored = try_to_load_from_cache(encoder, "config.json", revision=revision or "main")
+    stored = try_to_load_from_cache(model, "config.json", revision=revision or "main")
     if is_offline_mode() or isinstance(stored, str):
         return
     try:
-        HfApi().model_info(encoder, revision=revision, timeout=_SECONDS)
+        HfApi().model_info(model, revision=revision, timeout=_SECONDS)
     except HfHubHTTPError:
         return  # an answer, and the client says best what is wrong with it
     except Exception as error:  # of the network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,18 @@ def main(argv):
 
 sys.exit(main())
 """
+
+
+@pytest.mark.parametrize("name", ["train", "compare", "search"])
+def test_a_recipe_that_is_stopped_among_its_imports_says_so_in_a_line(name, tmp_path):
+    (tmp_path / "torch.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+    found = subprocess.run(
+        [sys.executable, str(RECIPES / f"{name}.py")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode != 0 and (found.stdout, found.stderr) == ("", "\nstopped\n")
 
 
 @pytest.mark.parametrize("lines", [3, 100_000])

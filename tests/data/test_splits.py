@@ -29,6 +29,12 @@ def test_carving_is_stratified_fixed_and_80_10_10(tmp_path):
         assert "_size" in error_of(path, **sizes)
 
 
+def test_a_share_of_no_training_rows_is_told_as_what_it_is(tmp_path):
+    """One row of each label: test and validation take them all."""
+    path = str(write(tmp_path / "data.csv", [{"text": f"문장 {label}", "label": label} for label in LABELS]))
+    assert error_of(path, train_fraction=0.5) == error_of(path)
+
+
 def test_only_the_missing_split_is_carved(tmp_path):
     write(tmp_path / "train.csv", rows(60))
     write(tmp_path / "test.csv", rows(9, 100))

@@ -9,9 +9,11 @@ import itertools
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from types import ModuleType
 
+import huggingface_hub
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -248,3 +250,15 @@ def test_a_study_is_named_with_the_best_of_its_runs_that_has_a_model(model, reci
         folder.unlink()
     assert recipe.main([str(study), "오늘"]) == 2
     assert "which none of this study does" in capsys.readouterr().err
+
+
+def test_a_model_is_looked_for_on_the_hub_once(monkeypatch, caplog):
+    """Its client tries six times, for half a minute, and tells of each."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    started = time.monotonic()
+    with pytest.raises(UserError, match="no such folder is here, and the Hub can't be reached"):
+        Predictor("runs/nothing")
+    with pytest.raises(UserError, match="there is no such folder"):
+        Predictor("runs/train/nothing")
+    assert time.monotonic() - started < 5 and not caplog.messages

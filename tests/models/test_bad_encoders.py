@@ -177,7 +177,7 @@ def test_the_largest_batch_that_fits_is_found_on_demand(mains, encoders, csv_fil
 
 @pytest.mark.parametrize("name", ["./models/kobert", "~/kobert", "models/ko/bert", "models\\kobert"])
 def test_a_path_that_leads_nowhere_is_not_looked_for_on_the_hub(name, monkeypatch):
-    monkeypatch.setattr(pretrained, "_reach_hub", lambda *_: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(pretrained, "reach_hub", lambda *_: pytest.fail("the Hub was asked"))
     with pytest.raises(UserError) as caught:
         check_encoder(ModelArguments(encoder=name), DataArguments())
     assert str(caught.value) == f"encoder {name!r} can't be loaded (there is no such folder); {GIVE}"
