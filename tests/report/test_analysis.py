@@ -75,6 +75,20 @@ def test_a_model_that_is_missing_altogether_is_named(lacking: Path) -> None:
     shutil.rmtree(lacking / "tiny-bert_mean_triplet_seed1")
     text = findings_markdown(Analysis.read(lacking))
     assert "triplet over none (over 1 of 2 pairs of models; tiny-bert mean triplet has no completed run): " in text
+    never = "no answer, because tiny-bert mean triplet has no completed run"
+    assert f"- triplet over none, more under mean than under cls: {never}\n" in text
+
+
+def test_a_model_that_a_sweep_lacks_is_named(tmp_path: Path) -> None:
+    for aux, weight in (("none", None), ("triplet", 0.1), ("triplet", 1.0)):
+        for pooling, seed in itertools.product(("cls", "mean"), (1, 2)):
+            model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": pooling, "aux": aux}
+            settings = {} if weight is None else {"settings": {"aux_weight": weight}}
+            if (pooling, weight) != ("mean", 1.0):
+                write_run(tmp_path, aux=f"{pooling}_{aux}_{weight}", seed=seed, model=model | settings)
+    text = findings_markdown(Analysis.read(tmp_path))
+    lacking = "(over 1 of 2 pairs of models; tiny-bert mean triplet aux_weight=1 has no completed run): "
+    assert f"- triplet, aux_weight=1 over aux_weight=0.1 {lacking}" in text
 
 
 def test_models_with_unreadable_predictions_are_named_or_counted(lacking: Path) -> None:
