@@ -66,7 +66,9 @@ def test_a_model_with_one_seed_takes_no_question_away(lacking: Path) -> None:
     assert "- contrastive over none: " in text
     never = "triplet over none, more under mean than under cls: no answer, because tiny-bert mean triplet has one seed"
     assert f"- {never}\n" in text
+    assert "is not corrected for the number of questions; the p-value is." in text
     korean = findings_markdown(analysis, lang="ko")
+    assert "구간은 질문 하나하나에 대한 것으로 질문의 수에 대해 보정하지 않았고" in korean
     assert "- none 대비 triplet (모델 2쌍 중 1쌍으로 비교, tiny-bert mean triplet: 시드가 하나뿐임): " in korean
     assert "답할 수 없음, tiny-bert mean triplet: 시드가 하나뿐임" in korean
 
