@@ -79,7 +79,8 @@ def contrasts(cells: list[Cell]) -> list[Contrast]:
             (first, lack), (second, lack_too) = (
                 _partners(place, level, baseline, [cell for cell in cells if cell[other] == one]) for one in under
             )
-            if first and second:
+            # A side of which no pair is complete lacks a model: the question is asked, and has no answer.
+            if (first or second) and all((first or lack, second or lack_too)):
                 found.append(Contrast(FACTORS[place], level, baseline, (first, second), under, (*lack, *lack_too)))
     return found
 
@@ -101,13 +102,17 @@ def sweep_contrasts(models: list[ModelRuns], own: Mapping[str, Any]) -> list[Con
         for loss, value in itertools.product(losses if of_loss else [None], values):
             asked = [cell for cell in having if cells[cell][name] == value and loss in (None, cell[2])]
             level = setting_text([(name, value)], before=loss)
+            base_side = [cell for cell in having if cells[cell][name] == base and loss in (None, cell[2])]
             against = [(cell, _with_setting(cell, name, base)) for cell in asked]
-            if value != base and (alike := _known(against, cells)):
-                found.append(Contrast(name, level, setting_text([(name, base)]), (alike,)))
+            against += [(_with_setting(cell, name, value), cell) for cell in base_side]
+            pairs, absent = _complete(against, cells)
+            if value != base and pairs:
+                found.append(Contrast(name, level, setting_text([(name, base)]), (pairs,), absent=absent))
             if of_loss:
                 against = [(cell, (*cell[:2], "none", *_others(cell, cells))) for cell in asked]
-                if alike := _known(against, cells):
-                    found.append(Contrast("aux", level, "none", (alike,)))
+                pairs, absent = _complete(against, cells)
+                if pairs:
+                    found.append(Contrast("aux", level, "none", (pairs,), absent=absent))
     return sorted(found, key=lambda contrast: contrast.factor == "aux")
 
 
@@ -137,13 +142,14 @@ def _partners(
     sides = [[cell for cell in cells if cell[place] == one] for one in (level, baseline)]
     alike = dict.fromkeys((cell[:place], cell[place + 1 :]) for side in sides for cell in side)
     pairs = [((*before, level, *after), (*before, baseline, *after)) for before, after in alike]
-    complete = tuple(pair for pair in pairs if set(pair) <= set(cells))
-    return complete, tuple(cell for pair in pairs if pair not in complete for cell in pair if cell not in cells)
+    return _complete(pairs, cells)
 
 
-def _known(pairs: Iterable[Pair], cells: Collection[Cell]) -> tuple[Pair, ...]:
-    """The pairs whose partners the study has."""
-    return tuple(pair for pair in pairs if pair[1] in cells)
+def _complete(pairs: Iterable[Pair], cells: Collection[Cell]) -> tuple[tuple[Pair, ...], tuple[Cell, ...]]:
+    """Of pairs with one model in the study at least, those that are complete, and of each other one what is absent."""
+    different = dict.fromkeys(pairs)
+    complete = tuple(pair for pair in different if set(pair) <= set(cells))
+    return complete, tuple(cell for pair in different if pair not in complete for cell in pair if cell not in cells)
 
 
 def _weights(pairs: Sequence[Pair]) -> dict[Cell, float]:

@@ -76,6 +76,9 @@ def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Col
             needed = "it needs an auxiliary loss; add one, as triplet, or leave it out"
             none_takes = f"no loss takes it, of {', '.join(losses)}; leave it out"
             raise UserError(f"{flag} {name}: {needed if set(losses) == {'none'} else none_takes}")
+    steps = "gradient_accumulation_steps"
+    if "aux_pool" in varied and steps not in varied and training.get(steps, 1) == 1:
+        raise UserError(f"{flag} aux_pool: without accumulation its values make one and the same run; raise --{steps}")
     check_taken(losses, given_to_losses(training))
 
 

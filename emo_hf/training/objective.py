@@ -75,6 +75,10 @@ class AuxiliaryObjective:
                 "pairs come from one batch at a time: accumulation does not enlarge their pool; "
                 "--aux_pool accumulated does, for one more forward pass"
             )
+        if arguments.gradient_accumulation_steps == 1 and arguments.aux_pool == "accumulated":
+            logger.warning(
+                "--aux_pool accumulated changes nothing: a step has one batch; raise --gradient_accumulation_steps"
+            )
         self._batches: list[dict[str, Any]] = []  # of the optimizer step in work, while they wait to be cached
         self._draws = 0  # of the optimizer step in work
         self._cached: CachedStep | None = None

@@ -66,7 +66,9 @@ def test_a_model_with_one_seed_takes_no_question_away(lacking: Path) -> None:
     assert "- contrastive over none: " in text
     never = "triplet over none, more under mean than under cls: no answer, because tiny-bert mean triplet has one seed"
     assert f"- {never}\n" in text
+    assert "is not corrected for the number of questions; the p-value is." in text
     korean = findings_markdown(analysis, lang="ko")
+    assert "구간은 질문 하나하나에 대한 것으로 질문의 수에 대해 보정하지 않았고" in korean
     assert "- none 대비 triplet (모델 2쌍 중 1쌍으로 비교, tiny-bert mean triplet: 시드가 하나뿐임): " in korean
     assert "답할 수 없음, tiny-bert mean triplet: 시드가 하나뿐임" in korean
 
@@ -75,6 +77,20 @@ def test_a_model_that_is_missing_altogether_is_named(lacking: Path) -> None:
     shutil.rmtree(lacking / "tiny-bert_mean_triplet_seed1")
     text = findings_markdown(Analysis.read(lacking))
     assert "triplet over none (over 1 of 2 pairs of models; tiny-bert mean triplet has no completed run): " in text
+    never = "no answer, because tiny-bert mean triplet has no completed run"
+    assert f"- triplet over none, more under mean than under cls: {never}\n" in text
+
+
+def test_a_model_that_a_sweep_lacks_is_named(tmp_path: Path) -> None:
+    for aux, weight in (("none", None), ("triplet", 0.1), ("triplet", 1.0)):
+        for pooling, seed in itertools.product(("cls", "mean"), (1, 2)):
+            model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": pooling, "aux": aux}
+            settings = {} if weight is None else {"settings": {"aux_weight": weight}}
+            if (pooling, weight) != ("mean", 1.0):
+                write_run(tmp_path, aux=f"{pooling}_{aux}_{weight}", seed=seed, model=model | settings)
+    text = findings_markdown(Analysis.read(tmp_path))
+    lacking = "(over 1 of 2 pairs of models; tiny-bert mean triplet aux_weight=1 has no completed run): "
+    assert f"- triplet, aux_weight=1 over aux_weight=0.1 {lacking}" in text
 
 
 def test_models_with_unreadable_predictions_are_named_or_counted(lacking: Path) -> None:

@@ -47,6 +47,7 @@ def test_an_argument_counts_for_the_losses_that_take_it(study) -> None:
         (["supcon"], ["margin=0.5,1"], {}, "--over margin: no loss takes it, of supcon; leave it out"),
         (["none"], ["aux_weight=0,1"], {}, "--over aux_weight: it needs an auxiliary loss"),
         (["none", "pml:ProxyAnchorLoss"], ["aux_memory=0,9"], {}, "--over aux_memory: no loss takes it"),
+        (["triplet"], ["aux_pool=batch,accumulated"], {}, "--over aux_pool: without accumulation its values make one"),
         (["none", "supcon"], [], {"mining": "hard"}, "--mining is hard, but none of the losses none, supcon takes it"),
         (["supcon"], [], {"margin": 0.2}, "--margin is 0.2, but the supcon loss does not take it"),
         (["contrastive", "triplet"], ["mining=all,semi-hard"], {}, "mining of the contrastive loss is 'semi-hard'"),

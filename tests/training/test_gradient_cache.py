@@ -144,6 +144,9 @@ def test_proxies_move_under_accumulation_as_with_one_large_batch(make_trainer):
         torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_accumulation_without_a_larger_pool_is_said_once(make_trainer, caplog):
+def test_a_pool_that_is_no_larger_is_said_once(make_trainer, caplog):
     make_trainer(16, per_device_train_batch_size=4, gradient_accumulation_steps=4, aux="triplet")
     assert caplog.text.count("--aux_pool accumulated") == 1
+    caplog.clear()
+    make_trainer(16, aux="triplet", aux_pool="accumulated")
+    assert caplog.text.count("--aux_pool accumulated changes nothing") == 1
