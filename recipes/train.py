@@ -24,6 +24,7 @@ from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, precision
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.distributed import leave
+from emo_hf.errors import UserError
 from emo_hf.storage.files import said_plainly
 from emo_hf.storage.lock import held
 from emo_hf.training.threads import take_cores
@@ -73,7 +74,13 @@ def main(argv: Sequence[str]) -> None:
     load_data(data)  # before there is a folder
     training.output_dir = training.output_dir.replace("{name}", name)
     folder = Path(training.output_dir)
-    replaced = training.process_index == 0 and is_done(folder)
+    finished = is_done(folder)
+    if finished and training.resume_from_checkpoint not in (None, "false"):
+        raise UserError(
+            f"{folder} holds a finished run, which keeps no checkpoint to go on from; leave "
+            "--resume_from_checkpoint out to train it anew in its place, or give another --output_dir"
+        )
+    replaced = training.process_index == 0 and finished
     if replaced:
         said = f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both"
         print(said, file=sys.stderr)

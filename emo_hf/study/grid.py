@@ -15,7 +15,7 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import STUDY_FILE, TEST_FILE, is_done
+from emo_hf.storage.record import RECORD_FILE, STUDY_FILE, TEST_FILE, is_done
 from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
 from emo_hf.training.run import check_arguments
 from emo_hf.training.run_names import run_name
@@ -156,6 +156,8 @@ class Study:
         }
         settings = redacted(json.loads(json.dumps(settings, ensure_ascii=False, default=str)))
         path = self.folder / STUDY_FILE
+        if (self.folder / RECORD_FILE).exists():
+            raise UserError(f"{self.folder} is the folder of a run, which is no study; give another --study_dir")
         if path.exists():
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))

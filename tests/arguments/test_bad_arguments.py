@@ -143,10 +143,8 @@ WORDS: dict[str, tuple[str, list[str], str]] = {
     "no such model": (
         "predict",
         ["no/such/model", "x"],
-        "model 'no/such/model' can't be loaded (Repo id must be in the form 'repo_name' or 'namespace/repo_name': "
-        "'no/such/model'. Use `repo_type` argument if needed.); give the folder of a run, as runs/train/…, or a "
-        "Hub id "
-        "(which needs the network once)",
+        "model 'no/such/model' can't be loaded (there is no such folder); give the folder of a run, as runs/train/…, "
+        "or a Hub id (which needs the network once)",
     ),
     "no sentences at once": ("predict", ["m", "x", "--batch_size", "0"], "--batch_size is 0; allowed: 1 to 1,048,576"),
     "sentences of no length": (

@@ -168,10 +168,13 @@ def test_every_question_of_the_original_grid_is_asked() -> None:
 
 def test_an_unbalanced_grid_compares_only_what_differs_in_nothing_else() -> None:
     cells = [("bert", "cls", "none"), ("bert", "cls", "triplet"), ("bert", "mean", "triplet")]
-    found = {(c.level, c.baseline): c.weights for c in contrasts(cells)}
+    asked = contrasts(cells)
+    found = {(c.level, c.baseline): c.weights for c in asked if c.under is None}
     assert found[("triplet", "none")] == {cells[1]: 1, cells[0]: -1}
     assert found[("mean", "cls")] == {cells[2]: 1, cells[1]: -1}
     assert len(found) == 2
+    # Whether one depends on the other is asked, but has no answer without mean, none.
+    assert [c.absent for c in asked if c.under is not None] == [(("bert", "mean", "none"),)]
 
 
 @pytest.mark.slow

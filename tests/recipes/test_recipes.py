@@ -333,3 +333,11 @@ def test_a_search_of_other_settings_is_refused_before_it_says_anything(speck, tm
     assert recipe("search").main([*words, "--trials", "2", "--seed", "9"]) == 2
     said = capsys.readouterr()
     assert said.out == "" and "holds a search with another seed (42, now 9)" in said.err
+
+
+def test_a_finished_run_is_neither_gone_on_with_nor_made_a_study(refused, tmp_path):
+    run = tmp_path / write_run(tmp_path)["run_id"]
+    said = refused("--output_dir", str(run), "--resume_from_checkpoint", "last")
+    assert said.startswith(f"TMP/{run.name} holds a finished run, which keeps no checkpoint to go on from")
+    assert "is the folder of a run" in refused("--study_dir", str(run), "--poolings", "cls", recipe="compare")
+    assert not (run / "study.json").exists()
