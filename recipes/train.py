@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
     training.output_dir = training.output_dir.replace("{name}", name)
     folder = Path(training.output_dir)
     finished = is_done(folder)
-    if finished and training.resume_from_checkpoint not in (None, "false"):
+    if finished and str(training.resume_from_checkpoint).lower() in ("last", "true"):
         raise UserError(
             f"{folder} holds a finished run, which keeps no checkpoint to go on from; leave "
             "--resume_from_checkpoint out to train it anew in its place, or give another --output_dir"
