@@ -146,7 +146,8 @@ class EmotionModel(PreTrainedModel):
         logits = self.classifier(embeddings)
         loss = None
         if labels is not None:
-            loss = nn.functional.cross_entropy(logits.float(), labels)
+            exact = logits if logits.dtype == torch.float64 else logits.float()
+            loss = nn.functional.cross_entropy(exact, labels)
         output = EmotionOutput(
             loss=loss,
             logits=logits,

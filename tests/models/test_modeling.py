@@ -212,6 +212,14 @@ def test_loss_of_half_precision_logits_is_computed_in_fp32():
     assert model(**inputs).loss.dtype == torch.float32
 
 
+def test_loss_of_a_model_in_double_precision_keeps_its_digits():
+    model, inputs = build().double(), batch()
+    output = model(**inputs)
+    rows = output.logits.log_softmax(1)[torch.arange(3), inputs["labels"]]
+    assert output.loss.dtype == torch.float64
+    assert torch.allclose(output.loss, -rows.mean(), rtol=1e-14, atol=0)
+
+
 def test_initialisation_follows_the_encoder():
     """`post_init` ran: linear layers above the encoder are drawn with the library's spread, biases are zero."""
     model = build()
