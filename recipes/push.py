@@ -35,9 +35,8 @@ def main(argv: Sequence[str]) -> None:
 
     quiet_libraries()
     private = arguments.hub_private_repo or None
-    if is_done(arguments.path):
-        record = read_record(arguments.path)
-        assert record is not None
+    record = read_record(arguments.path) if is_done(arguments.path) else None
+    if record is not None:
         if record["kind"] != "model":
             raise UserError(
                 f"{arguments.path} is the run of a baseline, which has no model to push; give a model's run"

@@ -80,16 +80,10 @@ def test_a_recipe_that_is_stopped_among_its_imports_says_so_in_a_line(name, tmp_
 @pytest.mark.parametrize("lines", [3, 100_000])
 def test_a_reader_that_has_enough_is_no_mistake(lines):
     """Fewer lines than the pipe's buffer meet the closed pipe at the end only."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", READ_BY_HEAD, str(lines)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == b"" and process.wait() == 0
-    process.stderr.close()
+    command = [sys.executable, "-c", READ_BY_HEAD, str(lines)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0
 
 
 @pytest.mark.parametrize(
