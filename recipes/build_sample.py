@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
+from emo_hf.exit_codes import command
 from emo_hf.storage.files import write_whole
 
 CELL = ["train"] * 5 + ["validation"] + ["test"] * 2

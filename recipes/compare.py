@@ -12,6 +12,10 @@ Every argument of train.py holds for all runs. What is done is skipped; a stoppe
 
 from __future__ import annotations
 
+from emo_hf.exit_codes import command  # the first import: Ctrl-C among the others is told as any other
+
+# isort: split
+
 import contextlib
 import sys
 from collections import Counter
@@ -22,7 +26,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.models.pretrained import load_tokenizer

@@ -21,8 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
+from emo_hf.exit_codes import command
 
 if TYPE_CHECKING:
     import gradio as gr

@@ -13,7 +13,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
+from emo_hf.exit_codes import command
 from emo_hf.storage.files import said_plainly
 
 

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from emo_hf.arguments.bounds import check_number
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.data.sources.streams import FILES, read_file
 from emo_hf.errors import UserError
 from emo_hf.escaping import csv_name
+from emo_hf.exit_codes import command
 
 if TYPE_CHECKING:
     from emo_hf.inference.predictor import Predictor

@@ -21,6 +21,10 @@ the last `--decay` of the budget, so a run can be ended early, with fewer `--tok
 
 from __future__ import annotations
 
+from emo_hf.exit_codes import command  # the first import: Ctrl-C among the others is told as any other
+
+# isort: split
+
 import argparse
 import io
 import logging
@@ -35,7 +39,7 @@ import torch
 import torch.distributed as dist
 from transformers import AutoModel
 
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.pretraining.corpus import Batches, Corpus, encode, pmi_vectors, read_reviews, train_tokenizer
 from emo_hf.pretraining.loop import PretrainingRun
 from emo_hf.pretraining.objectives import Pretrainer, adopt, encoder_config, sinusoids

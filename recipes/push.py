@@ -14,8 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
+from emo_hf.exit_codes import command
 
 
 @command(stopped="stopped; the same command goes on where it was")

@@ -10,11 +10,14 @@ trials end early. A stopped search goes on where it was; test rows are not used.
 
 from __future__ import annotations
 
+from emo_hf.exit_codes import command  # the first import: Ctrl-C among the others is told as any other
+
+# isort: split
+
 import sys
 import time
 from collections.abc import Sequence
 
-from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of

@@ -14,13 +14,16 @@ which the last digits depend. OMP_NUM_THREADS above 1 is kept.
 
 from __future__ import annotations
 
+from emo_hf.exit_codes import command  # the first import: Ctrl-C among the others is told as any other
+
+# isort: split
+
 import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo_hf.arguments.command import command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, precision
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.distributed import leave

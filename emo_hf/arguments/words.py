@@ -1,9 +1,36 @@
-"""What is said of words of a command line or keys of a file that can't be read."""
+"""Words of a command line without a dataclass, and what is said of words and keys that nobody knows."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 from collections.abc import Collection, Sequence
+from typing import NoReturn
+
+from emo_hf.errors import UserError
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's parser with a recipe's docstring as its help; what it can't parse is a `UserError`."""
+
+    def __init__(self, description: str | None):
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+
+    def parse_words(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The values of the command line's words; raises `UserError`."""
+        if undecoded := first_undecoded(argv):
+            raise UserError(f"argument {undecoded!r} is not UTF-8; rename the file, or write the text as UTF-8")
+        found, left = self.parse_known_args(list(argv))
+        if left:
+            names = [flag.lstrip("-") for action in self._actions for flag in action.option_strings]
+            raise UserError(unknown(left[0], names, flag=True))
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError`, in place of a page of usage."""
+        raise UserError(f"{message}; see --help")
 
 
 def unknown(key: str, names: Collection[str], flag: bool = False) -> str:

@@ -22,11 +22,12 @@ from arms import Unsorted
 from transformers import set_seed
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.arguments.words import CommandParser
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.evaluation.statistics import seed_effect
+from emo_hf.exit_codes import command
 from emo_hf.models.pretrained import build_model, load_tokenizer
 from emo_hf.storage.files import write_whole
 from emo_hf.training.progress import quiet_libraries

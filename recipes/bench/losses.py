@@ -26,7 +26,8 @@ from pathlib import Path
 import torch
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
+from emo_hf.exit_codes import command
 from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss
 from emo_hf.storage.files import write_whole
 

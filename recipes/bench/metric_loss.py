@@ -22,8 +22,9 @@ from arms import Work, our_trainer
 from transformers import TrainerCallback
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
+from emo_hf.exit_codes import command
 from emo_hf.storage.files import write_whole
 from emo_hf.training.diagnostics import Means
 from emo_hf.training.progress import quiet_libraries

@@ -24,11 +24,12 @@ import transformers
 from transformers import AutoTokenizer, pipeline
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.command import CommandParser, command
+from emo_hf.arguments.words import CommandParser
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
+from emo_hf.exit_codes import command
 from emo_hf.export.export import EXPORT_FILE
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel

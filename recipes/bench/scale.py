@@ -24,12 +24,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
+from emo_hf.arguments.words import CommandParser
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.sources.streams import read_file
 from emo_hf.data.taxonomy import emotions
 from emo_hf.data.tokenization import tokenize_splits
+from emo_hf.exit_codes import command
 from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.storage.files import write_whole
 from emo_hf.training.progress import quiet_libraries

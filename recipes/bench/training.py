@@ -35,9 +35,10 @@ from losses import installed
 from transformers import AutoModel
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import ModelArguments, bf16_is_native
+from emo_hf.arguments.words import CommandParser
 from emo_hf.encoders import encoder_path
+from emo_hf.exit_codes import command
 from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.storage.files import write_whole
 from emo_hf.training.progress import quiet_libraries

@@ -1,16 +1,13 @@
-"""A recipe as a command: words without a dataclass, one line for each mistake, one set of exit codes."""
+"""How a recipe ends: one line for a mistake or a Ctrl-C, and one set of exit codes."""
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import NoReturn
 
-from emo_hf.arguments.words import first_undecoded, unknown
 from emo_hf.errors import UserError
 from emo_hf.redaction import start_logging
 
@@ -57,26 +54,3 @@ def command(stopped: str = "stopped") -> Callable[[Callable[[Sequence[str]], int
         return run
 
     return decorate
-
-
-class CommandParser(argparse.ArgumentParser):
-    """argparse's parser with a recipe's docstring as its help; what it can't parse is a `UserError`."""
-
-    def __init__(self, description: str | None):
-        super().__init__(
-            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
-
-    def parse_words(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The values of the command line's words; raises `UserError`."""
-        if undecoded := first_undecoded(argv):
-            raise UserError(f"argument {undecoded!r} is not UTF-8; rename the file, or write the text as UTF-8")
-        found, left = self.parse_known_args(list(argv))
-        if left:
-            names = [flag.lstrip("-") for action in self._actions for flag in action.option_strings]
-            raise UserError(unknown(left[0], names, flag=True))
-        return found
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `UserError`, in place of a page of usage."""
-        raise UserError(f"{message}; see --help")

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from places import RECIPES, ROOT, recipe
 
-from emo_hf.arguments.command import CommandParser, command
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import OWN_KEYS
+from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
+from emo_hf.exit_codes import command
 from emo_hf.search.search import SearchArguments
 from emo_hf.study.grid import GridArguments
 
@@ -54,7 +55,7 @@ def test_what_is_no_mistake_of_the_user_keeps_its_traceback():
 
 READ_BY_HEAD = """
 import sys
-from emo_hf.arguments.command import command
+from emo_hf.exit_codes import command
 
 @command()
 def main(argv):
