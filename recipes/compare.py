@@ -24,6 +24,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import joblib
+import torch
+from display.study import StudyDisplay
 from rich.console import Console
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
@@ -126,9 +129,6 @@ def execute(
     Maps of an encoder that is done are made `beside` the runs of the next, if those are in other processes: a map
     holds the BLAS of its process to one thread.
     """
-    import torch
-    from display.study import StudyDisplay
-
     jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
     runs = execute_on(client, study, due) if client else execute_here(study, due, jobs)
     elsewhere = client is not None or jobs > 1
@@ -147,8 +147,6 @@ def execute(
 
 
 def _cores() -> int:
-    import joblib  # not at the top, as torch: before `command` a Ctrl-C ends in a traceback
-
     return joblib.cpu_count(only_physical_cores=True)
 
 
