@@ -3,8 +3,8 @@
     python recipes/train.py --pooling mean --aux triplet
     accelerate launch recipes/train.py --pooling mean --aux triplet --encoder klue/bert-base --data AIHUB_FOLDER
 
-Both give the same scores on one machine: a process that a launcher left one thread takes its share of the cores, of
-which the last digits depend. OMP_NUM_THREADS above 1 is kept.
+Both give the same scores on one machine: the last digits depend on the number of threads, so a process that a launcher
+left one thread takes its share of the cores. OMP_NUM_THREADS above 1 is kept.
 
     python recipes/train.py --push_to_hub --hub_model_id NAME    # after `hf auth login`
     python recipes/train.py --from_record runs/compare/tiny-bert_mean_triplet_seed1/record.json    # the same run again

@@ -95,12 +95,13 @@ def because(lacking: Mapping[Cell, str], *, lang: str = "en", name: Callable[[st
 
 
 def single_runs(analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:
-    """The first runs of every two models that a question about losses, or about a swept setting, compares."""
+    """The first runs of every two models that a question compares: in a grid one about losses, where it has any."""
     words, runs = WORDS[lang], analysis.classes
     if not runs:
         return []
     labels = analysis.true_classes
-    asked = [contrast for contrast in analysis.questions if analysis.swept or contrast.factor == "aux"]
+    of_losses = [contrast for contrast in analysis.questions if contrast.factor == "aux"]
+    asked = analysis.questions if analysis.swept else of_losses or analysis.questions
     pairs = [pair for contrast in asked if not contrast.under for pair in contrast.pairs if set(pair) <= set(runs)]
     lines = []
     for cell, base in pairs:

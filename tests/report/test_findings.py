@@ -94,6 +94,13 @@ def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pyte
     assert findings_markdown(analysis) == "The runs were tested on different rows, so nothing is compared.\n"
 
 
+def test_single_runs_are_compared_where_a_grid_has_one_loss(tmp_path: Path) -> None:
+    for pooling, correct in (("cls", 0.4), ("mean", 0.9)):
+        write_run(tmp_path, pooling=pooling, correct=correct)
+    [line, *_] = findings_markdown(Analysis.read(tmp_path)).splitlines()
+    assert line.startswith("- tiny-bert, none: mean over cls: +") and line.endswith("McNemar p < 0.001")
+
+
 def test_single_runs_of_a_sweep_are_compared_pair_by_pair(tmp_path: Path) -> None:
     for pooling, rate, correct in (("cls", 1, 0.5), ("cls", 2, 0.9), ("mean", 1, 0.9), ("mean", 2, 0.5)):
         model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": pooling, "aux": "triplet"}
