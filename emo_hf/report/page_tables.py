@@ -44,7 +44,8 @@ def clusters(analysis: Analysis, lang: str) -> Table | None:
             decimals, percent = COLUMNS[column]
             cells.append(_number(score, decimals, 100 if percent else 1))
         rows.append({"cells": cells, "baseline": False})
-    headings = [_number_heading(words[column], words[column].endswith("↓")) for column in COLUMNS]
+    arrows = [(words[column].rpartition(" ")[0], words[column][-1]) for column in COLUMNS]
+    headings = [_number_heading(f"{name}\u00a0{arrow}", arrow == "↓") for name, arrow in arrows]  # on one line
     return {"header": [*_naming_headings(lang, analysis.swept), *headings], "rows": rows}
 
 
