@@ -84,7 +84,8 @@ class RunDisplay(TrainerCallback):
 
     def close(self) -> None:
         """Take the bar away, also of a run that was stopped or has failed."""
-        self._bar.stop()
+        if not self._bar.disable:  # rich before 14.3 would write an empty line
+            self._bar.stop()
 
     def _losses(self, logs: dict[str, float]) -> str:
         said = f"loss {logs['loss']:.3f}"

@@ -56,7 +56,8 @@ class StudyDisplay:
         self._stop.set()
         self._watch.join()
         self._bar.update(self._shown, completed=len(self.ended), description="training", left="")
-        self._bar.stop()
+        if not self._bar.disable:  # as in `RunDisplay`
+            self._bar.stop()
 
     def run_ended(self, task: Task, error: str | None) -> None:
         """Say how a run went, and how long the others will take."""
