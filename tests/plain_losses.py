@@ -96,7 +96,7 @@ def loop_supcon(d, positives, negatives, loss, draws):
             scores = {j: (1 - d[i][j]) / loss.temperature for j in mine + other}
             spread = torch.stack(list(scores.values())).logsumexp(0)
             terms.append(spread - sum(scores[j] for j in mine) / len(mine))
-    return mean(terms), terms
+    return mean(terms, len(d)), terms
 
 
 LOOPS = {ContrastiveLoss: loop_contrastive, TripletLoss: loop_triplet, SupConLoss: loop_supcon}

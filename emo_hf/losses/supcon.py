@@ -15,11 +15,12 @@ from emo_hf.losses.pairs import LossOutput, Pairs, weighted_mean
 class SupConLoss(nn.Module):
     """Positives are told from all other candidates by a softmax over cosine similarities (Khosla et al. 2020).
 
-    Formula: with s(a, c) = cos(a, c) / temperature, the mean over anchors of log Σ_c exp s(a, c) - mean_p s(a, p),
+    Formula: with s(a, c) = cos(a, c) / temperature, the mean over rows of log Σ_c exp s(a, c) - mean_p s(a, p),
     where c runs over all candidates but the anchor itself and p over its positives (the paper's L_out, with the sum
     inside its logarithm over positives and negatives alike). Beside cross-entropy: Gunel et al. 2020. The embeddings
-    are normalised here. Anchors without a positive or without a negative are left out. `active` is the share of
-    anchors that count; the distances are cosine distances.
+    are normalised here. An anchor without a positive or without a negative counts as zero, as in the paper's sum over
+    the batch: were the mean one over the others alone, the few pairs that a batch of many classes holds would weigh as
+    much as a batch full of them. `active` is the share of anchors that count; the distances are cosine distances.
 
     Inputs of `forward`: as in `TripletLoss`; half-precision embeddings are computed in float32.
     Raises `UserError` for a temperature that is not positive.
@@ -52,7 +53,7 @@ class SupConLoss(nn.Module):
         positives, negatives = of_positives.sum(1, keepdim=True), of_negatives.sum(1, keepdim=True)
         counted = torch.minimum(positives, negatives).clamp_(max=1)  # 1 for an anchor with both, else 0
         anchors = counted.sum()
-        weights = counted / anchors.clamp(min=1)
+        weights = counted / len(counted)
         # s = (1 - distance) / temperature; the 1 cancels between the two terms.
         scores = torch.where(pairs.positive | pairs.negative, distances / -self.temperature, -torch.inf)
         spread = scores.logsumexp(1, keepdim=True)

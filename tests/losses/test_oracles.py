@@ -60,6 +60,13 @@ def test_supcon_agrees(batch) -> None:
     assert torch.allclose(SupConLoss(temperature=0.1)(*batch).loss, theirs, atol=1e-6)
 
 
+def test_supcon_of_few_pairs_is_smaller_than_theirs(batch) -> None:
+    """They leave anchors without a positive out of the mean; here, as in the paper's sum, such an anchor is a zero."""
+    x, labels = batch[0][:8], torch.tensor([0, 0, 1, 2, 3, 4, 5, 6])
+    theirs = losses.SupConLoss(temperature=0.1)(x, labels)
+    assert torch.allclose(SupConLoss(temperature=0.1)(x, labels).loss, theirs * 2 / 8, atol=1e-6)
+
+
 def sentence_transformers(loss: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     return loss.compute_loss_from_embeddings([batch[0]], batch[1])
 
