@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -182,6 +185,18 @@ def test_functions_fit_a_screen():
         if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 90
     }
     assert not long
+
+
+def test_every_library_that_is_imported_is_declared():
+    """One that only comes with another would be gone with that one's next release."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {re.split(r"[^\w.-]", word)[0].lower().replace("_", "-") for group in groups for word in group}
+    owners = packages_distributions()
+    for path in MODULES:
+        top = {name.split(".")[0] for name in imported(path)} - {"emo_hf"} - sys.stdlib_module_names
+        for name in top:
+            assert {owner.lower().replace("_", "-") for owner in owners[name]} & declared, f"{path.name}: {name}"
 
 
 def test_the_package_declares_its_types():
