@@ -14,6 +14,7 @@ from emo_hf.report import findings as questions
 from emo_hf.report import page_tables
 from emo_hf.report.analysis import Analysis, Finding
 from emo_hf.report.clusters import cluster_sentences
+from emo_hf.report.grouping import panel_places
 from emo_hf.report.page_font import font_face
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
@@ -127,9 +128,9 @@ def _pictures(folder: Path) -> dict[str, list[dict[str, str]]]:
 def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
     """Points of each model's map with the predictions of its median run, rounded to what a screen shows."""
     maps = []
-    for stem, sheet in analysis.sheets().items():
+    for number, (stem, sheet) in enumerate(analysis.sheets().items()):
         found = map_of(sheet, analysis.folder / f"embeddings_{stem}.png")
-        for model, points in zip(sheet.models, found, strict=True):
+        for model, points, place in zip(sheet.models, found, panel_places(sheet.models), strict=True):
             if points is None:
                 continue
             run = model.median_run()
@@ -139,6 +140,8 @@ def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
             reach = float((points.max(0) - points.min(0)).max()) / 2 or 1.0
             maps.append(
                 {
+                    "sheet": number,
+                    "place": place,
                     "title": f"{model.encoder} · {model.title(WORDS[lang]['model'])}",
                     "score": f"{100 * run['test']['macro_f1']:.1f}",
                     "row": chosen.tolist(),

@@ -13,8 +13,18 @@ from matplotlib.axes import Axes
 from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.statistics import Effect, holm
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.layout import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.grouping import ModelRuns, flowing
+from emo_hf.report.plots.layout import (
+    COLOURS,
+    MARKERS,
+    drawing,
+    is_leftmost,
+    panels,
+    picture_words,
+    save,
+    seed_phrase,
+    set_heading,
+)
 from emo_hf.report.table import MISSING, printed, scores
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
@@ -103,7 +113,7 @@ def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -
     words, points = picture_words(lang), sweep_points(analysis)
     places = list(dict.fromkeys((point.model.encoder, point.model.pooling) for point in points))
     with drawing():
-        figure, axes = panels(max(len(places), 1), width=3.4, height=2.8)
+        figure, axes = panels(flowing(max(len(places), 1)), width=3.4, height=2.8)
         values = sorted({dict(p.model.settings)[name] for p in points if name in dict(p.model.settings)}, key=_order)
         lines: dict[str, None] = {}
         for (encoder, pooling), (ax,) in zip(places, axes, strict=True):
@@ -111,7 +121,7 @@ def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -
             _draw_panel(ax, inside, name, values, lines)
             ax.set_title(f"{encoder} · {pooling}")
             ax.set_xlabel(name)
-            if ax.get_subplotspec().is_first_col():
+            if is_leftmost(ax):
                 ax.set_ylabel(f"{words['macro_f1']} (%)")
         shown = [ax for (ax,) in axes if ax.has_data()]
         low, high = (f(ax.get_ylim()[side] for ax in shown) for side, f in ((0, min), (1, max)))

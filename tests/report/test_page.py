@@ -47,6 +47,8 @@ def test_the_page_stands_alone_and_says_what_was_found(reported: tuple[Path, lis
     for line in found:
         question, numbers = line.split(": ", 1)
         assert f"{question} {numbers.replace(' points of macro-F1', '')}" in plain and plain.count(numbers) <= 1
+    places = re.findall(r'<figure style="--row: (\d); --column: (\d)"><figcaption><span>\S+ · Model (\d) ', page)
+    assert places == 2 * [("1", "1", "1"), ("1", "2", "2"), ("2", "1", "5"), ("2", "2", "6")]
     assert "16 runs" in plain and "45 test sentences" in plain
     assert re.search(r"8\.[0-3] min of training", plain)  # 16 runs of 30 to 31 seconds
     assert page.count("data:image/png;base64,") == 6  # histories, confusion, calibration of two encoders
