@@ -17,6 +17,8 @@ def distance(a: Tensor, b: Tensor, kind: str) -> Tensor:
         if not a.any() or not b.any():
             return (a * b).sum() + 1
         return 1 - (a @ b) / (a @ a).sqrt() / (b @ b).sqrt()
+    if kind == "normalized_euclidean":
+        a, b = (row / (row @ row).sqrt() if row.any() else row * 0 for row in (a, b))
     squared = ((a - b) ** 2).sum()
     if kind == "squared_euclidean" or not squared:
         return squared

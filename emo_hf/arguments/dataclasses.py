@@ -138,8 +138,11 @@ class MetricTrainingArguments(TrainingArguments):
     )
     margin: float = field(default=1.0, metadata={"help": "margin of the contrastive or triplet loss"})
     distance: str = field(
-        default="euclidean",
-        metadata={"help": "contrastive and triplet: euclidean, squared_euclidean or cosine, between embeddings"},
+        default="normalized_euclidean",
+        metadata={
+            "help": "contrastive and triplet: normalized_euclidean or cosine, whatever the length of the embeddings, "
+            "or euclidean or squared_euclidean, of the embeddings as they are"
+        },
     )
     mining: str = field(
         default="all",

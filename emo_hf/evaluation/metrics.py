@@ -133,12 +133,14 @@ def trainer_metrics(labels: Sequence[str]) -> Callable[[EvalPrediction], dict[st
     scores = ClassificationScores()
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:
-        # With the embeddings asked for beside, the predictions are a tuple that begins with the logits.
-        given = prediction.predictions
-        logits = given[0] if isinstance(given, tuple) else given
-        result = scores.compute(
-            predictions=np.asarray(logits).argmax(-1), references=prediction.label_ids, labels=labels
-        )
+        classes = logits_of(prediction).argmax(-1)
+        result = scores.compute(predictions=classes, references=prediction.label_ids, labels=labels)
         return {"accuracy": result["accuracy"], "macro_f1": result["macro_f1"]}
 
     return compute
+
+
+def logits_of(prediction: EvalPrediction) -> np.ndarray:
+    """The logits (N, C): with the embeddings asked for beside, predictions are a tuple that begins with them."""
+    given = prediction.predictions
+    return np.asarray(given[0] if isinstance(given, tuple) else given)

@@ -11,7 +11,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.escaping import markdown_name
-from emo_hf.evaluation.statistics import METRICS, bootstrap_interval
+from emo_hf.evaluation.scores import METRICS
+from emo_hf.evaluation.statistics import bootstrap_interval
 from emo_hf.report.analysis import Analysis, read_predictions
 from emo_hf.report.grouping import group_runs
 from emo_hf.report.plots.confusion import draw_confusion

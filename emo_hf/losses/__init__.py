@@ -25,7 +25,7 @@ def build_loss(
     aux: str,
     *,
     margin: float = 1.0,
-    distance: str = "euclidean",
+    distance: str = "normalized_euclidean",
     mining: str = "all",
     num_classes: int = 2,
     embedding_size: int = 256,

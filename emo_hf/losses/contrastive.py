@@ -20,6 +20,12 @@ class ContrastiveLoss(nn.Module):
     The paper halves both terms; this is the form without the factor 1/2. `d` is the chosen `distance` itself, so
     `squared_euclidean` and `cosine` distances are squared once more.
 
+    Distance: by default that of the embeddings at length 1, on the sphere, as Musgrave et al. 2020 compare losses; it
+    goes from 0 to 2, and a margin of 1 is an angle of 60 degrees, whatever the encoder. The paper's own is `euclidean`,
+    of the embeddings as they are: there a margin says nothing by itself. Inside the natural spread of the embeddings
+    nearly every negative pair is beyond it, nothing is pushed apart, the positives draw the whole space together, and
+    what becomes of that is lost first by the rarest class.
+
     Mining: `all` takes every pair of the batch; `hard` only positives farther apart than the closest negative pair
     of the batch and negatives closer than its farthest positive pair (none where either kind is missing); `sampled`
     one uniformly random other row for each anchor, whatever its label. `balanced` gives the mean over the positives
@@ -39,7 +45,11 @@ class ContrastiveLoss(nn.Module):
     }
 
     def __init__(
-        self, margin: float = 1.0, distance: str = "euclidean", mining: str = "all", balanced: bool = False
+        self,
+        margin: float = 1.0,
+        distance: str = "normalized_euclidean",
+        mining: str = "all",
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         given = {"margin": margin, "distance": distance, "mining": mining, "balanced": balanced}

@@ -13,7 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from emo_hf.errors import UserError
 
-DISTANCES = ("euclidean", "squared_euclidean", "cosine")
+DISTANCES = ("normalized_euclidean", "cosine", "euclidean", "squared_euclidean")
+OF_UNIT_ROWS = ("normalized_euclidean", "cosine")  # whatever the length of the embeddings
 
 # A squared distance is the difference of numbers as large as the squared norms; what is smaller than this many units
 # of rounding error of them is noise, and its square root would be a large one. Such pairs count as equal points.
@@ -25,8 +26,9 @@ def pairwise_distance(x: Tensor, y: Tensor | None = None, kind: str = "euclidean
 
     `euclidean` and `squared_euclidean` come from one matrix product of the rows centred on their common mean, so a
     cloud far from the origin loses no digits. Rows that coincide up to rounding (2e-3 of their distance from
-    that mean in float32, 1e-7 in float64) have distance exactly 0 and gradient exactly 0, never NaN. `cosine` is
-    1 - cos(x, y), not below 0; a row of zeros has distance 1 to everything and gradient 0.
+    that mean in float32, 1e-7 in float64) have distance exactly 0 and gradient exactly 0, never NaN.
+    `normalized_euclidean` is the euclidean distance of the rows at length 1, from 0 to 2; `cosine` is 1 - cos(x, y),
+    half its square, not below 0. A row of zeros has distance 1 to everything and gradient 0 in both.
     Half-precision inputs are computed and returned in float32, float64 ones in float64, with autocast switched off.
     Gradients are of first order only.
 
@@ -43,14 +45,16 @@ def pairwise_distance(x: Tensor, y: Tensor | None = None, kind: str = "euclidean
 def paired_distance(x: Tensor, y: Tensor, kind: str = "euclidean") -> Tensor:
     """Distance of each row of `x` (..., D) to the row of `y` (..., D) in the same place, as (...); shapes broadcast.
 
-    The same three kinds, precision and zero gradients as `pairwise_distance`, from the differences themselves.
+    The same kinds, precision and zero gradients as `pairwise_distance`, from the differences themselves.
     Raises `UserError` for an unknown `kind`.
     """
     check_distance(kind)
     with _without_autocast(x):
         x, y = as_float(x), as_float(y)
+        if kind in OF_UNIT_ROWS:
+            x, y = _unit(x)[0], _unit(y)[0]
         if kind == "cosine":
-            return (1 - (_unit(x)[0] * _unit(y)[0]).sum(-1)).clamp(min=0)
+            return (1 - (x * y).sum(-1)).clamp(min=0)
         if kind == "squared_euclidean":
             return (x - y).square().sum(-1)
         return torch.linalg.vector_norm(x - y, dim=-1)
@@ -97,15 +101,22 @@ _Kept = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
 
 def _forward(x: Tensor, y: Tensor | None, kind: str) -> _Kept:
-    """Distances (B, R), the rows they were computed from, and for `cosine` one over the lengths of the given rows.
+    """Distances (B, R), the rows they were computed from, and of unit rows one over the lengths of the given ones.
 
     Without `y` its place is None, for the rows are those of `x`.
     """
-    if kind == "cosine":
+    if kind in OF_UNIT_ROWS:
         near, inverse = _unit(x)
         far, inverse_far = (None, None) if y is None else _unit(y)
-        products = torch.addmm(x.new_ones(1), near, (near if far is None else far).T, alpha=-1)
-        return products.clamp_(min=0), near, far, inverse, inverse_far
+        if kind == "cosine":
+            products = torch.addmm(x.new_ones(1), near, (near if far is None else far).T, alpha=-1)
+            return products.clamp_(min=0), near, far, inverse, inverse_far
+        return _straight(near, far, root=True)[0], near, far, inverse, inverse_far
+    return *_straight(x, y, root=kind == "euclidean"), None, None
+
+
+def _straight(x: Tensor, y: Tensor | None, root: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Euclidean distances (B, R), squared without `root`, and the centred rows that they come from."""
     centre = x.mean(0) if y is None or not len(y) else y.mean(0)
     near = x - centre
     far = None if y is None else y - centre
@@ -116,7 +127,7 @@ def _forward(x: Tensor, y: Tensor | None, kind: str) -> _Kept:
     squared = torch.addmm(norms_far, wide, wide_far.T, alpha=-2).add_(norms[:, None])
     noise = norms[:, None] * (_ROUNDING_UNITS * torch.finfo(wide.dtype).eps)
     squared.masked_fill_(squared <= noise, 0)
-    return (squared.sqrt_() if kind == "euclidean" else squared).to(x.dtype), near, far, None, None
+    return (squared.sqrt_() if root else squared).to(x.dtype), near, far
 
 
 def _backward(
@@ -124,9 +135,11 @@ def _backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     """The gradients in the rows, from that in the distances (B, R) times `scale`: one buffer of that size."""
     distances, near, far, inverse, inverse_far = kept
-    if kind == "euclidean":
+    if kind in ("euclidean", "normalized_euclidean"):
         # d|x - y| = (x - y) / |x - y|, d|x - y|^2 = 2 (x - y); equal points pull nowhere.
         weights = (gradient / distances).masked_fill_(distances == 0, 0)
+        if kind == "normalized_euclidean":  # on the sphere only the part along it counts, where x itself has none
+            weights.neg_()
     elif kind == "squared_euclidean":
         weights = gradient * 2
     else:

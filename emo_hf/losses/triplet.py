@@ -22,6 +22,10 @@ class TripletLoss(nn.Module):
     Formula: max(0, d(a, p) - d(a, n) + margin), averaged over triplets of an anchor a, a positive p of its label and
     a negative n of another; with `soft`, log(1 + exp(d(a, p) - d(a, n))) without a margin (Hermans et al. 2017).
 
+    Distance: by default that of the embeddings at length 1, which is how the paper constrains them; it goes from 0 to
+    2, so a margin of 1 means the same for every encoder. `euclidean` takes the embeddings as they are (Hermans et al.
+    2017): they can meet any margin by growing.
+
     Mining, for every anchor that has a positive and a negative:
     - `all`: every triplet, exact, in O(B² log B) time and O(B²) memory; not with `soft`, whose sum has no such form;
     - `semi-hard`: with every positive, the closest of the negatives farther away than that positive, or the farthest
@@ -46,7 +50,7 @@ class TripletLoss(nn.Module):
     def __init__(
         self,
         margin: float = 1.0,
-        distance: str = "euclidean",
+        distance: str = "normalized_euclidean",
         mining: str = "all",
         reduction: str = "active",
         soft: bool = False,

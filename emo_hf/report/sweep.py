@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def sweep_points(analysis: Analysis) -> list[Point]:
     if bootstrap is None:
         return []
     models = [model for model in analysis.models if model.cell in analysis.classes]
-    found = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
+    found = [bootstrap.effect({model.cell: 1.0}) for model in models]
     differences = []
     for model in models:
         base = baseline(model, models)
@@ -60,11 +60,6 @@ def sweep_points(analysis: Analysis) -> list[Point]:
         differences.append(bootstrap.effect(weights) if weights else None)
     corrected = holm([math.nan if d is None else d.p for d in differences])
     return [Point(*point) for point in zip(models, found, differences, corrected, strict=True)]
-
-
-def _possible(effect: Effect) -> Effect:
-    """The interval of a score within what a score can be."""
-    return effect if math.isnan(effect.low) else replace(effect, low=max(effect.low, 0.0), high=min(effect.high, 1.0))
 
 
 def baseline(model: ModelRuns, models: list[ModelRuns]) -> ModelRuns | None:

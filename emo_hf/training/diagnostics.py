@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
@@ -15,11 +16,16 @@ from torch import Tensor
 from emo_hf.distributed import sum_over_processes
 from emo_hf.errors import UserError
 from emo_hf.losses.capabilities import capability
+from emo_hf.losses.distances import OF_UNIT_ROWS
 
 logger = logging.getLogger(__name__)
 
 # Below this share of their norm the embeddings of a batch are one point; a fresh model has about one half.
 COLLAPSED = 0.02
+# A class of this share of the validation rows is too large for no row at all to be given it.
+NOTEWORTHY_SHARE = 0.05
+# Nearly all pairs or triplets, and nearly none: the margin is out of reach, or reached before anything was learned.
+NEARLY_ALL, NEARLY_NONE = 0.97, 0.01
 
 
 def explain(error: BaseException, arguments: Any) -> BaseException:
@@ -49,7 +55,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._last: tuple[int, dict[str, Tensor], Tensor | None] | None = None
-        self._warned = False
+        self._said: set[str] = set()
+        self._logs = 0
 
     def step(self, step: int, parts: Mapping[str, Tensor], rows: Tensor | None) -> None:
         """Note the losses of a batch, scalars by name, and check those of the batch before.
@@ -75,27 +82,33 @@ class Watch:
                 )
 
     def log(self, logs: Mapping[str, float], arguments: Any) -> None:
-        """Warn once if the embeddings of the batches since the last log have fallen together."""
+        """Warn, each kind once, if the embeddings since the last log have fallen together or a margin does not fit."""
         self.check()
+        self._logs += 1
         norm, spread = logs.get("embedding_norm"), logs.get("embedding_spread")
-        if self._warned or not norm or spread is None or spread > COLLAPSED * norm:
+        if norm and spread is not None and spread <= COLLAPSED * norm:
+            self._say("collapse", _collapse(logs, arguments))
+        elif misfit := _margin_misfit(logs, arguments, first=self._logs == 1):
+            self._say("margin", misfit)
+
+    def evaluated(self, predicted: np.ndarray, true: np.ndarray, names: Sequence[str], arguments: Any) -> None:
+        """Warn once of a class that no validation row is given, from predicted and true classes (N,) of an evaluation.
+
+        Not of small classes, which may need more epochs.
+        """
+        counts, given = (np.bincount(classes, minlength=len(names)) for classes in (true, predicted))
+        lost = [
+            place for place in range(len(names)) if not given[place] and counts[place] >= NOTEWORTHY_SHARE * len(true)
+        ]
+        if not lost:
             return
-        self._warned = True
-        row = capability(arguments.aux, arguments.aux_kwargs)
-        at_margin = advice = ""
-        if row.loss_class is not None:
-            advice = ", a smaller --aux_weight or --aux_warmup 0.1"
-        if "margin" in row.flags and math.isclose(logs.get("aux_loss", math.inf), arguments.margin, rel_tol=0.02):
-            at_margin = f" and the {arguments.aux} loss stands at the margin"
-        if "mining" in row.flags and arguments.mining != "semi-hard" and row.arguments["mining"].takes("semi-hard"):
-            advice += ", or --mining semi-hard"
-        logger.warning(
-            "the embeddings have collapsed to a point (spread %.2g, norm %.2g)%s: try a lower --learning_rate%s",
-            spread,
-            norm,
-            at_margin,
-            advice,
-        )
+        shares = ", ".join(f"{names[place]} ({100 * counts[place] / len(true):.0f} % of them)" for place in lost[:3])
+        self._say("lost class", f"no validation row is predicted as {shares}: {_advice_for_lost(arguments)}")
+
+    def _say(self, kind: str, text: str) -> None:
+        if kind not in self._said:
+            self._said.add(kind)
+            logger.warning("%s", text)
 
 
 class Means:
@@ -123,6 +136,59 @@ class Means:
         sums, counts = sum_over_processes(self._sums).cpu()
         self._sums = None
         return {n: float(s / c) for n, s, c in zip(self._names, sums, counts, strict=True) if c > 0}
+
+
+def _collapse(logs: Mapping[str, float], arguments: Any) -> str:
+    row = capability(arguments.aux, arguments.aux_kwargs)
+    at_margin = advice = ""
+    if row.loss_class is not None:
+        advice = ", a smaller --aux_weight or --aux_warmup 0.1"
+    if "margin" in row.flags and math.isclose(logs.get("aux_loss", math.inf), arguments.margin, rel_tol=0.02):
+        at_margin = f" and the {arguments.aux} loss stands at the margin"
+    if "mining" in row.flags and arguments.mining != "semi-hard" and row.arguments["mining"].takes("semi-hard"):
+        advice += ", or --mining semi-hard"
+    return (
+        f"the embeddings have collapsed to a point (spread {logs['embedding_spread']:.2g}, norm "
+        f"{logs['embedding_norm']:.2g}){at_margin}: try a lower --learning_rate{advice}"
+    )
+
+
+def _margin_misfit(logs: Mapping[str, float], arguments: Any, first: bool) -> str | None:
+    """What is wrong with a margin, by the distances and the share of pairs or triplets above zero; None if nothing."""
+    if "margin" not in capability(arguments.aux, arguments.aux_kwargs).flags:
+        return None
+    near, far, active = (logs.get(key, math.nan) for key in ("positive_distance", "negative_distance", "active_share"))
+    measured = f"texts of one class lie {near:.2g} apart, those of different classes {far:.2g}"
+    of_scale = (
+        "" if arguments.distance in OF_UNIT_ROWS else ", or use --distance normalized_euclidean, which has no scale"
+    )
+    if arguments.aux == "contrastive" and near > arguments.margin and far > arguments.margin:
+        return (
+            f"the contrastive loss squeezes the embeddings and may cost the rare classes: {measured}, both beyond the "
+            f"margin {arguments.margin:g}, so that nothing is pushed apart; raise --margin{of_scale}"
+        )
+    if not first and active > NEARLY_ALL:
+        return (
+            f"the margin {arguments.margin:g} of the {arguments.aux} loss is out of reach: {measured}; lower --margin"
+            f"{of_scale}"
+        )
+    if first and active < NEARLY_NONE:
+        return (
+            f"the {arguments.aux} loss has nothing to do: {measured}, and {100 * active:.2g} % of what it compares is "
+            f"within the margin {arguments.margin:g}; raise --margin{of_scale}"
+        )
+    return None
+
+
+def _advice_for_lost(arguments: Any) -> str:
+    """What may bring back a class that is never predicted."""
+    row = capability(arguments.aux, arguments.aux_kwargs)
+    advice = ["train for more epochs (--num_train_epochs)"]
+    if row.loss_class is not None:
+        advice.append("lower --aux_weight")
+    if "distance" in row.flags and arguments.distance not in OF_UNIT_ROWS:
+        advice.append("use --distance normalized_euclidean")
+    return " or ".join(advice) if len(advice) < 3 else f"{', '.join(advice[:-1])} or {advice[-1]}"
 
 
 def _short(rows: list[int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, set_seed
+from transformers import EvalPrediction, PrinterCallback, Trainer, set_seed
 from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
@@ -23,6 +23,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from emo_hf.arguments.dataclasses import MetricTrainingArguments, cannot_compile
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError
+from emo_hf.evaluation.metrics import logits_of
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.training.checkpoints import seal
 from emo_hf.training.cpu.dropout import use_fast_dropout
@@ -60,6 +61,8 @@ class MetricTrainer(Trainer):
             logger.warning("training goes on without torch.compile, which fails here: %s", reason)
             args.torch_compile, args.torch_compile_backend, args.torch_compile_mode = False, None, None
         super().__init__(model, args, **kwargs)
+        if self.compute_metrics is not None:
+            self.compute_metrics = self._watched(self.compute_metrics)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
         self._speed_up(self.model)
@@ -143,6 +146,18 @@ class MetricTrainer(Trainer):
         super().save_model(output_dir, _internal_call)
         if self.auxiliary is not None and self.args.should_save:
             self.auxiliary.save(Path(output_dir or self.args.output_dir))
+
+    def _watched(self, compute: Callable[[EvalPrediction], dict]) -> Callable[[EvalPrediction], dict]:
+        """`compute`, with a look at the classes that are predicted while the model trains."""
+
+        def watched(prediction: EvalPrediction) -> dict:
+            # The first epoch may well leave a class out, unless it is the only one.
+            if self.is_in_train and (self.state.epoch or 0) >= min(2, self.args.num_train_epochs):
+                predicted = logits_of(prediction).argmax(-1)
+                self._watch.evaluated(predicted, np.asarray(prediction.label_ids), self.model.config.labels, self.args)
+            return compute(prediction)
+
+        return watched
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss to a log of the training loss."""

@@ -49,11 +49,11 @@ def _value(module: torch.nn.Module) -> Loss:
 def arms() -> dict[str, dict[str, Loss]]:
     """Loss name -> library -> function of embeddings (B, D) and labels (B,)."""
     found: dict[str, dict[str, Loss]] = {
-        "triplet, all": {OURS: _value(TripletLoss())},
-        "triplet, semi-hard": {OURS: _value(TripletLoss(mining="semi-hard"))},
-        "triplet, hard": {OURS: _value(TripletLoss(mining="hard"))},
-        "triplet, hard, soft": {OURS: _value(TripletLoss(mining="hard", soft=True))},
-        "contrastive, all": {OURS: _value(ContrastiveLoss())},
+        "triplet, all": {OURS: _value(TripletLoss(distance="euclidean"))},
+        "triplet, semi-hard": {OURS: _value(TripletLoss(distance="euclidean", mining="semi-hard"))},
+        "triplet, hard": {OURS: _value(TripletLoss(distance="euclidean", mining="hard"))},
+        "triplet, hard, soft": {OURS: _value(TripletLoss(distance="euclidean", mining="hard", soft=True))},
+        "contrastive, all": {OURS: _value(ContrastiveLoss(distance="euclidean"))},
         "SupCon": {OURS: _value(SupConLoss())},
     }
     try:

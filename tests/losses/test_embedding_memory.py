@@ -38,7 +38,7 @@ def test_a_remembered_row_is_no_partner_of_itself() -> None:
     memory.remember(*batch(0))
     embeddings, labels, _ = batch(4)
     rows = torch.arange(4)
-    for loss in (ContrastiveLoss(), TripletLoss(mining="hard")):
+    for loss in (ContrastiveLoss(distance="euclidean"), TripletLoss(mining="hard")):
         reference, reference_labels, reference_rows = memory.beside(embeddings, labels, rows)
         found = loss(embeddings, labels, reference, reference_labels, rows, reference_rows).loss
         kept = [[j for j in range(8) if reference_rows[j] != rows[i]] for i in range(4)]

@@ -12,7 +12,7 @@ from emo_hf.losses import TripletLoss, build_loss
 
 
 def test_build_loss() -> None:
-    assert build_loss("none", margin=1.0, distance="euclidean", mining="all") is None
+    assert build_loss("none", margin=1.0, distance="normalized_euclidean", mining="all") is None
     triplet = build_loss("triplet", margin=0.5, distance="cosine", mining="hard", soft=True, reduction="valid")
     assert settings_of(triplet) == {
         "margin": 0.5, "distance": "cosine", "mining": "hard", "soft": True, "reduction": "valid"
@@ -27,7 +27,7 @@ def test_build_loss() -> None:
         ({"aux": "arcface"}, "none, contrastive, triplet, supcon"),
         ({"aux": "triplet", "mining": "easy"}, "all, semi-hard, hard, sampled"),
         ({"aux": "contrastive", "mining": "semi-hard"}, "all, hard, sampled"),
-        ({"aux": "triplet", "distance": "manhattan"}, "euclidean, squared_euclidean, cosine"),
+        ({"aux": "triplet", "distance": "manhattan"}, "normalized_euclidean, cosine, euclidean, squared_euclidean"),
         ({"aux": "triplet", "reduction": "sum"}, "active, valid"),
         ({"aux": "triplet", "soft": True}, "semi-hard, hard or sampled"),
         ({"aux": "triplet", "balanced": True}, "reduction, soft"),

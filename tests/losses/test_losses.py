@@ -274,7 +274,7 @@ def test_draw_is_uniform_over_what_is_allowed() -> None:
 
 def test_the_means_of_the_distances() -> None:
     x = torch.tensor([[0.0], [1.0], [4.0]])
-    for loss in (ContrastiveLoss(), TripletLoss()):
+    for loss in (ContrastiveLoss(distance="euclidean"), TripletLoss(distance="euclidean")):
         output = loss(x, torch.tensor([0, 0, 1]))
         assert output.positive_distance.item() == pytest.approx(1)
         assert output.negative_distance.item() == pytest.approx(3.5)

@@ -9,7 +9,10 @@ from sentence_transformers.sentence_transformer import losses as sentence_losses
 
 from emo_hf.losses import ContrastiveLoss, SupConLoss, TripletLoss
 
-EUCLIDEAN = distances.LpDistance(normalize_embeddings=False)
+PML = {
+    "euclidean": distances.LpDistance(normalize_embeddings=False),
+    "normalized_euclidean": distances.LpDistance(),  # their default, and ours
+}
 DISTANCES = {
     "euclidean": sentence_losses.BatchHardTripletLossDistanceFunction.eucledian_distance,
     "cosine": sentence_losses.BatchHardTripletLossDistanceFunction.cosine_distance,
@@ -22,18 +25,20 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(24, 8, dtype=torch.float64), torch.randint(3, (24,))
 
 
+@pytest.mark.parametrize("kind", PML)
 @pytest.mark.parametrize("margin", [0.2, 1.0])
-def test_triplets_agree(batch, margin: float) -> None:
+def test_triplets_agree(batch, margin: float, kind: str) -> None:
     """Both average over the triplets with a loss above zero."""
-    theirs = losses.TripletMarginLoss(margin=margin, distance=EUCLIDEAN)(*batch)
-    assert torch.allclose(TripletLoss(margin=margin)(*batch).loss, theirs, atol=1e-10)
+    theirs = losses.TripletMarginLoss(margin=margin, distance=PML[kind])(*batch)
+    assert torch.allclose(TripletLoss(margin=margin, distance=kind)(*batch).loss, theirs, atol=1e-7)
 
 
-def test_batch_hard_agrees(batch) -> None:
-    reduced = losses.TripletMarginLoss(margin=1.0, distance=EUCLIDEAN, reducer=reducers.MeanReducer())
-    theirs = reduced(*batch, miners.BatchHardMiner(distance=EUCLIDEAN)(*batch))
-    ours = TripletLoss(margin=1.0, mining="hard", reduction="valid")(*batch)
-    assert torch.allclose(ours.loss, theirs, atol=1e-10)
+@pytest.mark.parametrize("kind", PML)
+def test_batch_hard_agrees(batch, kind: str) -> None:
+    reduced = losses.TripletMarginLoss(margin=1.0, distance=PML[kind], reducer=reducers.MeanReducer())
+    theirs = reduced(*batch, miners.BatchHardMiner(distance=PML[kind])(*batch))
+    ours = TripletLoss(margin=1.0, distance=kind, mining="hard", reduction="valid")(*batch)
+    assert torch.allclose(ours.loss, theirs, atol=1e-7)
 
 
 def test_contrastive_agrees(batch) -> None:
@@ -45,7 +50,7 @@ def test_contrastive_agrees(batch) -> None:
     other = ~same
     same.fill_diagonal_(False)
     assert torch.allclose(theirs, d[same].mean() + (4.0 - d[other]).clamp(min=0).mean(), atol=1e-8)
-    ours = ContrastiveLoss(margin=2.0, balanced=True)(*batch).loss
+    ours = ContrastiveLoss(margin=2.0, distance="euclidean", balanced=True)(*batch).loss
     expected = (d[same].mean() + (2.0 - d[other].sqrt()).clamp(min=0).square().mean()) / 2
     assert torch.allclose(ours, expected, atol=1e-10)
 
@@ -98,7 +103,7 @@ def test_an_anchor_without_a_positive_is_left_out_where_they_count_it(batch) -> 
     """Their batch-hard takes the anchor itself for its farthest positive when its label occurs once."""
     x, labels = batch[0][:7], torch.tensor([0, 0, 0, 1, 1, 1, 2])
     theirs = sentence_transformers(sentence_losses.BatchHardTripletLoss(None, margin=5.0), (x, labels))
-    loss = TripletLoss(margin=5.0, mining="hard", reduction="valid")
+    loss = TripletLoss(margin=5.0, distance="euclidean", mining="hard", reduction="valid")
     ours = loss(x, labels).loss
     lone = torch.relu(5.0 - torch.cdist(x[6:], x[:6]).min())
     assert torch.allclose(theirs, (6 * ours + lone) / 7, atol=1e-6)
@@ -113,4 +118,5 @@ def test_their_contrastive_loss_halves_the_sum(batch) -> None:
         None, distance_metric=sentence_losses.SiameseDistanceMetric.EUCLIDEAN, margin=4.0
     ).compute_loss_from_embeddings([x[first], x[second]], (labels[first] == labels[second]).long())
     # They take torch's pairwise distance, which adds 1e-6 to every difference.
-    assert torch.allclose(ContrastiveLoss(margin=4.0)(x, labels).loss, 2 * theirs, rtol=1e-4)
+    ours = ContrastiveLoss(margin=4.0, distance="euclidean")(x, labels).loss
+    assert torch.allclose(ours, 2 * theirs, rtol=1e-4)

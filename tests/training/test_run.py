@@ -79,7 +79,8 @@ def test_a_model_that_gives_one_class_alone_is_said(speck, tmp_path, caplog):
     record = run(*words, MetricTrainingArguments(output_dir=str(tmp_path / "flat"), learning_rate=0.0, **settings))
     predicted = [label for label, score in record["test"]["per_class"].items() if score["recall"] > 0]
     assert len(predicted) == 1
-    [line] = caplog.messages
+    of_validation, line = caplog.messages
+    assert of_validation.startswith("no validation row is predicted as ")
     assert line.startswith(
         f"flat: the model gives all 12 test texts the class {predicted[0]}, which 33.3 % of them are; "
     )

@@ -84,7 +84,7 @@ def test_the_weight_of_the_auxiliary_loss_warms_up(make_trainer):
 
 def test_a_memory_adds_the_batches_before(make_trainer):
     settings = {"aux": "contrastive", "aux_weight": 1.0, "per_device_train_batch_size": 16, "max_steps": 3}
-    trainer = make_trainer(48, aux_memory=20, **settings)
+    trainer = make_trainer(48, aux_memory=20, distance="euclidean", **settings)
     rows = torch.arange(48)
     trainer.train_dataset = trainer.train_dataset.add_column("rows", rows.tolist())
     trainer.train()
