@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,15 +57,23 @@ class SeedVariance:
         return variance, variance**2 / sum(part**2 / (self.runs[name] - 1) for name, part in parts.items())
 
 
-def equal_variances(variances: np.ndarray, degrees: np.ndarray, seed: int = 0) -> float:
+def equal_variances(variances: np.ndarray, degrees: np.ndarray) -> float:
     """p-value that sample variances (K,) of so many degrees of freedom (K,) estimate the same one; 1 for all zero."""
     if not variances.any():
         return 1.0
-    drawn = np.random.default_rng(seed).chisquare(degrees, size=(DRAWS, len(degrees))) / degrees
-    at_least = _unequal(drawn, degrees) >= _unequal(variances[None], degrees) * (1 - 1e-9)
-    return float((1 + at_least.sum()) / (1 + DRAWS))
+    drawn = _drawn(tuple(degrees))
+    at_least = drawn >= _unequal(variances[None], degrees) * (1 - 1e-9)
+    return float((1 + at_least.sum()) / (1 + len(drawn)))
+
+
+@lru_cache(maxsize=64)
+def _drawn(degrees: tuple[int, ...]) -> np.ndarray:
+    """T (DRAWS,) of variances that are equal."""
+    of_each = np.asarray(degrees)
+    return _unequal(np.random.default_rng(0).chisquare(of_each, size=(DRAWS, len(degrees))) / of_each, of_each)
 
 
 def _unequal(variances: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """T (B,) of sample variances (B, K)."""
     pooled = variances @ degrees / degrees.sum()
     return ((variances / pooled[:, None] - 1) ** 2) @ degrees

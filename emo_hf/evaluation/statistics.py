@@ -99,7 +99,9 @@ class MultiBootstrap:
         rows: N.
         scores: of each model's runs (S,).
         seeds: the variance over seeds, of the models that have several.
-        chance: of each of these the variance of one run's score that is chance by row; it is in that over seeds too.
+        known: the models whose uncertainty is known: they have several runs, or are deterministic.
+        chance: of each model with several runs that part of the variance of one run's score which is chance by row; it
+            is a part of the variance over seeds too.
 
     Raises:
         UserError: for an unknown metric, no model, or predictions that do not fit the labels.
@@ -135,7 +137,7 @@ class MultiBootstrap:
             if len(runs) > 1 and name not in deterministic:
                 self.chance[name] = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum() / (len(runs) - 1)
         self.seeds = SeedVariance({name: self.scores[name] for name in self.chance})
-        self._known = {*self.chance, *deterministic}
+        self.known = {*self.chance, *deterministic}
 
     @property
     def pooled(self) -> bool:
@@ -146,7 +148,7 @@ class MultiBootstrap:
         """The weighted sum of the models' mean scores, as {"triplet": 1, "none": -1} for a difference."""
         estimate = float(sum(weight * self.scores[name].mean() for name, weight in weights.items()))
         bounds = bounds_of(weights)
-        if not self._known >= weights.keys():
+        if not self.known >= weights.keys():
             return Effect(estimate, bounds=bounds)
         random = {name: weight for name, weight in weights.items() if name in self.chance}
         of_runs, degrees = self.seeds.of_mean(random)
