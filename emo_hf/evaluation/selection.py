@@ -37,9 +37,10 @@ def best_effect(
     best is chosen, and its error is noted. The mean of these is the optimism. Who is chosen depends on how far apart
     the models truly are. Measured scores lie further apart than true ones, by their errors; they are drawn together to
     the spread that the errors leave (James & Stein 1961; Efron & Morris 1975), so that of models that are all alike
-    the highest is not taken for the best. The standard error is the larger of the chosen one's own and that of its error
-    over the draws. With 12 models as good as the baseline the best one was claimed to beat it in 2 to 3 % of simulated
-    studies, uncorrected in 11 to 19 %; one that is better by 3 points, 1 to 1.5 standard errors, keeps 1.3 to 2.4.
+    the highest is not taken for the best. The standard error is the larger of the chosen one's own and that of its
+    error over the draws. With 12 models as good as the baseline the best one was claimed to beat it in 2 to 3 % of
+    simulated studies, uncorrected in 11 to 19 %; one of 12 that is better by 3 points, 1 to 2 standard errors, keeps
+    1.3 to 2.4 of them.
 
     Unknown where the baseline or any of the models has a single run.
     """

@@ -9,8 +9,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from emo_hf.evaluation.power import smallest_difference
+from emo_hf.evaluation.power import reaches, smallest_difference
 from emo_hf.evaluation.statistics import Effect, holm
+
+POWER = 0.8  # of what a study could have shown
 
 
 class Verdict(StrEnum):
@@ -100,7 +102,9 @@ def _decision(
         intervals = (wider,) if single else (apart, inside)
     detectable = None
     if verdict is Verdict.UNDECIDED:
-        found = smallest_difference(effect.standard_error, effect.degrees, level)
+        found = smallest_difference(
+            effect.standard_error, reaches(effect.standard_error, effect.degrees, level / 2), POWER
+        )
         detectable = found if found <= effect.bounds[1] else None
     return Decision(verdict, p, p_equal, intervals, level, detectable)
 

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from emo_hf.evaluation.power import power_different
+from emo_hf.evaluation.power import power_different, reaches
 from emo_hf.evaluation.statistics import Effect
 from emo_hf.evaluation.verdicts import Verdict, decide
 
@@ -77,7 +77,7 @@ def test_an_unknown_effect_is_undecided_and_counts_in_no_family() -> None:
 def test_what_could_have_been_shown_is_shown_in_four_of_five() -> None:
     undecided, _ = decide([effect(1, 1, 6), effect(9, 1)], POINT)
     assert undecided.level == 0.05
-    assert power_different(undecided.detectable, 0.01, 6, 0.05) == pytest.approx(0.8, abs=1e-4)
+    assert power_different(undecided.detectable, 0.01, reaches(0.01, 6, 0.025)) == pytest.approx(0.8, abs=1e-4)
     [hopeless] = decide([effect(1, 30, 1)], POINT)
     assert hopeless.detectable is None
 
