@@ -29,6 +29,7 @@ import torch
 from display.study import StudyDisplay
 from rich.console import Console
 
+from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.models.pretrained import load_tokenizer
@@ -59,6 +60,10 @@ class ReportArguments:
         default=EQUAL_WITHIN, metadata={"help": "points of macro-F1 within which two models count as equal"}
     )
     report_only: bool = field(default=False, metadata={"help": "train nothing; table and pictures from the records"})
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a number that is out of bounds."""
+        check_numbers(self)
 
 
 @command(stopped="stopped; the same command goes on with the runs that are left")

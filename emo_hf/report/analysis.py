@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.planning import Requirement
 from emo_hf.evaluation.selection import best_effect
 from emo_hf.evaluation.statistics import Effect, MultiBootstrap
 from emo_hf.evaluation.verdicts import Decision, Verdict, decide
+from emo_hf.report.answered import Finding, Unanswered, requirement_of
 from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast, baseline_contrasts, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns, by_encoder, group_runs
 from emo_hf.report.predictions import Arrays, LinearBaseline, read_linear, read_predictions
@@ -23,40 +25,6 @@ from emo_hf.storage.record import RECORD_FILE, read_record, read_records, study_
 logger = logging.getLogger(__name__)
 
 EQUAL_WITHIN = 1.0  # points
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A question with its answer.
-
-    Attributes:
-        asked: the question over all pairs of models that it is about.
-        contrast: the same over the pairs that can be compared.
-        lacking: the models for which a pair can not be compared, each with the reason, a key of the report's words.
-        effect: the answer in numbers.
-        decision: the answer in a word, with what it rests on, corrected over the family of the question.
-        chosen: of the question about the best model, which it is.
-    """
-
-    asked: Contrast
-    contrast: Contrast
-    lacking: dict[Cell, str]
-    effect: Effect
-    decision: Decision
-    chosen: Cell | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """The answer in a word."""
-        return self.decision.verdict
-
-
-@dataclass(frozen=True)
-class Unanswered:
-    """A question of which no pair can be compared, and why; see `Finding`."""
-
-    asked: Contrast
-    lacking: dict[Cell, str]
 
 
 @dataclass(frozen=True)
@@ -220,6 +188,15 @@ class Analysis:
             Finding(asked, contrast, self._lacking(asked), effects[i], decisions[i], chosen[i])
             for i, (asked, contrast) in enumerate(answers)
         ]
+
+    @cached_property
+    def required(self) -> dict[Contrast, Requirement]:
+        """Of each undecided question what would show a difference of `equal_within`."""
+        found = [one for one in [*self.against_baseline, *self.findings] if isinstance(one, Finding)]
+        undecided = [one for one in found if one.verdict is Verdict.UNDECIDED]
+        if self.bootstrap is None:
+            return {}
+        return {one.asked: requirement_of(one, self.bootstrap, self.equal_within / 100) for one in undecided}
 
     def _effect(self, contrast: Contrast) -> tuple[Effect, Cell | None]:
         """The answer in numbers, and of the question about the best model, which it is."""

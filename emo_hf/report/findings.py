@@ -8,11 +8,12 @@ from typing import Any
 
 from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.statistics import mcnemar
-from emo_hf.evaluation.verdicts import Verdict
-from emo_hf.report.analysis import Analysis, Finding, Unanswered
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding, Unanswered
 from emo_hf.report.answers import answer, points
 from emo_hf.report.contrasts import Cell, Contrast
 from emo_hf.report.grouping import setting_text
+from emo_hf.report.taking import taking
 from emo_hf.report.wording import WORDS, baseline_name, p_value
 from emo_hf.storage.files import write_whole
 
@@ -72,16 +73,6 @@ def sentence(
     asked = asked_over(finding.asked, finding.contrast, finding.lacking, lang=lang, name=name, chosen=finding.chosen)
     said = answer(finding.effect, finding.decision, analysis.equal_within, lang=lang, strong=strong)
     return WORDS[lang]["finding"].format(question=asked, **said) + taking(finding, analysis, lang=lang)
-
-
-def taking(finding: Finding, analysis: Analysis, *, lang: str = "en") -> str:
-    """Of an undecided question what the study could have shown, and what it would take to show more; else nothing."""
-    if finding.verdict is not Verdict.UNDECIDED:
-        return ""
-    words, detectable = WORDS[lang], finding.decision.detectable
-    if detectable is None:
-        return words["shows_nothing"]
-    return words["could_show"].format(detectable=f"{100 * detectable:.1f}")
 
 
 def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str] = str) -> str:

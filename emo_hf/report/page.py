@@ -12,7 +12,8 @@ import numpy as np
 
 from emo_hf.report import answers, page_tables
 from emo_hf.report import findings as questions
-from emo_hf.report.analysis import Analysis, Finding, Unanswered
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding, Unanswered
 from emo_hf.report.clusters import cluster_sentences
 from emo_hf.report.grouping import panel_places
 from emo_hf.report.page_font import font_face
@@ -21,6 +22,7 @@ from emo_hf.report.plots.embeddings import map_of, thinned_rows
 from emo_hf.report.plots.layout import COLOURS
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
 from emo_hf.report.summary import caution, duration, summary
+from emo_hf.report.taking import taking
 from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
@@ -113,7 +115,7 @@ def _finding(finding: Finding, analysis: Analysis, reach: float, lang: str) -> d
         ),
         "verdict": finding.verdict.name.lower(),
         "value": _unbroken(f"{said['estimate']} {said['answer']}"),
-        "taking": questions.taking(finding, analysis, lang=lang).removeprefix("; "),
+        "taking": taking(finding, analysis, lang=lang).removeprefix("; "),
         "at": round(100 * 100 * finding.effect.estimate / reach, 2),
         "intervals": [
             [round(100 * 100 * end / reach, 2) for end in (one.low, one.high)] for one in finding.decision.intervals

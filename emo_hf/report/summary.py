@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from emo_hf.evaluation.verdicts import Verdict
-from emo_hf.report.analysis import Analysis, Finding
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding
 from emo_hf.report.answers import BOUNDED, interval_text, points, verdict_text
 from emo_hf.report.findings import because, question
 from emo_hf.report.grouping import ModelRuns, setting_text

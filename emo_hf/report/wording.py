@@ -93,6 +93,11 @@ WORDS: dict[str, dict[str, str]] = {
         "within": " (within ±{within} points)",
         "could_show": "; this study could have shown {detectable} points (80 % power)",
         "shows_nothing": "; this study could have shown no difference at all",
+        "would_take": "; {within} would take {ways}",
+        "beyond_reach": "; {within} would take more than {seeds} seeds and {sentences} sentences",
+        "more_seeds": "{seeds} seeds of these {sentences} sentences",
+        "more_sentences": "{seeds} seeds of {sentences} sentences",
+        "or": ", or ",
         "single": "{alike}: {question}: {estimate} points of accuracy, McNemar {p}",
         "findings_note": "Mean differences over all pairs of models that differ in nothing else, by the "
         "multi-bootstrap over test texts and seeds (Sellam et al. 2022). {verdicts} {families} {seeds}",
@@ -205,6 +210,11 @@ WORDS: dict[str, dict[str, str]] = {
         "within": "(±{within}점 이내)",
         "could_show": "; 이 실험으로 확인할 수 있었던 가장 작은 차이는 {detectable}점(검정력 80 %)",
         "shows_nothing": "; 이 실험으로는 어떤 차이도 확인할 수 없었음",
+        "would_take": "; {within}점을 확인하려면 {ways}",
+        "beyond_reach": "; {within}점을 확인하려면 시드 {seeds}개와 문장 {sentences}개로도 모자람",
+        "more_seeds": "이 문장 {sentences}개로 시드 {seeds}개",
+        "more_sentences": "문장 {sentences}개로 시드 {seeds}개",
+        "or": ", 또는 ",
         "single": "{alike}: {question}: 정확도 {estimate}점, McNemar {p}",
         "findings_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이를 테스트 문장과 시드에 대한 다중 "
         "부트스트랩(Sellam et al. 2022)으로 구했다. {verdicts} {families} {seeds}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,17 @@ import pytest
 from synthetic import write_run, write_study
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.planning import Goal, Requirement, Variances, requirement
 from emo_hf.evaluation.statistics import Effect
 from emo_hf.evaluation.verdicts import Decision, Interval, Verdict, decide
-from emo_hf.report.analysis import Analysis, Finding
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding
 from emo_hf.report.answers import answer, level_text
-from emo_hf.report.findings import findings_markdown
+from emo_hf.report.findings import findings_markdown, sentence
 from emo_hf.report.predictions import LINEAR
 from emo_hf.report.summary import summary
 from emo_hf.report.table import scores
+from emo_hf.report.taking import taking
 
 EFFECT = Effect(0.008)
 
@@ -158,3 +162,46 @@ def test_how_much_is_equal_is_for_the_reader_to_say(tmp_path: Path) -> None:
 def test_equal_within_nothing_is_refused(tmp_path: Path, within: float) -> None:
     with pytest.raises(UserError, match=r"equal_within is .*; allowed: above 0 to 100"):
         Analysis.read(tmp_path, equal_within=within)
+
+
+def test_an_undecided_question_says_what_it_would_take(tmp_path: Path) -> None:
+    write_grid(tmp_path, correct=0.7, linear=0.7)
+    analysis = Analysis.read(tmp_path)
+    finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
+    assert analysis.bootstrap is not None
+    parts = Variances.of(analysis.bootstrap, finding.contrast.weights)
+    needed = requirement(parts, Goal(0.01, finding.decision.level), seeds=3, sentences=300)
+    assert analysis.required[finding.asked] == needed
+    vars(analysis)["required"] = {finding.asked: Requirement(9, 2841)}
+    said = "9 seeds of these 300 sentences, or 3 seeds of 2,900 sentences"
+    could = f"; this study could have shown {100 * finding.decision.detectable:.1f} points (80 % power)"
+    assert taking(finding, analysis) == f"{could}; 1.0 would take {said}"
+    assert sentence(finding, analysis).endswith(taking(finding, analysis))
+
+
+@pytest.mark.parametrize(
+    ("required", "said"),
+    [
+        (Requirement(9, 2841), "9 seeds of these 300 sentences, or 3 seeds of 2,900 sentences"),
+        (Requirement(9, None), "9 seeds of these 300 sentences"),
+        (Requirement(None, 99), "3 seeds of 99 sentences"),
+        (Requirement(None, None, (30, 5501)), "30 seeds of 5,600 sentences"),
+        (Requirement(None, None), "more than 200 seeds and 1,000,000 sentences"),
+    ],
+)
+def test_every_way_is_named(tmp_path: Path, required: Requirement, said: str) -> None:
+    write_grid(tmp_path, correct=0.7, linear=0.7)
+    analysis = Analysis.read(tmp_path)
+    finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
+    vars(analysis)["required"] = {finding.asked: required}
+    assert taking(finding, analysis).endswith(f"; 1.0 would take {said}")
+
+
+def test_a_study_that_could_have_shown_less_asks_for_no_more(tmp_path: Path) -> None:
+    write_grid(tmp_path, correct=0.7, linear=0.7)
+    analysis = Analysis.read(tmp_path)
+    finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
+    enough = replace(finding, decision=replace(finding.decision, detectable=0.009))
+    assert taking(enough, analysis) == "; this study could have shown 0.9 points (80 % power)"
+    nothing = replace(finding, decision=replace(finding.decision, detectable=None))
+    assert taking(nothing, analysis).startswith("; this study could have shown no difference at all; 1.0 would take ")
