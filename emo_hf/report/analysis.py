@@ -170,9 +170,7 @@ class Analysis:
         answers = [(asked, contrast) for asked in questions if (contrast := asked.within(having))]
         # The best of one is that one, which the question about the mean is about already.
         answers = [(asked, contrast) for asked, contrast in answers if asked.factor != "best" or contrast.cells > 1]
-        effects, chosen = (
-            zip(*(self._effect(contrast) for _, contrast in answers), strict=True) if answers else ((), ())
-        )
+        effects = [self._effect(contrast) for _, contrast in answers]
         decisions: dict[int, Decision] = {}
         # Families: over the baseline, the questions themselves, how they depend on each other, and of a sweep each
         # setting.
@@ -182,11 +180,11 @@ class Analysis:
         ]
         for kind in dict.fromkeys(kinds):
             family = [place for place, other in enumerate(kinds) if other == kind]
-            decided = decide([effects[place] for place in family], self.equal_within / 100)
+            decided = decide([effects[place][0] for place in family], self.equal_within / 100)
             decisions |= zip(family, decided, strict=True)
         return [
-            Finding(asked, contrast, self._lacking(asked), effects[i], decisions[i], chosen[i])
-            for i, (asked, contrast) in enumerate(answers)
+            Finding(asked, contrast, self._lacking(asked), effect, decisions[place], chosen)
+            for place, ((asked, contrast), (effect, chosen)) in enumerate(zip(answers, effects, strict=True))
         ]
 
     @cached_property

@@ -163,7 +163,8 @@ def _numbers(records: list[Record]) -> dict[tuple[str, str], int]:
     present = {(record["model"]["pooling"], record["model"]["aux"]) for record in records if _is_model(record)}
     losses = [*LOSSES, *sorted({aux for _, aux in present} - set(LOSSES))]
     pairs = [(pooling, aux) for aux in losses for pooling in POOLINGS]
-    return {pair: number for number, pair in enumerate(dict.fromkeys([*ORIGINAL, *pairs]), start=1)}
+    unknown = sorted(present - set(pairs))  # somebody else's record may name any pooling
+    return {pair: number for number, pair in enumerate(dict.fromkeys([*ORIGINAL, *pairs, *unknown]), start=1)}
 
 
 def _encoder_names(records: list[Record]) -> dict[str, str]:

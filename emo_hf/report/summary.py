@@ -49,7 +49,7 @@ def _against_baseline(analysis: Analysis, lang: str) -> list[str]:
                 baseline=baseline,
                 score=f"{100 * linear:.1f}",
                 estimate=f"{100 * found.effect.estimate:+z.1f}",
-                interval=interval_text(found.decision.intervals[0]),
+                interval=WORDS[lang]["and"].join(map(interval_text, found.decision.intervals)),
                 verdict=verdict_text(found.verdict, analysis.equal_within, lang=lang),
             )
         )

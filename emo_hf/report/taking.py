@@ -16,7 +16,7 @@ def taking(finding: Finding, analysis: Analysis, *, lang: str = "en") -> str:
     """Of an undecided question what the study could have shown, and what it would take to show more; else nothing.
 
     "; this study could have shown 1.6 points (80 % power); 1.0 would take 9 seeds of these 720 sentences, or 3 seeds
-    of 2,900".
+    of 2,900 sentences".
     """
     if finding.verdict is not Verdict.UNDECIDED or analysis.bootstrap is None:
         return ""

@@ -69,7 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "sweep_note": "Macro-F1 in percent, mean ± standard deviation (n − 1) over seeds. Differences are to the same "
         "encoder and pooling without auxiliary loss or, where the setting is not the loss's own, to its first value. "
         "Intervals and p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022). {verdicts} "
-        "{seeds}",
+        "Corrected together are all differences of the table. {seeds}",
         "sweep_one_seed_note": "Macro-F1 in percent. Differences are to the same encoder and pooling without "
         "auxiliary loss or, where the setting is not the loss's own, to its first value. One run a model says nothing "
         "of how runs vary: give three seeds or more (--seeds 1 2 3).",
@@ -186,7 +186,8 @@ WORDS: dict[str, dict[str, str]] = {
         "many_seeds_mean_only": "시드 {}개의 평균",
         "sweep_note": "매크로 F1(%), 시드별 결과의 평균 ± 표준편차(n − 1). 차이는 같은 인코더와 풀링에 보조 손실이 "
         "없는 모델과의 차이이며, 손실의 설정이 아닌 경우에는 첫 번째 값과의 차이이다. 구간과 p값은 테스트 "
-        "문장과 시드에 대한 다중 부트스트랩(Sellam et al. 2022)으로 구했다. {verdicts} {seeds}",
+        "문장과 시드에 대한 다중 부트스트랩(Sellam et al. 2022)으로 구했다. {verdicts} 표의 모든 차이를 한 묶음으로 "
+        "보정했다. {seeds}",
         "sweep_one_seed_note": "매크로 F1(%). 차이는 같은 인코더와 풀링에 보조 손실이 없는 모델과의 차이이며, "
         "손실의 설정이 아닌 경우에는 첫 번째 값과의 차이이다. 모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. "
         "시드를 셋 이상 준다(--seeds 1 2 3).",
