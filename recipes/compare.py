@@ -29,9 +29,11 @@ import torch
 from display.study import StudyDisplay
 from rich.console import Console
 
+from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.models.pretrained import load_tokenizer
+from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
@@ -54,7 +56,14 @@ class ReportArguments:
 
     lang: str = field(default="en", metadata={"help": "language of the pictures: en or ko"})
     umap: bool = field(default=False, metadata={"help": "draw UMAP maps beside t-SNE"})
+    equal_within: float = field(
+        default=EQUAL_WITHIN, metadata={"help": "points of macro-F1 within which two models count as equal"}
+    )
     report_only: bool = field(default=False, metadata={"help": "train nothing; table and pictures from the records"})
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a number that is out of bounds."""
+        check_numbers(self)
 
 
 @command(stopped="stopped; the same command goes on with the runs that are left")
@@ -65,7 +74,9 @@ def main(argv: Sequence[str]) -> int:
     study, report = read_arguments(argv)
     with said_plainly(study.folder):
         failed = [] if report.report_only else train(study, console)
-        written = write_report(study.folder, lang=report.lang, umap=report.umap, jobs=_cores())
+        written = write_report(
+            study.folder, lang=report.lang, umap=report.umap, jobs=_cores(), equal_within=report.equal_within
+        )
     for path in written:
         console.print(f"wrote {path}")
     console.print()

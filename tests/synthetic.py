@@ -12,7 +12,15 @@ from emo_hf.storage.files import file_stem
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> & {{ 7 * 7 }}"
 LABELS = ["불안", "슬픔", "기쁨"]
-ORIGINAL = [(pooling, aux) for pooling in ("cls", "mean") for aux in ("none", "contrastive", "triplet")]
+# The models 1 to 6 of the published comparison, as pooling and loss.
+ORIGINAL = [
+    ("cls", "none"),
+    ("mean", "none"),
+    ("cls", "contrastive"),
+    ("mean", "contrastive"),
+    ("cls", "triplet"),
+    ("mean", "triplet"),
+]
 
 
 def write_run(

@@ -78,6 +78,7 @@ LIMITS = {
     "early_stopping_patience": Limits(1, COUNT),
     "seeds": Limits(0, SEED),
     "jobs": Limits(1, 1024),
+    "equal_within": Limits(0, 100, open_low=True),
     "trials": Limits(1, COUNT),
     "batch_size": Limits(1, 2**20),
 }

@@ -11,13 +11,16 @@ from huggingface_hub import EvalResult, ModelCardData
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.escaping import markdown_name
-from emo_hf.evaluation.statistics import METRICS, bootstrap_interval
-from emo_hf.report.analysis import Analysis, read_predictions
+from emo_hf.evaluation.scores import METRICS
+from emo_hf.evaluation.statistics import bootstrap_interval
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.findings import baseline_sentences
 from emo_hf.report.grouping import group_runs
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings
+from emo_hf.report.predictions import read_predictions
 from emo_hf.report.table import Score
-from emo_hf.storage.record import load_predictions
+from emo_hf.storage.record import STUDY_FILE, load_predictions
 
 PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
 # Shown beside the model on the Hub; written for this card, so that no sentence of anyone's data leaves the house.
@@ -29,8 +32,9 @@ def model_card(
 ) -> str:
     """Markdown with front matter for one run.
 
-    Intervals come from the predictions in `run_dir`, pictures from the files there, and the mean over seeds from
-    `seeds`, the records of all runs of the same model.
+    Intervals come from the predictions in `run_dir`, pictures from the files there, what is said of the linear
+    baseline from the study whose folder holds it, and the mean over seeds from `seeds`, the records of all runs of the
+    same model.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -56,6 +60,7 @@ def model_card(
         loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
         bundled=model["encoder"] in BUNDLED,
         small=data["source"] == "sample",
+        against_baseline=_against_baseline(run_dir),
         intervals=_intervals(record, run_dir),
         over_seeds=_over_seeds(seeds),
         splits={split: sum(rows.values()) for split, rows in data["counts"].items()},
@@ -114,6 +119,16 @@ def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[
         return {}
     predicted = arrays["logits"].argmax(-1)
     return {metric: bootstrap_interval(predicted, arrays["labels"], metric=metric) for metric in METRICS}
+
+
+def _against_baseline(run_dir: Path | None) -> list[str]:
+    """What the study of a run says of the linear baseline; nothing for a run that belongs to none."""
+    if run_dir is None or not (run_dir.parent / STUDY_FILE).exists():
+        return []
+    try:
+        return baseline_sentences(Analysis.read(run_dir.parent), name=markdown_name, strong="**")
+    except UserError:  # a study whose runs do not belong together
+        return []
 
 
 def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Score | int] | None:

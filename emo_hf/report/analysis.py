@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,40 +12,19 @@ from typing import Any
 import numpy as np
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.statistics import Effect, MultiBootstrap, holm
-from emo_hf.report.contrasts import Cell, Contrast, contrasts, sweep_contrasts
+from emo_hf.evaluation.planning import Requirement
+from emo_hf.evaluation.selection import best_effect
+from emo_hf.evaluation.statistics import Effect, MultiBootstrap
+from emo_hf.evaluation.verdicts import Decision, Verdict, decide
+from emo_hf.report.answered import Finding, Unanswered, requirement_of
+from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast, baseline_contrasts, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns, by_encoder, group_runs
-from emo_hf.storage.record import RECORD_FILE, read_record, read_records, readable_predictions, study_arguments
+from emo_hf.report.predictions import Arrays, LinearBaseline, read_linear, read_predictions
+from emo_hf.storage.record import RECORD_FILE, read_record, read_records, study_arguments
 
 logger = logging.getLogger(__name__)
 
-Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A question with its answer.
-
-    Attributes:
-        asked: the question over all pairs of models that it is about.
-        contrast: the same over the pairs that can be compared.
-        lacking: the models for which a pair can not be compared, each with the reason, a key of the report's words.
-        effect, p: the answer; p is corrected over its family by Holm's method.
-    """
-
-    asked: Contrast
-    contrast: Contrast
-    lacking: dict[Cell, str]
-    effect: Effect
-    p: float
-
-
-@dataclass(frozen=True)
-class Unanswered:
-    """A question of which no pair can be compared, and why; see `Finding`."""
-
-    asked: Contrast
-    lacking: dict[Cell, str]
+EQUAL_WITHIN = 1.0  # points
 
 
 @dataclass(frozen=True)
@@ -59,6 +37,7 @@ class Analysis:
             show, embeddings (N, D).
         arguments: what all runs of the study share, by name; the values of a sweep are compared with them.
         folder: of the study.
+        equal_within: points of macro-F1 within which two models count as equal.
     """
 
     models: list[ModelRuns]
@@ -66,13 +45,17 @@ class Analysis:
     predictions: Mapping[Path, Arrays]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
+    equal_within: float = EQUAL_WITHIN
 
     @classmethod
-    def read(cls, study_dir: Path | str) -> Analysis:
+    def read(cls, study_dir: Path | str, *, equal_within: float = EQUAL_WITHIN) -> Analysis:
         """Read a study's records and predictions.
 
-        Raises UserError when the folder holds no completed run of a model or its runs do not belong together.
+        Raises UserError when the folder holds no completed run of a model, its runs do not belong together, or
+        `equal_within` is not above 0.
         """
+        if not 0 < equal_within <= 100:
+            raise UserError(f"equal_within is {equal_within}; allowed: above 0 to 100, in points of macro-F1")
         folder = Path(study_dir)
         records = read_records(folder)
         if not records:
@@ -80,7 +63,7 @@ class Analysis:
         models, baselines = group_runs(records)
         if not models:
             raise UserError(_nothing(folder))
-        return cls(models, baselines, read_predictions(models), study_arguments(folder), folder)
+        return cls(models, baselines, read_predictions(models), study_arguments(folder), folder, equal_within)
 
     @property
     def labels(self) -> list[str]:
@@ -105,7 +88,7 @@ class Analysis:
         """The part of some of the models."""
         folders = {run["directory"] for model in models for run in model.runs}
         kept = {folder: arrays for folder, arrays in self.predictions.items() if folder in folders}
-        return Analysis(models, [], kept, self.arguments, self.folder)
+        return Analysis(models, [], kept, self.arguments, self.folder, self.equal_within)
 
     def readable(self, model: ModelRuns) -> list[Arrays]:
         """The predictions of a model's runs."""
@@ -132,13 +115,23 @@ class Analysis:
         return next(iter(self.predictions.values()))["labels"]
 
     @cached_property
+    def linear(self) -> LinearBaseline:
+        """What TF-IDF with logistic regression predicts on the rows of `true_classes`."""
+        return read_linear(self.baselines, self.true_classes)
+
+    @cached_property
     def bootstrap(self) -> MultiBootstrap | None:
-        """Macro-F1 of every model in `classes`, resampled; None where there is none."""
-        return MultiBootstrap(self.classes, self.true_classes) if self.classes else None
+        """Macro-F1 of every model in `classes` and of the linear baseline, resampled; None where there is none."""
+        if not self.classes:
+            return None
+        if self.linear.classes is None:
+            return MultiBootstrap(self.classes, self.true_classes)
+        runs = self.classes | {LINEAR_CELL: self.linear.classes[None]}
+        return MultiBootstrap(runs, self.true_classes, deterministic={LINEAR_CELL})
 
     @property
     def questions(self) -> list[Contrast]:
-        """All that the models of the study allow to ask."""
+        """All that the models of the study allow to ask about each other."""
         if self.swept:
             return sweep_contrasts(self.models, self.arguments)
         return contrasts([model.cell for model in self.models])
@@ -151,53 +144,73 @@ class Analysis:
     @cached_property
     def findings(self) -> list[Finding]:
         """Every question that can be answered, over the pairs of models with two seeds or more on either side."""
-        if self.bootstrap is None or not self.repeated:
-            return []
-        answers = [(asked, contrast) for asked in self.questions if (contrast := asked.within(self.repeated))]
-        effects = [self.bootstrap.effect(contrast.weights) for _, contrast in answers]
-        corrected = [math.nan] * len(answers)
-        # Families: the questions themselves, how they depend on each other, and of a sweep each setting.
-        kinds = [(asked.under is not None, asked.factor if self.swept else None) for asked, _ in answers]
-        for kind in dict.fromkeys(kinds):
-            family = [i for i, other in enumerate(kinds) if other == kind]
-            for place, p in zip(family, holm([effects[i].p for i in family]), strict=True):
-                corrected[place] = p
-        return [
-            Finding(asked, contrast, self._lacking(asked), effect, p)
-            for (asked, contrast), effect, p in zip(answers, effects, corrected, strict=True)
-        ]
+        return self._decided(self.questions, self.repeated)
 
     @property
     def unanswered(self) -> list[Unanswered]:
         """Every question of which no pair of models has two seeds or more on both sides."""
         return [Unanswered(asked, self._lacking(asked)) for asked in self.questions if not asked.within(self.repeated)]
 
+    @cached_property
+    def against_baseline(self) -> list[Finding] | list[Unanswered]:
+        """Whether the models beat the linear baseline, and the best of them; or why nobody can say.
+
+        Empty where the runs were tested on different rows.
+        """
+        if not self.classes:
+            return []
+        asked = baseline_contrasts([model.cell for model in self.models])
+        having = set() if self.linear.classes is None else self.repeated | {LINEAR_CELL}
+        return self._decided(asked, having) or [Unanswered(asked[0], self._lacking(asked[0]))]
+
+    def _decided(self, questions: list[Contrast], having: set[Cell]) -> list[Finding]:
+        """The questions that the models `having` what it takes can answer, each decided within its family."""
+        if self.bootstrap is None:
+            return []
+        answers = [(asked, contrast) for asked in questions if (contrast := asked.within(having))]
+        # The best of one is that one, which the question about the mean is about already.
+        answers = [(asked, contrast) for asked, contrast in answers if asked.factor != "best" or contrast.cells > 1]
+        effects = [self._effect(contrast) for _, contrast in answers]
+        decisions: dict[int, Decision] = {}
+        # Families: over the baseline, the questions themselves, how they depend on each other, and of a sweep each
+        # setting.
+        kinds = [
+            (asked.under is not None, asked.factor if self.swept and not asked.about_baseline else None)
+            for asked, _ in answers
+        ]
+        for kind in dict.fromkeys(kinds):
+            family = [place for place, other in enumerate(kinds) if other == kind]
+            decided = decide([effects[place][0] for place in family], self.equal_within / 100)
+            decisions |= zip(family, decided, strict=True)
+        return [
+            Finding(asked, contrast, self._lacking(asked), effect, decisions[place], chosen)
+            for place, ((asked, contrast), (effect, chosen)) in enumerate(zip(answers, effects, strict=True))
+        ]
+
+    @cached_property
+    def required(self) -> dict[Contrast, Requirement]:
+        """Of each undecided question what would show a difference of `equal_within`."""
+        found = [one for one in [*self.against_baseline, *self.findings] if isinstance(one, Finding)]
+        undecided = [one for one in found if one.verdict is Verdict.UNDECIDED]
+        if self.bootstrap is None:
+            return {}
+        return {one.asked: requirement_of(one, self.bootstrap, self.equal_within / 100) for one in undecided}
+
+    def _effect(self, contrast: Contrast) -> tuple[Effect, Cell | None]:
+        """The answer in numbers, and of the question about the best model, which it is."""
+        assert self.bootstrap is not None, "nothing is asked where nothing can be compared"
+        if contrast.factor == "best":
+            best = best_effect(self.bootstrap, [cell for cell, _ in contrast.pairs], LINEAR_CELL)
+            return best.effect, best.name
+        return self.bootstrap.effect(contrast.weights), None
+
     def _lacking(self, asked: Contrast) -> dict[Cell, str]:
+        if asked.about_baseline and self.linear.reason:
+            return {LINEAR_CELL: self.linear.reason}
         seeds = {model.cell: len(model.runs) for model in self.models}
         reasons = {0: "no_run", 1: "single_seed"}
-        return {cell: reasons.get(seeds.get(cell, 0), "unreadable") for cell in asked.lacking(self.repeated)}
-
-
-def read_predictions(models: Sequence[ModelRuns]) -> dict[Path, Arrays]:
-    """Logits and labels of every run that has them, by its folder, and embeddings where a map shows them.
-
-    One warning names a run without predictions, or whose embeddings a map should show and can not.
-    """
-    found = {}
-    for model in models:
-        shown = model.median_run()
-        for run in model.runs:
-            arrays = readable_predictions(run, "report")
-            if arrays is None:
-                continue
-            found[run["directory"]] = {name: arrays[name] for name in ("logits", "labels")}
-            if run is not shown:
-                continue
-            if "embeddings" in arrays and np.isfinite(arrays["embeddings"]).all():
-                found[run["directory"]]["embeddings"] = arrays["embeddings"]
-            else:
-                logger.warning("no embedding map for %s: its embeddings are missing or not finite", run["run_id"])
-    return found
+        lacking = asked.lacking(self.repeated | {LINEAR_CELL})
+        return {cell: reasons.get(seeds.get(cell, 0), "unreadable") for cell in lacking}
 
 
 def _nothing(folder: Path) -> str:

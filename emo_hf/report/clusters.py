@@ -9,16 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emo_hf.escaping import csv_name, markdown_name
-from emo_hf.evaluation.statistics import holm, seed_effect
+from emo_hf.evaluation.statistics import seed_effect
+from emo_hf.evaluation.verdicts import decide
 from emo_hf.report.analysis import Analysis
+from emo_hf.report.answers import answer
 from emo_hf.report.contrasts import contrasts
-from emo_hf.report.findings import asked_over, verdict
+from emo_hf.report.findings import asked_over, findings_note
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import MISSING, Score
-from emo_hf.report.wording import WORDS, p_value
+from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
-# Decimals, and whether it is a share that reads better in percent.
+# Decimals, and whether it is a share, which reads better in percent.
 COLUMNS = {
     "silhouette": (3, False),
     "davies_bouldin": (2, False),
@@ -60,40 +62,44 @@ def clusters_markdown(analysis: Analysis, *, lang: str = "en") -> str:
         names = [markdown_name(str(name)) for name in (model.number, model.encoder, model.pooling, model.aux)]
         lines.append([*names, *(_text(column, score) for column, score in cluster_scores(model).items())])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    found = "".join(f"- {line}\n" for line in cluster_sentences(analysis, lang=lang, name=markdown_name))
-    note = f"{words['cluster_findings_note']} {words['uncorrected']}"
+    found = "".join(f"- {line}\n" for line in cluster_sentences(analysis, lang=lang, name=markdown_name, strong="**"))
+    note = findings_note(analysis, lang=lang, note="cluster_findings_note")
     return f"{table}\n\n{words['clusters_note']}\n" + (f"\n{found}\n{note}\n" if found else "")
 
 
-def cluster_sentences(analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str) -> list[str]:
-    """Whether losses, poolings and encoders differ in how their embeddings cluster; nothing for single seeds."""
-    return [line for column in ASKED for line in _column_sentences(analysis, column, lang, name)]
+def cluster_sentences(
+    analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str, strong: str = ""
+) -> list[str]:
+    """Whether losses, poolings and encoders differ in how their embeddings cluster; nothing for single seeds.
+
+    Equal they can be in points alone: of a score without a unit nobody has said how much is little.
+    """
+    return [line for column in ASKED for line in _column_sentences(analysis, column, lang, name, strong)]
 
 
-def _column_sentences(analysis: Analysis, column: str, lang: str, name: Callable[[str], str]) -> list[str]:
+def _column_sentences(
+    analysis: Analysis, column: str, lang: str, name: Callable[[str], str], strong: str
+) -> list[str]:
     words, about = WORDS[lang], WORDS[lang][column].rstrip(" ↑↓")
     found = {model.cell: _values(model, column) for model in analysis.models}
     scores = {cell: values for cell, values in found.items() if len(values) > 1}
     if not scores:
         return []
     asked = [contrast for contrast in contrasts(list(found)) if contrast.under is None]
-    answers = [(contrast, answer) for contrast in asked if (answer := contrast.within(scores))]
-    effects = [seed_effect(scores, answer.weights) for _, answer in answers]
+    answers = [(contrast, answered) for contrast in asked if (answered := contrast.within(scores))]
     decimals, percent = COLUMNS[column]
-    scale = 100 if percent else 1
+    score_range = (0.0, 1.0) if percent else (-1.0, 1.0)  # a share, or a silhouette
+    effects = [seed_effect(scores, answered.weights, score_range) for _, answered in answers]
+    within = analysis.equal_within if percent else None
+    decisions = decide(effects, None if within is None else within / 100)
     lines = []
-    for (contrast, answer), effect, p in zip(answers, effects, holm([e.p for e in effects]), strict=True):
+    for (contrast, answered), effect, decision in zip(answers, effects, decisions, strict=True):
         lacking = {cell: "no_score" if cell in found else "no_run" for cell in contrast.lacking(scores)}
-        numbers = {n: f"{scale * getattr(effect, n):+z.{decimals}f}" for n in ("estimate", "low", "high")}
-        lines.append(
-            words["cluster_finding"].format(
-                score=about,
-                question=asked_over(contrast, answer, lacking, lang=lang, name=name),
-                p=p_value(p),
-                verdict=verdict(p, lang),
-                **numbers,
-            )
+        question = asked_over(contrast, answered, lacking, lang=lang, name=name)
+        said = answer(
+            effect, decision, within, lang=lang, strong=strong, scale=100 if percent else 1, decimals=decimals
         )
+        lines.append(words["cluster_finding"].format(score=about, question=question, **said))
     return lines
 
 

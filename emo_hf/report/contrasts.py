@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from emo_hf.report.grouping import ModelRuns, setting_text, varied
+from emo_hf.report.predictions import LINEAR
 
 Cell = tuple[Any, ...]  # encoder, pooling, loss, and (name, value) of each setting that a sweep varies
 Pair = tuple[Cell, Cell]  # two models that differ in one thing, the baseline second
 FACTORS = ("encoder", "pooling", "aux")
+LINEAR_CELL: Cell = (LINEAR,)  # the place of TF-IDF with logistic regression among the models
 # What a level is compared with; encoders have no natural first one, so every pair of them is a question.
 BASELINES = {"pooling": "cls", "aux": "none"}
 
@@ -21,7 +23,8 @@ class Contrast:
     """One question: is `level` better than `baseline`, or (`under`) is it more so under one level of a second factor?
 
     Attributes:
-        factor, level, baseline, under: what is asked.
+        factor, level, baseline, under: what is asked. The factor `models` stands for all models over the linear
+            baseline, `best` for the best of them, whose answer is corrected for its having been chosen.
         sides: the pairs of models over which the difference is averaged; of an interaction those under either level.
         absent: models that the study lacks, without which `incomplete` further pairs can not be compared.
     """
@@ -32,6 +35,11 @@ class Contrast:
     sides: tuple[tuple[Pair, ...], ...]
     under: tuple[str, str] | None = None
     absent: tuple[Cell, ...] = ()
+
+    @property
+    def about_baseline(self) -> bool:
+        """Whether it is asked about the linear baseline."""
+        return self.factor in ("models", "best")
 
     @property
     def incomplete(self) -> int:
@@ -83,6 +91,12 @@ def contrasts(cells: list[Cell]) -> list[Contrast]:
             if (first or second) and all((first or lack, second or lack_too)):
                 found.append(Contrast(FACTORS[place], level, baseline, (first, second), under, (*lack, *lack_too)))
     return found
+
+
+def baseline_contrasts(cells: Sequence[Cell]) -> list[Contrast]:
+    """The models over the linear baseline, on average and the best of them; of a single model the one question."""
+    pairs = tuple((cell, LINEAR_CELL) for cell in cells)
+    return [Contrast(factor, "", LINEAR, (pairs,)) for factor in ("models", "best")[: len(cells)]]
 
 
 def sweep_contrasts(models: list[ModelRuns], own: Mapping[str, Any]) -> list[Contrast]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.statistics import mcnemar
-from emo_hf.report.analysis import Analysis, Finding, Unanswered
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding, Unanswered
+from emo_hf.report.answers import answer, points
 from emo_hf.report.contrasts import Cell, Contrast
 from emo_hf.report.grouping import setting_text
-from emo_hf.report.wording import WORDS, p_value
+from emo_hf.report.taking import taking
+from emo_hf.report.wording import WORDS, baseline_name, p_value
 from emo_hf.storage.files import write_whole
 
-ALPHA = 0.05
 MOST_NAMED = 2
 
 
@@ -24,35 +26,63 @@ def write_findings(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
 
 
 def findings_markdown(analysis: Analysis, *, lang: str = "en") -> str:
-    """Sentences with intervals; where all models have one seed, McNemar's test of single runs instead."""
+    """Sentences with verdicts, those about the linear baseline first; of single runs McNemar's test instead."""
     words = WORDS[lang]
-    lines = [sentence(finding, lang=lang, name=markdown_name) for finding in analysis.findings]
-    if lines:
+    lines = baseline_sentences(analysis, lang=lang, name=markdown_name, strong="**")
+    lines += [sentence(finding, analysis, lang=lang, name=markdown_name, strong="**") for finding in analysis.findings]
+    if analysis.repeated:
         lines += [unanswered(question, lang=lang, name=markdown_name) for question in analysis.unanswered]
-        note = f"{words['findings_note']} {words['uncorrected']}"
-    elif lines := single_runs(analysis, lang=lang, name=markdown_name):
+        note = findings_note(analysis, lang=lang)
+    elif single := single_runs(analysis, lang=lang, name=markdown_name):
+        lines += single
         note = words["one_seed_note"]
     else:
         note = words["no_findings" if analysis.same_rows else "different_rows"]
     return "\n".join([*(f"- {line}" for line in lines), *([""] if lines else []), note]) + "\n"
 
 
-def sentence(finding: Finding, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
-    """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5], p = 0.031: a difference"; `name` writes the names."""
-    words, effect = WORDS[lang], finding.effect
-    values = {part: f"{100 * getattr(effect, part):+z.1f}" for part in ("estimate", "low", "high")}
-    asked = asked_over(finding.asked, finding.contrast, finding.lacking, lang=lang, name=name)
-    return words["finding"].format(question=asked, p=p_value(finding.p), verdict=verdict(finding.p, lang), **values)
+def findings_note(analysis: Analysis, *, lang: str = "en", note: str = "findings_note") -> str:
+    """What the four words mean, which interval is printed, and whose variance over seeds it rests on."""
+    words, bootstrap = WORDS[lang], analysis.bootstrap
+    seeds = ""
+    if bootstrap is not None and len(analysis.repeated) > 1:
+        seeds = words["pooled" if bootstrap.pooled else "not_pooled"]
+    verdicts = words["verdicts"].format(within=points(analysis.equal_within))
+    return words[note].format(verdicts=verdicts, families=words["families"], seeds=seeds).rstrip()
 
 
-def verdict(p: float, lang: str) -> str:
-    """What a corrected p-value lets one say."""
-    return WORDS[lang]["shown" if p < ALPHA else "not_shown"]
+def baseline_sentences(
+    analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str, strong: str = ""
+) -> list[str]:
+    """Whether the models, and the best of them, beat the linear baseline, or why nobody can say."""
+    return [
+        sentence(found, analysis, lang=lang, name=name, strong=strong)
+        if isinstance(found, Finding)
+        else unanswered(found, lang=lang, name=name)
+        for found in analysis.against_baseline
+    ]
+
+
+def sentence(
+    finding: Finding, analysis: Analysis, *, lang: str = "en", name: Callable[[str], str] = str, strong: str = ""
+) -> str:
+    """ "triplet over none: +0.8 points of macro-F1 [+0.1, +1.5] (95 % interval; different p = 0.031, …): different".
+
+    `name` writes the names, `strong` stands on both sides of the verdict.
+    """
+    asked = asked_over(finding.asked, finding.contrast, finding.lacking, lang=lang, name=name, chosen=finding.chosen)
+    said = answer(finding.effect, finding.decision, analysis.equal_within, lang=lang, strong=strong)
+    return WORDS[lang]["finding"].format(question=asked, **said) + taking(finding, analysis, lang=lang)
 
 
 def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
     """ "triplet over none, more under mean than under cls"."""
     words = WORDS[lang]
+    if contrast.about_baseline:
+        baseline = name(baseline_name(contrast.baseline, lang))
+        if len(contrast.pairs) > 1:
+            return words["models_over"].format(baseline=baseline)
+        return words["over"].format(level=_model_text(contrast.pairs[0][0], name, lang), baseline=baseline)
     asked = words["over"].format(level=name(contrast.level), baseline=name(contrast.baseline))
     if contrast.under:
         upper, lower = map(name, contrast.under)
@@ -67,14 +97,24 @@ def asked_over(
     *,
     lang: str = "en",
     name: Callable[[str], str] = str,
+    chosen: Cell | None = None,
 ) -> str:
-    """The question and, where some pairs of models can not be compared, over how many it is answered and why."""
-    text = question(asked, lang=lang, name=name)
+    """The question and, where some pairs of models can not be compared, over how many it is answered and why.
+
+    chosen: of the question about the best model, which it is.
+    """
+    words, text = WORDS[lang], question(asked, lang=lang, name=name)
+    if chosen is not None:
+        baseline = name(baseline_name(asked.baseline, lang))
+        return words["best_over"].format(baseline=baseline, model=_model_text(chosen, name, lang))
+    whole, answered_pairs = len(asked.pairs) + asked.incomplete, len(answered.pairs)
+    why = because(lacking, lang=lang, name=name)
+    if asked.about_baseline and len(asked.pairs) > 1:
+        key = "mean_of_some" if lacking else "mean_of"
+        return words[key].format(question=text, n=answered_pairs, asked=whole, why=why)
     if not lacking:
         return text
-    whole = len(asked.pairs) + asked.incomplete
-    why = because(lacking, lang=lang, name=name)
-    return WORDS[lang]["partly"].format(question=text, answered=len(answered.pairs), asked=whole, why=why)
+    return words["partly"].format(question=text, answered=answered_pairs, asked=whole, why=why)
 
 
 def unanswered(found: Unanswered, *, lang: str = "en", name: Callable[[str], str] = str) -> str:
@@ -88,7 +128,7 @@ def because(lacking: Mapping[Cell, str], *, lang: str = "en", name: Callable[[st
     words, parts = WORDS[lang], []
     for reason in dict.fromkeys(lacking.values()):
         cells = [cell for cell, why in lacking.items() if why == reason]
-        names = [" ".join(name(_part(part)) for part in cell) for cell in cells]
+        names = [_model_text(cell, name, lang) for cell in cells]
         models = ", ".join(names) if len(names) <= MOST_NAMED else words["models"].format(n=len(names))
         parts.append(words[f"{reason}_many" if len(names) > 1 else reason].format(models=models))
     return "; ".join(parts)
@@ -117,6 +157,11 @@ def single_runs(analysis: Analysis, *, lang: str = "en", name: Callable[[str], s
             )
         )
     return lines
+
+
+def _model_text(cell: Cell, name: Callable[[str], str], lang: str) -> str:
+    """A model's cell: "tiny-bert mean triplet"."""
+    return " ".join(name(baseline_name(_part(part), lang)) for part in cell)
 
 
 def _parts_text(parts: list[Any], name: Callable[[str], str]) -> str:

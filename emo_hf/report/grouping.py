@@ -17,7 +17,10 @@ logger = logging.getLogger(__name__)
 Record = dict[str, Any]
 
 POOLINGS = ("cls", "mean", "max", "attention")
-LOSSES = ("none", "contrastive", "triplet")
+LOSSES = ("none", "contrastive", "triplet", "supcon")
+# (pooling, loss) of the original's models 1 to 6: its Model 3 is CLS with the contrastive loss, 6 mean with triplet.
+ORIGINAL = tuple((pooling, aux) for aux in ("none", "contrastive", "triplet") for pooling in ("cls", "mean"))
+FLOWING_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,30 @@ def by_encoder(models: list[ModelRuns]) -> dict[str, list[ModelRuns]]:
     return sheets
 
 
+def panel_places(models: list[ModelRuns]) -> list[tuple[int, int]]:
+    """Row and column of each model's panel on a sheet: a row each loss, a column each pooling.
+
+    So 1 to 6 read 1 2 / 3 4 / 5 6, and a model that a study lacks leaves its place empty. Models of one loss or of one
+    pooling follow one another.
+    """
+    # A sweep has several models of one pooling and loss.
+    rows = list(dict.fromkeys((m.aux, m.settings) for m in sorted(models, key=lambda m: _place(m.aux, LOSSES))))
+    columns = sorted({model.pooling for model in models}, key=lambda pooling: _place(pooling, POOLINGS))
+    if len(rows) == 1 or len(columns) == 1:
+        return flowing(len(models))
+    return [(rows.index((model.aux, model.settings)), columns.index(model.pooling)) for model in models]
+
+
+def flowing(count: int) -> list[tuple[int, int]]:
+    """Row and column of panels that follow one another, three to a row."""
+    return [divmod(place, FLOWING_COLUMNS) for place in range(count)]
+
+
+def _place(name: str | None, known: tuple[str, ...]) -> tuple[int, str]:
+    """Known names in their order, then the others by name."""
+    return (known.index(name) if name in known else len(known), str(name))
+
+
 def _rank(value: Any) -> tuple[bool, float, str]:
     """Numbers by size, and before words."""
     numeric = isinstance(value, int | float)
@@ -127,10 +154,17 @@ def _is_model(record: Record) -> bool:
 
 
 def _numbers(records: list[Record]) -> dict[tuple[str, str], int]:
-    """Numbers by (pooling, aux): 1–6 as in the original, 7–12 for max and attention, then what else the study has."""
-    known = [(pooling, aux) for pooling in POOLINGS for aux in LOSSES]
+    """Numbers by (pooling, loss).
+
+    The original's six come first. What it lacks follows loss by loss (none, contrastive, triplet, supcon, then pml
+    losses by name) and, within a loss, by pooling (cls, mean, max, attention): 7 is max and 8 attention without metric
+    loss, 13 is cls with supcon. So a number hangs on what else a study holds for pml losses alone.
+    """
     present = {(record["model"]["pooling"], record["model"]["aux"]) for record in records if _is_model(record)}
-    return {pair: number for number, pair in enumerate(known + sorted(present - set(known)), start=1)}
+    losses = [*LOSSES, *sorted({aux for _, aux in present} - set(LOSSES))]
+    pairs = [(pooling, aux) for aux in losses for pooling in POOLINGS]
+    unknown = sorted(present - set(pairs))  # somebody else's record may name any pooling
+    return {pair: number for number, pair in enumerate(dict.fromkeys([*ORIGINAL, *pairs, *unknown]), start=1)}
 
 
 def _encoder_names(records: list[Record]) -> dict[str, str]:

@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from emo_hf.report import answers, page_tables
 from emo_hf.report import findings as questions
-from emo_hf.report import page_tables
-from emo_hf.report.analysis import Analysis, Finding
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding, Unanswered
 from emo_hf.report.clusters import cluster_sentences
+from emo_hf.report.grouping import panel_places
 from emo_hf.report.page_font import font_face
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
 from emo_hf.report.plots.layout import COLOURS
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
 from emo_hf.report.summary import caution, duration, summary
-from emo_hf.report.wording import WORDS, p_value
+from emo_hf.report.taking import taking
+from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
 PAGE_FILE = "report.html"
@@ -45,14 +48,21 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
     """What the template shows, as plain values."""
     labels = analysis.labels
     rows, runs = read_test_rows(analysis), read_runs(analysis)
+    key = PAGE_WORDS[lang]["key"].format(within=answers.points(analysis.equal_within))
     shown: dict[str, Any] = {
         "labels": labels,
         "colours": [COLOURS[i % len(COLOURS)] for i in range(len(labels))],
         "summary": summary(analysis, lang=lang),
         "caution": caution(analysis, lang=lang),
         "forests": _forests(analysis, lang),
-        "unanswered": [questions.unanswered(found, lang=lang) for found in analysis.unanswered],
-        "single_runs": [] if analysis.findings else questions.single_runs(analysis, lang=lang),
+        "unanswered": [
+            questions.unanswered(found, lang=lang)
+            for found in [*analysis.against_baseline, *analysis.unanswered]
+            if isinstance(found, Unanswered)
+        ],
+        "single_runs": [] if analysis.repeated else questions.single_runs(analysis, lang=lang),
+        "findings_note": f"{questions.findings_note(analysis, lang=lang)} {key}",
+        "clusters_note": questions.findings_note(analysis, lang=lang, note="cluster_findings_note"),
         "notes": WORDS[lang],
         "table": page_tables.performance(analysis, lang),
         "clusters": page_tables.clusters(analysis, lang),
@@ -70,35 +80,54 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
 
 
 def _forests(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
-    """The findings, main effects and interactions apart, as lines of numbers over one axis."""
+    """The findings over the baseline, main effects and interactions apart, as lines of numbers over one axis."""
     words, found = PAGE_WORDS[lang], analysis.findings
-    if not found:
-        return []
-    axis = _axis(100 * max(max(abs(f.effect.low), abs(f.effect.high)) for f in found))
+    over = [finding for finding in analysis.against_baseline if isinstance(finding, Finding)]
     apart = [
+        (words["against_baseline"], over),
         (words["effects"], [finding for finding in found if not finding.asked.under]),
         (words["interactions"], [finding for finding in found if finding.asked.under]),
     ]
+    ends = [end for finding in [*over, *found] for one in finding.decision.intervals for end in (one.low, one.high)]
+    if not ends:
+        return []
+    axis = _axis(max(100 * max(map(abs, ends)), analysis.equal_within))
+    band = round(100 * analysis.equal_within / axis["reach"], 2)
     return [
-        {"title": title, "lines": [_finding(finding, axis["reach"], lang) for finding in findings], **axis}
+        {
+            "title": title,
+            "lines": [_finding(finding, analysis, axis["reach"], lang) for finding in findings],
+            "band": band,
+            **axis,
+        }
         for title, findings in apart
         if findings
     ]
 
 
-def _finding(finding: Finding, reach: float, lang: str) -> dict[str, Any]:
-    """What is asked and found, and where the estimate and its interval lie on an axis from -100 to 100."""
-    effect = finding.effect
-    points = {name: 100 * getattr(effect, name) for name in ("estimate", "low", "high")}
+def _finding(finding: Finding, analysis: Analysis, reach: float, lang: str) -> dict[str, Any]:
+    """What is asked and found, and where the estimate and its intervals lie on an axis from -100 to 100."""
+    said = answers.answer(finding.effect, finding.decision, analysis.equal_within, lang=lang)
     return {
-        "sentence": questions.sentence(finding, lang=lang),
-        "question": questions.asked_over(finding.asked, finding.contrast, finding.lacking, lang=lang),
-        "shown": finding.p < questions.ALPHA,
-        "verdict": questions.verdict(finding.p, lang),
-        "p": p_value(finding.p),
-        "points": points,
-        "at": {name: round(100 * value / reach, 2) for name, value in points.items()},
+        "sentence": questions.sentence(finding, analysis, lang=lang),
+        "question": questions.asked_over(
+            finding.asked, finding.contrast, finding.lacking, lang=lang, chosen=finding.chosen
+        ),
+        "verdict": finding.verdict.name.lower(),
+        "value": _unbroken(f"{said['estimate']} {said['answer']}"),
+        "taking": taking(finding, analysis, lang=lang).removeprefix("; "),
+        "at": round(100 * 100 * finding.effect.estimate / reach, 2),
+        "intervals": [
+            [round(100 * 100 * end / reach, 2) for end in (one.low, one.high)] for one in finding.decision.intervals
+        ],
     }
+
+
+def _unbroken(text: str) -> str:
+    """No line ends within "p = 0.34" or "95 %"."""
+    for sign in ("p = ", "p < ", " %"):
+        text = text.replace(sign, sign.replace(" ", "\u00a0"))
+    return text
 
 
 def _axis(furthest: float) -> dict[str, Any]:
@@ -127,9 +156,9 @@ def _pictures(folder: Path) -> dict[str, list[dict[str, str]]]:
 def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
     """Points of each model's map with the predictions of its median run, rounded to what a screen shows."""
     maps = []
-    for stem, sheet in analysis.sheets().items():
+    for number, (stem, sheet) in enumerate(analysis.sheets().items()):
         found = map_of(sheet, analysis.folder / f"embeddings_{stem}.png")
-        for model, points in zip(sheet.models, found, strict=True):
+        for model, points, place in zip(sheet.models, found, panel_places(sheet.models), strict=True):
             if points is None:
                 continue
             run = model.median_run()
@@ -139,6 +168,8 @@ def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
             reach = float((points.max(0) - points.min(0)).max()) / 2 or 1.0
             maps.append(
                 {
+                    "sheet": number,
+                    "place": place,
                     "title": f"{model.encoder} · {model.title(WORDS[lang]['model'])}",
                     "score": f"{100 * run['test']['macro_f1']:.1f}",
                     "row": chosen.tolist(),

@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 
 from emo_hf.errors import UserError
-from emo_hf.report.analysis import Analysis, read_predictions
+from emo_hf.report.analysis import EQUAL_WITHIN, Analysis
 from emo_hf.report.clusters import write_clusters, write_clusters_csv
 from emo_hf.report.findings import write_findings
 from emo_hf.report.grouping import by_encoder, group_runs, varied
@@ -18,6 +18,7 @@ from emo_hf.report.plots.calibration import draw_calibration
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings, map_of
 from emo_hf.report.plots.history import draw_history
+from emo_hf.report.predictions import read_predictions
 from emo_hf.report.sweep import draw_sweep, write_sweep
 from emo_hf.report.table import write_csv_table, write_latex_table, write_table
 from emo_hf.report.wording import LANGUAGES
@@ -29,21 +30,29 @@ logger = logging.getLogger(__name__)
 _MAPS = {"t-SNE": "embeddings", "UMAP": "umap"}  # method -> the name of its pictures
 
 
-def write_report(study_dir: Path | str, *, lang: str = "en", umap: bool = False, jobs: int = 1) -> list[Path]:
+def write_report(
+    study_dir: Path | str,
+    *,
+    lang: str = "en",
+    umap: bool = False,
+    jobs: int = 1,
+    equal_within: float = EQUAL_WITHIN,
+) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
     Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
     embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has
     sweep.md and sweep_<argument>.png instead of clusters and pictures. The same records give the same files, byte for
-    byte. `jobs` pictures are drawn side by side, each in a process of its own beyond one.
+    byte. `jobs` pictures are drawn side by side, each in a process of its own beyond one. Two models count as equal
+    where a difference beyond `equal_within` points of macro-F1 is ruled out.
 
-    Raises UserError when the folder holds no completed run of a model, its runs do not belong together, or `lang` is
-    unknown.
+    Raises UserError when the folder holds no completed run of a model, its runs do not belong together, `lang` is
+    unknown, or `equal_within` is not above 0.
     """
     if lang not in LANGUAGES:
         raise UserError(f"lang is {lang!r}; allowed are {', '.join(LANGUAGES)}")
     folder = Path(study_dir)
-    analysis = Analysis.read(folder)
+    analysis = Analysis.read(folder, equal_within=equal_within)
     paths = [
         write_table(analysis, folder / "table.md", lang=lang),
         write_csv_table(analysis, folder / "table.csv"),

@@ -1,64 +1,83 @@
-"""What a study says in one sentence, for a reader with a minute: the best model, what differs, and what is open."""
+"""What a study says in one sentence, for a reader with a minute: whether it beats the baseline, and each verdict."""
 
 from __future__ import annotations
 
+from emo_hf.evaluation.verdicts import Verdict
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.findings import ALPHA, question
+from emo_hf.report.answered import Finding
+from emo_hf.report.answers import BOUNDED, interval_text, points, verdict_text
+from emo_hf.report.findings import because, question
 from emo_hf.report.grouping import ModelRuns, setting_text
 from emo_hf.report.page_words import PAGE_WORDS
-from emo_hf.report.table import scores
-from emo_hf.report.wording import baseline_name
+from emo_hf.report.predictions import LINEAR
+from emo_hf.report.wording import WORDS, baseline_name
 
 MOST_LISTED = 4
 
 
 def summary(analysis: Analysis, *, lang: str = "en") -> str:
-    """One sentence: the best model and its distance to the best baseline, what differs, what could not be shown."""
+    """One sentence: the models and the best of them over the linear baseline, then each verdict with its questions."""
     words = PAGE_WORDS[lang]
-    best = max(analysis.models, key=_macro_f1)
-    parts = [
-        words["best"].format(n=len(analysis.models), model=model_phrase(best, lang), score=_percent(_macro_f1(best)))
-        if len(analysis.models) > 1
-        else words["only"].format(model=model_phrase(best, lang), score=_percent(_macro_f1(best)))
-    ]
-    if analysis.baselines:
-        simple = max(analysis.baselines, key=_macro_f1)
-        # Of the printed numbers, so that a reader who subtracts them finds the same.
-        points = round(100 * _macro_f1(best), 1) - round(100 * _macro_f1(simple), 1)
-        side = words["above" if points > 0 else "below" if points < 0 else "level"]
-        name = baseline_name(simple.encoder, lang)
-        distance = side.format(points=f"{abs(points):.1f}", baseline=name, score=_percent(_macro_f1(simple)))
-        parts[0] += f", {distance}"
-    parts.append(_questions(analysis, lang))
-    return words["joined"].join(part for part in parts if part) + "."
+    parts = [*_against_baseline(analysis, lang), *_questions(analysis, lang)]
+    return words["joined"].join(parts) + "." if parts else ""
 
 
 def caution(analysis: Analysis, *, lang: str = "en") -> str:
-    """What the sentence does not prove; nothing for a single model without a baseline."""
+    """What "equal" and "undecided" stand for, where the sentence has them."""
     words = PAGE_WORDS[lang]
-    parts = [words["picked"]] if len(analysis.models) > 1 else []
-    parts += [words["untested"]] if analysis.baselines else []
+    found = {one.verdict for one in [*analysis.against_baseline, *analysis.findings] if isinstance(one, Finding)}
+    parts = [words["equal_means"].format(within=points(analysis.equal_within))] if found & set(BOUNDED) else []
+    parts += [words["undecided_means"]] if Verdict.UNDECIDED in found else []
     return " ".join(parts)
 
 
-def _questions(analysis: Analysis, lang: str) -> str:
-    """Which main questions show a difference and which are open; nothing where there is none."""
+def _against_baseline(analysis: Analysis, lang: str) -> list[str]:
+    words, said = PAGE_WORDS[lang], []
+    for found in analysis.against_baseline:
+        baseline = baseline_name(found.asked.baseline, lang)
+        if not isinstance(found, Finding):
+            said.append(words["not_compared"].format(baseline=baseline, why=because(found.lacking, lang=lang)))
+            continue
+        single = len(found.asked.pairs) == 1
+        linear = next(one for one in analysis.baselines if one.encoder == LINEAR).runs[0]["test"]["macro_f1"]
+        key = "best_over" if found.chosen else "only_over" if single else "models_over"
+        chosen = found.chosen or found.contrast.pairs[0][0]
+        said.append(
+            words[key].format(
+                n=len(found.contrast.pairs),
+                model=model_phrase(next(model for model in analysis.models if model.cell == chosen), lang),
+                baseline=baseline,
+                score=f"{100 * linear:.1f}",
+                estimate=f"{100 * found.effect.estimate:+z.1f}",
+                interval=WORDS[lang]["and"].join(map(interval_text, found.decision.intervals)),
+                verdict=verdict_text(found.verdict, analysis.equal_within, lang=lang),
+            )
+        )
+    return said
+
+
+def _questions(analysis: Analysis, lang: str) -> list[str]:
+    """Each verdict with its main questions; where all models have one seed, that nothing can be shown."""
     words = PAGE_WORDS[lang]
     main = [finding for finding in analysis.findings if not finding.asked.under]
     unasked = [found for found in analysis.unanswered if not found.asked.under]
     if not main:
-        return words["one_seed"] if unasked else ""
-    shown = [
-        f"{question(finding.asked, lang=lang)}: {100 * finding.effect.estimate:+.1f}"
-        for finding in main
-        if finding.p < ALPHA
-    ]
-    open_ones = [question(finding.asked, lang=lang) for finding in main if finding.p >= ALPHA]
-    open_ones += [question(found.asked, lang=lang) for found in unasked]
-    said = [words["differs"].format(questions=_listed(shown, words))] if shown else [words["nothing_differs"]]
-    if open_ones:
-        said.append(words["open"].format(questions=_listed(open_ones, words)))
-    return words["joined"].join(said)
+        return [words["one_seed"]] if unasked else []
+    said = []
+    for verdict in Verdict:
+        asked = [_asked(finding, lang) for finding in main if finding.verdict is verdict]
+        if verdict is Verdict.UNDECIDED:
+            asked += [question(found.asked, lang=lang) for found in unasked]
+        if asked:
+            said.append(f"{WORDS[lang][verdict.name.lower()]}: {_listed(asked, words)}")
+    return said
+
+
+def _asked(finding: Finding, lang: str) -> str:
+    """The question, and the points where they are known to be other than none."""
+    text = question(finding.asked, lang=lang)
+    shown = finding.verdict in (Verdict.DIFFERENT, Verdict.SMALL)
+    return f"{text}: {100 * finding.effect.estimate:+z.1f}" if shown else text
 
 
 def model_phrase(model: ModelRuns, lang: str) -> str:
@@ -83,11 +102,3 @@ def _listed(questions: list[str], words: dict[str, str]) -> str:
     quoted = ", ".join(f"“{question}”" for question in questions[:MOST_LISTED])
     more = len(questions) - MOST_LISTED
     return quoted + (words["and_more"].format(n=more) if more > 0 else "")
-
-
-def _macro_f1(model: ModelRuns) -> float:
-    return scores(model)["macro_f1"].mean or 0.0
-
-
-def _percent(score: float) -> str:
-    return f"{100 * score:.1f}"

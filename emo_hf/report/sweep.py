@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,23 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from emo_hf.escaping import markdown_name
-from emo_hf.evaluation.statistics import Effect, holm
+from emo_hf.evaluation.statistics import Effect
+from emo_hf.evaluation.verdicts import Decision, decide
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.layout import COLOURS, MARKERS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.answers import interval_text, level_text
+from emo_hf.report.findings import findings_note
+from emo_hf.report.grouping import ModelRuns, flowing
+from emo_hf.report.plots.layout import (
+    COLOURS,
+    MARKERS,
+    drawing,
+    is_leftmost,
+    panels,
+    picture_words,
+    save,
+    seed_phrase,
+    set_heading,
+)
 from emo_hf.report.table import MISSING, printed, scores
 from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
@@ -24,12 +37,12 @@ LINEAR = ("train_fraction",)  # settings whose values lie on an axis; others are
 
 @dataclass(frozen=True)
 class Point:
-    """One model of a sweep: its macro-F1, and the difference to its baseline with p corrected by Holm's method."""
+    """One model of a sweep: its macro-F1, and the difference to its baseline with what it says."""
 
     model: ModelRuns
     score: Effect
     difference: Effect | None
-    p: float
+    decision: Decision | None
 
 
 def sweep_points(analysis: Analysis) -> list[Point]:
@@ -42,19 +55,16 @@ def sweep_points(analysis: Analysis) -> list[Point]:
     if bootstrap is None:
         return []
     models = [model for model in analysis.models if model.cell in analysis.classes]
-    found = [_possible(bootstrap.effect({model.cell: 1.0})) for model in models]
-    differences = []
-    for model in models:
-        base = baseline(model, models)
-        weights = None if base is None else {model.cell: 1.0, base.cell: -1.0}
-        differences.append(bootstrap.effect(weights) if weights else None)
-    corrected = holm([math.nan if d is None else d.p for d in differences])
-    return [Point(*point) for point in zip(models, found, differences, corrected, strict=True)]
-
-
-def _possible(effect: Effect) -> Effect:
-    """The interval of a score within what a score can be."""
-    return effect if math.isnan(effect.low) else replace(effect, low=max(effect.low, 0.0), high=min(effect.high, 1.0))
+    found = [bootstrap.effect({model.cell: 1.0}) for model in models]
+    differences: dict[int, Effect] = {}
+    for place, model in enumerate(models):
+        if base := baseline(model, models):
+            differences[place] = bootstrap.effect({model.cell: 1.0, base.cell: -1.0})
+    decided = decide(list(differences.values()), analysis.equal_within / 100)
+    decisions = dict(zip(differences, decided, strict=True))
+    return [
+        Point(model, found[place], differences.get(place), decisions.get(place)) for place, model in enumerate(models)
+    ]
 
 
 def baseline(model: ModelRuns, models: list[ModelRuns]) -> ModelRuns | None:
@@ -80,22 +90,31 @@ def sweep_markdown(analysis: Analysis, *, lang: str = "en") -> str:
     if not points:
         return f"{words['no_findings' if analysis.same_rows else 'different_rows']}\n"
     header = [words[key] for key in ("encoder", "pooling", "aux", "settings", "macro_f1", "interval", "difference")]
-    header += [words["interval"], "p", words["seeds"]]
-    lines = [header, ["---"] * 4 + ["---:"] * 6]
+    header += [words[key] for key in ("deciding", "p_different", "p_equal", "verdict", "seeds")]
+    lines = [header, ["---"] * 4 + ["---:"] * 6 + ["---", "---:"]]
     for point in points:
         model = point.model
         mean = printed("macro_f1", scores(model)["macro_f1"])
         naming = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
         names = [markdown_name(str(name)) for name in naming]
-        difference = MISSING if point.difference is None else f"{100 * point.difference.estimate:+z.1f}"
-        p = MISSING if math.isnan(point.p) else p_value(point.p).removeprefix("p ").removeprefix("= ")
-        seeds = str(len(model.runs))
-        lines.append(
-            [*names, mean, _interval(point.score, ""), difference, _interval(point.difference, "+"), p, seeds]
-        )
+        lines.append([*names, mean, _interval(point.score), *_difference(point, lang), str(len(model.runs))])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    note = f"{words['sweep_note']} {words['uncorrected']}" if _has_intervals(points) else words["sweep_one_seed_note"]
+    has_intervals = _has_intervals(points)
+    note = findings_note(analysis, lang=lang, note="sweep_note") if has_intervals else words["sweep_one_seed_note"]
     return f"{table}\n\n{note}\n"
+
+
+def _difference(point: Point, lang: str) -> list[str]:
+    """The cells of a difference: estimate, deciding interval with its level, both p-values, verdict."""
+    effect, decision = point.difference, point.decision
+    if effect is None or decision is None:
+        return [MISSING] * 5
+    estimate = f"{100 * effect.estimate:+z.1f}"
+    if math.isnan(decision.p):
+        return [estimate, *[MISSING] * 4]
+    intervals = ", ".join(f"{interval_text(one)} ({level_text(one.level)})" for one in decision.intervals)
+    p = [p_value(value).removeprefix("p ").removeprefix("= ") for value in (decision.p, decision.p_equal)]
+    return [estimate, intervals, *p, f"**{WORDS[lang][decision.verdict.name.lower()]}**"]
 
 
 def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -> Path:
@@ -103,7 +122,7 @@ def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -
     words, points = picture_words(lang), sweep_points(analysis)
     places = list(dict.fromkeys((point.model.encoder, point.model.pooling) for point in points))
     with drawing():
-        figure, axes = panels(max(len(places), 1), width=3.4, height=2.8)
+        figure, axes = panels(flowing(max(len(places), 1)), width=3.4, height=2.8)
         values = sorted({dict(p.model.settings)[name] for p in points if name in dict(p.model.settings)}, key=_order)
         lines: dict[str, None] = {}
         for (encoder, pooling), (ax,) in zip(places, axes, strict=True):
@@ -111,7 +130,7 @@ def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -
             _draw_panel(ax, inside, name, values, lines)
             ax.set_title(f"{encoder} · {pooling}")
             ax.set_xlabel(name)
-            if ax.get_subplotspec().is_first_col():
+            if is_leftmost(ax):
                 ax.set_ylabel(f"{words['macro_f1']} (%)")
         shown = [ax for (ax,) in axes if ax.has_data()]
         low, high = (f(ax.get_ylim()[side] for ax in shown) for side, f in ((0, min), (1, max)))
@@ -176,10 +195,8 @@ def _has_intervals(points: list[Point]) -> bool:
     return any(not math.isnan(point.score.low) for point in points)
 
 
-def _interval(effect: Effect | None, sign: str) -> str:
-    if effect is None or math.isnan(effect.low):
-        return MISSING
-    return f"[{100 * effect.low:{sign}z.1f}, {100 * effect.high:{sign}z.1f}]"
+def _interval(score: Effect) -> str:
+    return MISSING if math.isnan(score.low) else f"[{100 * score.low:.1f}, {100 * score.high:.1f}]"
 
 
 def _order(value: Any) -> tuple[bool, Any]:

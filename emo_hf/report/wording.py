@@ -53,33 +53,63 @@ WORDS: dict[str, dict[str, str]] = {
         "silhouette and Davies–Bouldin of the true classes, accuracy of the 5 nearest neighbours and of a "
         "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity "
         "(Wang & Isola 2020).",
-        "cluster_findings_note": "Mean differences over models that differ in nothing else, with 95 % intervals over "
-        "seeds (Welch's t); p-values corrected by Holm's method for each score.",
+        "cluster_findings_note": "Mean differences over models that differ in nothing else, uncertain by the seeds "
+        "alone. {verdicts} Corrected together are the questions about one score. Of a score without a unit only a "
+        "difference is judged.",
         "settings": "Settings",
         "interval": "95 % interval",
         "difference": "Difference",
+        "deciding": "Interval that decides",
+        "p_different": "p, different",
+        "p_equal": "p, equal",
+        "verdict": "Verdict",
         "sweep": "macro-F1 over {name}, {seeds} with 95 % intervals",
         "sweep_one_seed": "macro-F1 over {name}, {seeds}",
         "many_seeds_mean_only": "mean of {} seeds",
         "sweep_note": "Macro-F1 in percent, mean ± standard deviation (n − 1) over seeds. Differences are to the same "
         "encoder and pooling without auxiliary loss or, where the setting is not the loss's own, to its first value. "
-        "Intervals and p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022), p-values "
-        "corrected by Holm's method.",
+        "Intervals and p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022). {verdicts} "
+        "Corrected together are all differences of the table. {seeds}",
         "sweep_one_seed_note": "Macro-F1 in percent. Differences are to the same encoder and pooling without "
         "auxiliary loss or, where the setting is not the loss's own, to its first value. One run a model says nothing "
-        "of how runs vary: give two seeds or more for intervals.",
+        "of how runs vary: give three seeds or more (--seeds 1 2 3).",
         "over": "{level} over {baseline}",
         "under": "{question}, more under {upper} than under {lower}",
-        "finding": "{question}: {estimate} points of macro-F1 [{low}, {high}], {p}: {verdict}",
-        "cluster_finding": "{question}: {score} {estimate} [{low}, {high}], {p}: {verdict}",
-        "shown": "a difference",
-        "not_shown": "no difference shown",
+        "models_over": "models over {baseline}",
+        "mean_of": "{question} (mean of {n})",
+        "mean_of_some": "{question} (mean of {n} of {asked}; {why})",
+        "best_over": "best model over {baseline} ({model}, corrected for having been chosen)",
+        "finding": "{question}: {estimate} points of macro-F1 {answer}",
+        "cluster_finding": "{question}: {score} {estimate} {answer}",
+        "answer": "{intervals} ({levels} {interval}; different {p}, equal {p_equal}): {verdict}",
+        "answer_unbounded": "{intervals} ({levels} {interval}; {p}): {verdict}",
+        "interval_one": "interval",
+        "interval_two": "intervals",
+        "and": " and ",
+        "different": "different",
+        "equal": "equal",
+        "small": "different but small",
+        "undecided": "undecided",
+        "within": " (within ±{within} points)",
+        "could_show": "; this study could have shown {detectable} points (80 % power)",
+        "shows_nothing": "; this study could have shown no difference at all",
+        "would_take": "; {within} would take {ways}",
+        "beyond_reach": "; {within} would take more than {seeds} seeds and {sentences} sentences",
+        "more_seeds": "{seeds} seeds of these {sentences} sentences",
+        "more_sentences": "{seeds} seeds of {sentences} sentences",
+        "or": ", or ",
         "single": "{alike}: {question}: {estimate} points of accuracy, McNemar {p}",
-        "findings_note": "Mean differences over all pairs of models that differ in nothing else; 95 % intervals and "
-        "p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022), p-values corrected by Holm's "
-        "method, for the effects and for their interactions, and in a sweep for each setting.",
-        "uncorrected": "Each interval stands for its own question alone and is not corrected for the number of "
-        "questions; the p-value is. So an interval may leave out 0 where no difference is shown: the p-value decides.",
+        "findings_note": "Mean differences over all pairs of models that differ in nothing else, by the "
+        "multi-bootstrap over test texts and seeds (Sellam et al. 2022). {verdicts} {families} {seeds}",
+        "verdicts": "Different: no difference at all is ruled out (p below 0.05). Equal: a difference beyond "
+        "±{within} points is ruled out (two one-sided tests, Schuirmann 1987; p below 0.05). Different but small: "
+        "both. Undecided: neither; the study is too small to say. The printed interval is the one that decides; its "
+        "level is what Holm's correction of the p-values leaves to its question.",
+        "families": "Corrected together are the questions about the baseline, the effects, their interactions, and "
+        "in a sweep those of each setting.",
+        "pooled": "The variance over seeds is pooled over the models, which a test of equal variances allows.",
+        "not_pooled": "The variance over seeds is each model's own, because a test finds that the models' variances "
+        "differ.",
         "partly": "{question} (over {answered} of {asked} pairs of models; {why})",
         "unanswered": "{question}: no answer, because {why}",
         "models": "{n} models",
@@ -91,7 +121,9 @@ WORDS: dict[str, dict[str, str]] = {
         "unreadable_many": "{models} have predictions of fewer than two seeds each",
         "no_score": "{models} has fewer than two seeds with this score",
         "no_score_many": "{models} have fewer than two seeds each with this score",
-        "one_seed_note": "One run a model says nothing of how runs vary: give two seeds or more for intervals.",
+        "no_predictions": "{models} has no predictions that can be read",
+        "other_rows": "{models} was tested on other rows",
+        "one_seed_note": "One run a model says nothing of how runs vary: give three seeds or more (--seeds 1 2 3).",
         "no_findings": "No models that can be compared.",
         "different_rows": "The runs were tested on different rows, so nothing is compared.",
     },
@@ -140,32 +172,61 @@ WORDS: dict[str, dict[str, str]] = {
         "clusters_note": "모델별 테스트 임베딩, 시드별 결과의 평균 ± 표준편차(n − 1). 실제 클래스의 실루엣과 "
         "데이비스–볼딘 지수, 가장 가까운 이웃 5개와 교차 검증한 선형 프로브의 정확도(%), "
         "k-평균 군집과 클래스의 일치도, 정렬도와 균일도(Wang & Isola 2020).",
-        "cluster_findings_note": "나머지 조건이 같은 모델 사이의 평균 차이와 시드에 대한 95 % 구간(Welch의 t). "
-        "p값은 점수마다 Holm 방법으로 보정했다.",
+        "cluster_findings_note": "나머지 조건이 같은 모델 사이의 평균 차이. 시드에 따른 변동만 고려했다. {verdicts} "
+        "점수마다 따로 보정했다. 단위가 없는 점수는 다른지만 판단한다.",
         "settings": "설정",
         "interval": "95 % 구간",
         "difference": "차이",
+        "deciding": "판단의 구간",
+        "p_different": "p, 다름",
+        "p_equal": "p, 같음",
+        "verdict": "판단",
         "sweep": "{name}에 따른 매크로 F1, {seeds}과 95 % 구간",
         "sweep_one_seed": "{name}에 따른 매크로 F1, {seeds}",
         "many_seeds_mean_only": "시드 {}개의 평균",
         "sweep_note": "매크로 F1(%), 시드별 결과의 평균 ± 표준편차(n − 1). 차이는 같은 인코더와 풀링에 보조 손실이 "
         "없는 모델과의 차이이며, 손실의 설정이 아닌 경우에는 첫 번째 값과의 차이이다. 구간과 p값은 테스트 "
-        "문장과 시드에 대한 다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 Holm 방법으로 보정했다.",
+        "문장과 시드에 대한 다중 부트스트랩(Sellam et al. 2022)으로 구했다. {verdicts} 표의 모든 차이를 한 묶음으로 "
+        "보정했다. {seeds}",
         "sweep_one_seed_note": "매크로 F1(%). 차이는 같은 인코더와 풀링에 보조 손실이 없는 모델과의 차이이며, "
         "손실의 설정이 아닌 경우에는 첫 번째 값과의 차이이다. 모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. "
-        "구간을 구하려면 시드를 둘 이상 준다.",
+        "시드를 셋 이상 준다(--seeds 1 2 3).",
         "over": "{baseline} 대비 {level}",
         "under": "{question}, {lower}보다 {upper}에서 더",
-        "finding": "{question}: 매크로 F1 {estimate}점 [{low}, {high}], {p}: {verdict}",
-        "cluster_finding": "{question}: {score} {estimate} [{low}, {high}], {p}: {verdict}",
-        "shown": "차이 있음",
-        "not_shown": "차이가 확인되지 않음",
+        "models_over": "{baseline} 대비 모델들",
+        "mean_of": "{question} ({n}개 평균)",
+        "mean_of_some": "{question} ({asked}개 중 {n}개 평균, {why})",
+        "best_over": "{baseline} 대비 가장 좋은 모델 ({model}, 골랐다는 점을 보정)",
+        "finding": "{question}: 매크로 F1 {estimate}점 {answer}",
+        "cluster_finding": "{question}: {score} {estimate} {answer}",
+        "answer": "{intervals} ({levels} {interval}, 다름 {p}, 같음 {p_equal}): {verdict}",
+        "answer_unbounded": "{intervals} ({levels} {interval}, {p}): {verdict}",
+        "interval_one": "구간",
+        "interval_two": "구간",
+        "and": "와 ",
+        "different": "다르다",
+        "equal": "같다",
+        "small": "다르지만 작다",
+        "undecided": "판단 보류",
+        "within": "(±{within}점 이내)",
+        "could_show": "; 이 실험으로 확인할 수 있었던 가장 작은 차이는 {detectable}점(검정력 80 %)",
+        "shows_nothing": "; 이 실험으로는 어떤 차이도 확인할 수 없었음",
+        "would_take": "; {within}점을 확인하려면 {ways}",
+        "beyond_reach": "; {within}점을 확인하려면 시드 {seeds}개와 문장 {sentences}개로도 모자람",
+        "more_seeds": "이 문장 {sentences}개로 시드 {seeds}개",
+        "more_sentences": "문장 {sentences}개로 시드 {seeds}개",
+        "or": ", 또는 ",
         "single": "{alike}: {question}: 정확도 {estimate}점, McNemar {p}",
-        "findings_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이. 95 % 구간과 p값은 테스트 문장과 시드에 대한 "
-        "다중 부트스트랩(Sellam et al. 2022)으로 구했고, p값은 주효과와 상호작용, 탐색에서는 설정 각각에 대해 "
-        "Holm 방법으로 보정했다.",
-        "uncorrected": "구간은 질문 하나하나에 대한 것으로 질문의 수에 대해 보정하지 않았고, p값만 보정했다. 그래서 "
-        "구간에 0이 없어도 차이가 확인되지 않을 수 있다. 판단은 p값으로 한다.",
+        "findings_note": "나머지 조건이 같은 모델 쌍 전체의 평균 차이를 테스트 문장과 시드에 대한 다중 "
+        "부트스트랩(Sellam et al. 2022)으로 구했다. {verdicts} {families} {seeds}",
+        "verdicts": "다르다: 차이가 전혀 없다고 볼 수 없다(p가 0.05 미만). 같다: 차이가 ±{within}점을 넘는다고 볼 수 "
+        "없다(두 번의 단측 검정, Schuirmann 1987, p가 0.05 미만). 다르지만 작다: 둘 다. 판단 보류: 둘 다 아니며, "
+        "판단하기에는 실험이 작다. 적힌 구간이 판단의 근거이며, 그 수준은 p값을 Holm 방법으로 보정한 뒤 그 질문에 "
+        "남은 것이다.",
+        "families": "비교 기준, 주효과, 상호작용에 대한 질문을 각각 한 묶음으로 보정했고, 설정 바꿔 보기에서는 "
+        "설정마다 따로 보정했다.",
+        "pooled": "시드에 따른 분산은 모든 모델을 합쳐 구했다. 등분산 검정에서 차이가 확인되지 않았기 때문이다.",
+        "not_pooled": "시드에 따른 분산은 모델마다 따로 구했다. 등분산 검정에서 차이가 확인되었기 때문이다.",
         "partly": "{question} (모델 {asked}쌍 중 {answered}쌍으로 비교, {why})",
         "unanswered": "{question}: 답할 수 없음, {why}",
         "models": "모델 {n}개",
@@ -177,7 +238,9 @@ WORDS: dict[str, dict[str, str]] = {
         "unreadable_many": "{models}: 예측을 읽을 수 있는 시드가 각각 둘보다 적음",
         "no_score": "{models}: 이 점수가 있는 시드가 둘보다 적음",
         "no_score_many": "{models}: 이 점수가 있는 시드가 각각 둘보다 적음",
-        "one_seed_note": "모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. 구간을 구하려면 시드를 둘 이상 준다.",
+        "no_predictions": "{models}: 읽을 수 있는 예측이 없음",
+        "other_rows": "{models}: 다른 테스트 행에서 평가됨",
+        "one_seed_note": "모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. 시드를 셋 이상 준다(--seeds 1 2 3).",
         "no_findings": "비교할 수 있는 모델이 없다.",
         "different_rows": "실행마다 테스트 행이 달라 아무것도 비교하지 않았다.",
     },

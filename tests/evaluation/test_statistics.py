@@ -14,14 +14,13 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.scores import RowWeights, score
 from emo_hf.evaluation.statistics import (
     MultiBootstrap,
-    RowWeights,
     bootstrap_interval,
     holm,
     mcnemar,
     reliability,
-    score,
     seed_effect,
 )
 from emo_hf.report.contrasts import contrasts
@@ -123,11 +122,14 @@ def test_the_interval_and_p_agree_and_one_seed_has_neither() -> None:
     assert math.isfinite(effect.estimate) and math.isnan(effect.p) and math.isnan(effect.low)
 
 
-def test_models_that_agree_on_every_row_differ_by_nothing_for_sure() -> None:
-    predictions, labels = simulated(np.random.default_rng(7), cells=GRID[:1])
-    bootstrap = MultiBootstrap({"a": predictions[GRID[0]], "b": predictions[GRID[0]]}, labels)
-    effect = bootstrap.effect({"a": 1, "b": -1})
-    assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
+def test_few_rows_that_all_runs_answer_alike_do_not_show_that_models_are_equal() -> None:
+    """Nothing differs, yet of 20 rows one is 5 points: so much the next 20 might show."""
+    for rows, equal in ((20, False), (1000, True)):
+        labels = np.arange(rows) % 3
+        runs = {name: np.stack([labels, labels]) for name in "ab"}
+        effect = MultiBootstrap(runs, labels, resamples=50).effect({"a": 1, "b": -1})
+        assert (effect.estimate, effect.p, effect.standard_error) == (0, 1, 1 / rows)
+        assert (effect.p_equal(0.01) < 0.05) == equal
 
 
 def test_calibration_error_by_a_plain_loop() -> None:
@@ -219,7 +221,7 @@ def test_intervals_cover_the_truth_and_real_differences_are_found() -> None:
 
 def test_effects_of_whole_runs_are_welch_s() -> None:
     rng = np.random.default_rng(3)
-    scores = {"triplet": rng.normal(0.3, 0.1, 4), "none": rng.normal(0.1, 0.02, 3)}
+    scores = {"triplet": rng.normal(0.3, 0.1, 6), "none": rng.normal(0.1, 0.005, 5)}
     found = seed_effect(scores, {"triplet": 1.0, "none": -1.0})
     expected = stats.ttest_ind(scores["triplet"], scores["none"], equal_var=False)
     interval = expected.confidence_interval(0.95)

@@ -229,6 +229,7 @@ def test_training_checks_access_first_and_pushes_at_the_end(server, encoders, cs
 def test_the_best_and_all_models_of_a_study(server, tmp_path, quick_push) -> None:
     study = tmp_path / "study"
     write_study(study, seeds=(1, 2, 3))
+    (study / "study.json").write_text("{}")
     for path in sorted(study.glob("tiny-bert*/record.json")):
         record = json.loads(path.read_text())
         if "mean_triplet" in record["run_id"]:  # not the best on the test split
@@ -244,6 +245,10 @@ def test_the_best_and_all_models_of_a_study(server, tmp_path, quick_push) -> Non
     assert slug.startswith("tester/emotions-study") and sorted(members) == sorted(server.repos)
     card = server.repos["tester/emotions-tiny-bert_mean_triplet"].files["README.md"].decode()
     assert "Over 3 seeds of the same model: accuracy" in card
+    about = [line for line in card.split("\n# ")[1].splitlines() if line.startswith("- ")][:2]
+    assert about[0].startswith("- models over TF-IDF + logistic regression (mean of 6): ") and "**" in about[0]
+    assert about[1].startswith("- best model over TF-IDF + logistic regression (")
+    assert card.index(about[0]) < card.index("Which emotion does")
     server.repos.clear()
     done = quick_push(str(study), "--hub_private_repo")  # the best alone, by default
     assert done.returncode == 0, done.stderr
@@ -265,6 +270,7 @@ def test_the_card_says_what_the_record_says(trained) -> None:
     }  # fmt: skip
     for label, scores in record["test"]["per_class"].items():
         assert f"| {label} | {scores['precision']:.3f} | {scores['recall']:.3f} | {scores['f1']:.3f} |" in card.text
+    assert "TF-IDF is not known: it was trained alone" in card.text
     assert "cross-entropy + triplet loss" in card.text and 'model="someone/mini"' in card.text
     assert "![Confusion matrix of the test split](confusion.png)" in card.text and "train 144" in card.text
     assert str(Path(trained).parent) not in card.content.replace(str(record["arguments"]), "")

@@ -63,6 +63,11 @@ def parse_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[str]], li
     return call
 
 
+def of_comparison() -> list[type]:
+    """What `recipes/compare.py` takes beside the arguments of its runs."""
+    return [GridArguments, importlib.import_module("compare").ReportArguments]
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "recipes/" in c and ".py" in c])
 def test_every_recipe_takes_its_arguments(command: str, parse_only: Callable, tmp_path: Path) -> None:
     words = shlex.split(command.split(">")[0])
@@ -82,9 +87,8 @@ def test_every_recipe_takes_its_arguments(command: str, parse_only: Callable, tm
             return
         parse_arguments(run_arguments, given)
     elif script in ("recipes/compare.py", "recipes/search.py"):
-        own = GridArguments if script == "recipes/compare.py" else SearchArguments
-        _, left, settings = parse_arguments([own], given, partial=True)
-        left = [word for word in left if word not in ("--lang", "ko", "en")]
+        own = of_comparison() if script == "recipes/compare.py" else [SearchArguments]
+        *_, left, settings = parse_arguments(own, given, partial=True)
         parse_arguments(run_arguments, left, settings=settings)
     else:
         assert parse_only(Path(script).stem, given) == []
@@ -101,8 +105,7 @@ def test_every_goal_exists_and_takes_its_arguments(command: str) -> None:
     assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE)
     given = [word.removeprefix("ARGS=") for word in words[2:]]
     if words[1] in ("compare", "sweep", "report"):
-        _, left, _ = parse_arguments([GridArguments], shlex.split(" ".join(given)), partial=True)
-        left = [word for word in left if word not in ("--lang", "ko", "en")]
+        *_, left, _ = parse_arguments(of_comparison(), shlex.split(" ".join(given)), partial=True)
         parse_arguments([ModelArguments, DataArguments, MetricTrainingArguments], left)
 
 

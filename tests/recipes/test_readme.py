@@ -73,7 +73,7 @@ def test_the_notebook_runs(
         assert "/home/" not in json.dumps(cell) and "/root/" not in json.dumps(cell)
     study = tmp_path / "runs" / "compare"
     write_study(study)
-    (study / "findings.md").write_text("- mean over cls: no difference shown\n", encoding="utf-8")
+    (study / "findings.md").write_text("- mean over cls: **undecided**\n", encoding="utf-8")
     for folder in study.glob("tiny-bert_mean_triplet_seed*"):
         build_model(ModelArguments(encoder=speck[0], pooling="mean"), ("불안", "슬픔", "기쁨")).save_pretrained(folder)
         AutoTokenizer.from_pretrained(speck[0]).save_pretrained(folder)
@@ -84,7 +84,7 @@ def test_the_notebook_runs(
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
     said = capsys.readouterr().out
-    assert "no difference shown" in said and "기쁨" in said
+    assert "undecided" in said and "기쁨" in said
     assert names["table"].loc[("tiny-bert", "mean", "triplet"), "runs"] == 3
     assert len(names["predicted"]) == 3
 

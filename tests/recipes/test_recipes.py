@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -232,6 +233,14 @@ def test_compare_writes_records_table_and_pictures(compare, grid, tmp_path, caps
     assert "holds a study with another learning_rate" in capsys.readouterr().err
 
 
+def test_a_report_takes_what_counts_as_equal(compare, tmp_path, capsys):
+    for aux, seed in itertools.product(("none", "triplet"), (1, 2)):
+        write_run(tmp_path, aux=aux, seed=seed)
+    words = ["--report_only", "true", "--study_dir", str(tmp_path)]
+    assert compare([*words, "--equal_within", "2.5"]) == 0
+    assert "±2.5 points" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("jobs", "early"), [(1, []), (2, [("one", 4), ("two", 8)])])
 def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, jobs, early):
     due = [
@@ -297,6 +306,9 @@ def test_a_failing_run_does_not_stop_the_others(compare, grid, encoders, speck, 
         (["--seeds", "1", "1"], "twice"),
         (["--seeds", "one"], "--seeds: invalid int value"),
         (["--report_only", "true"], "study"),
+        (["--equal_within", "0"], "--equal_within is 0.0; allowed: above 0 to 100"),
+        (["--equal_within", "-1"], "--equal_within is -1.0; allowed: above 0 to 100"),
+        (["--equal_within", "nan"], "--equal_within is nan; allowed: above 0 to 100"),
     ],
 )
 def test_mistakes_of_a_comparison_are_said_before_anything_runs(

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from synthetic import write_run, write_study
 
-from emo_hf.evaluation.statistics import MultiBootstrap, holm
+from emo_hf.evaluation.statistics import MultiBootstrap
+from emo_hf.evaluation.verdicts import decide
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.clusters import cluster_sentences
 from emo_hf.report.findings import findings_markdown, question
@@ -57,18 +58,18 @@ def test_a_model_with_one_seed_takes_no_question_away(lacking: Path) -> None:
     triplet = found["triplet over none"]
     scores = {m.cell: np.mean([run["test"]["macro_f1"] for run in m.runs]) for m in analysis.models}
     expected = scores["tiny-bert", "cls", "triplet"] - scores["tiny-bert", "cls", "none"]
-    assert triplet.effect.estimate == pytest.approx(expected, abs=1e-6) and not math.isnan(triplet.p)
+    assert triplet.effect.estimate == pytest.approx(expected, abs=1e-6) and not math.isnan(triplet.decision.p)
     family = [finding for finding in analysis.findings if not finding.asked.under]
-    assert [f.p for f in family] == holm([f.effect.p for f in family]) and len(family) == 3
+    assert [f.decision for f in family] == decide([f.effect for f in family], 0.01) and len(family) == 3
     text = findings_markdown(analysis)
     assert "- triplet over none (over 1 of 2 pairs of models; tiny-bert mean triplet has one seed): " in text
     assert "- mean over cls (over 2 of 3 pairs of models; tiny-bert mean triplet has one seed): " in text
     assert "- contrastive over none: " in text
     never = "triplet over none, more under mean than under cls: no answer, because tiny-bert mean triplet has one seed"
     assert f"- {never}\n" in text
-    assert "is not corrected for the number of questions; the p-value is." in text
+    assert "The printed interval is the one that decides" in text and "The variance over seeds is " in text
     korean = findings_markdown(analysis, lang="ko")
-    assert "구간은 질문 하나하나에 대한 것으로 질문의 수에 대해 보정하지 않았고" in korean
+    assert "적힌 구간이 판단의 근거이며" in korean and "시드에 따른 분산은" in korean
     assert "- none 대비 triplet (모델 2쌍 중 1쌍으로 비교, tiny-bert mean triplet: 시드가 하나뿐임): " in korean
     assert "답할 수 없음, tiny-bert mean triplet: 시드가 하나뿐임" in korean
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from synthetic import write_run, write_study
 
+from emo_hf.evaluation.verdicts import Verdict
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.clusters import cluster_sentences, clusters_markdown, write_clusters, write_clusters_csv
 from emo_hf.report.findings import findings_markdown
@@ -28,11 +29,16 @@ def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
         for aux in ("none", "triplet")
     }
     assert loss.effect.estimate == pytest.approx(scores["triplet"] - scores["none"])
-    assert loss.effect.low > 0.2 and loss.effect.high < 0.4 and loss.p < 0.001
-    assert pooling.p > 0.05 and encoder.p > 0.05
+    assert loss.effect.low > 0.2 and loss.effect.high < 0.4 and loss.verdict is Verdict.DIFFERENT
+    assert pooling.verdict is encoder.verdict is Verdict.UNDECIDED
     text = findings_markdown(analysis)
     assert f"triplet over none: {100 * loss.effect.estimate:+.1f} points of macro-F1 [" in text
-    assert "p < 0.001: a difference\n" in text and text.count("no difference shown") >= 2
+    [line] = [line for line in text.splitlines() if line.startswith("- triplet over none: ")]
+    assert "different p < 0.001, equal p = 1.00): **different**" in line and "could have shown" not in line
+    for other, asked in ((pooling, "mean over cls"), (encoder, "tiny-roberta over tiny-bert")):
+        could = f"{100 * other.decision.detectable:.1f} points (80 % power)"
+        [line] = [line for line in text.splitlines() if line.startswith(f"- {asked}: ")]
+        assert f": **undecided**; this study could have shown {could}" in line
     korean = findings_markdown(analysis, lang="ko")
     assert "none 대비 triplet: 매크로 F1" in korean and korean.count("\n- ") == text.count("\n- ")
 
@@ -64,11 +70,15 @@ def test_whether_a_loss_makes_clusters_is_said_with_an_interval(tmp_path: Path) 
         path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     analysis = Analysis.read(tmp_path)
     first, second = cluster_sentences(analysis)  # no run has a linear probe
-    assert first == "triplet over none: Silhouette +0.400 [+0.377, +0.423], p < 0.001: a difference"
-    assert second.startswith("triplet over none: 5-NN accuracy +0.0 [") and second.endswith("no difference shown")
+    assert first == "triplet over none: Silhouette +0.400 [+0.377, +0.423] (95 % interval; p < 0.001): different"
+    assert second.startswith("triplet over none: 5-NN accuracy +0.0 [") and second.endswith("): undecided")
+    [_, same] = cluster_sentences(Analysis.read(tmp_path, equal_within=9.0))
+    assert same.endswith("): equal (within ±9.0 points)"), "what is counted in points can be equal"
     write_clusters(analysis, tmp_path / "clusters.md")
     write_clusters_csv(analysis, tmp_path / "clusters.csv")
-    assert f"- {first}" in (tmp_path / "clusters.md").read_text(encoding="utf-8")
+    assert f"- {first.replace('different', '**different**')}\n" in (tmp_path / "clusters.md").read_text(
+        encoding="utf-8"
+    )
     row = next(csv.DictReader((tmp_path / "clusters.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert float(row["silhouette_low"]) < 0.12 < float(row["silhouette_high"])
 
@@ -78,8 +88,8 @@ def test_findings_of_single_runs_are_mcnemar_s(tmp_path: Path) -> None:
     write_run(tmp_path, aux="triplet", correct=0.9, rows=200)
     text = findings_markdown(Analysis.read(tmp_path))
     assert "tiny-bert, cls: triplet over none: +" in text and "McNemar p < 0.001" in text
-    assert "give two seeds or more" in text and "[" not in text
-    assert "intervals" not in clusters_markdown(Analysis.read(tmp_path))
+    assert "give three seeds or more" in text and "[" not in text
+    assert "interval" not in clusters_markdown(Analysis.read(tmp_path))
 
 
 def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -97,7 +107,7 @@ def test_runs_that_can_not_be_compared_are_left_out(tmp_path: Path, caplog: pyte
 def test_single_runs_are_compared_where_a_grid_has_one_loss(tmp_path: Path) -> None:
     for pooling, correct in (("cls", 0.4), ("mean", 0.9)):
         write_run(tmp_path, pooling=pooling, correct=correct)
-    [line, *_] = findings_markdown(Analysis.read(tmp_path)).splitlines()
+    [_, line, *_] = findings_markdown(Analysis.read(tmp_path)).splitlines()
     assert line.startswith("- tiny-bert, none: mean over cls: +") and line.endswith("McNemar p < 0.001")
 
 
@@ -107,8 +117,8 @@ def test_single_runs_of_a_sweep_are_compared_pair_by_pair(tmp_path: Path) -> Non
         model |= {"settings": {"learning_rate": rate, "margin": 1.0}}
         write_run(tmp_path, pooling=pooling, aux=f"triplet_{rate}", correct=correct, rows=200, model=model)
     (tmp_path / "study.json").write_text(json.dumps({"model": {}, "data": {}, "training": {"learning_rate": 2}}))
-    lines = findings_markdown(Analysis.read(tmp_path)).splitlines()
+    lines = findings_markdown(Analysis.read(tmp_path)).splitlines()[1:]  # the first is about the baseline
     assert len([line for line in lines if line.startswith("- ")]) == 2
     alike = "- tiny-bert, {}, triplet, margin=1: learning_rate=1 over learning_rate=2: {}"
     assert lines[0].startswith(alike.format("cls", "-")) and lines[1].startswith(alike.format("mean", "+"))
-    assert "McNemar p < 0.001" in lines[0] and "give two seeds or more" in lines[-1]
+    assert "McNemar p < 0.001" in lines[0] and "give three seeds or more" in lines[-1]

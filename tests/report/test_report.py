@@ -17,8 +17,9 @@ from synthetic import LABELS, ORIGINAL, write_run, write_study
 
 from emo_hf.errors import UserError
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import by_encoder, group_runs
+from emo_hf.report.grouping import by_encoder, group_runs, panel_places
 from emo_hf.report.plots.history import curves, draw_history
+from emo_hf.report.plots.layout import is_leftmost, panels
 from emo_hf.report.report import write_report
 from emo_hf.report.table import csv_table, latex_table, markdown_table, write_csv_table, write_table
 from emo_hf.storage.files import file_stem, write_whole
@@ -38,10 +39,50 @@ def test_models_carry_the_numbers_of_the_original(tmp_path: Path) -> None:
     write_run(tmp_path, encoder="a-encoder", pooling="cls", aux="supcon")
     rows = [row[:4] for row in table_rows(tmp_path)[1:]]
     original = [[str(number), "a-encoder", *pair] for number, pair in enumerate(ORIGINAL, start=1)]
-    further = [["10", "a-encoder", "attention", "none"], ["13", "a-encoder", "cls", "supcon"]]
+    further = [["8", "a-encoder", "attention", "none"], ["13", "a-encoder", "cls", "supcon"]]
     second = [[number, "b-encoder", *pair] for number, _, *pair in original]
     baselines = [["–", name, "–", "–"] for name in ("TF-IDF + logistic regression", "majority class")]
     assert rows == original + further + second + baselines
+
+
+def test_what_the_original_lacks_is_numbered_on_by_one_rule(tmp_path: Path) -> None:
+    """Loss by loss, within a loss by pooling; known pairs have their number whatever else a study holds."""
+    found = {("max", "none"): 7, ("attention", "none"): 8, ("max", "contrastive"): 9, ("attention", "triplet"): 12}
+    found |= {("cls", "supcon"): 13, ("attention", "supcon"): 16}
+    for pooling, aux in found:
+        write_run(tmp_path, pooling=pooling, aux=aux)
+
+    def numbers() -> dict[tuple[str | None, str | None], int | None]:
+        return {(m.pooling, m.aux): m.number for m in group_runs(read_records(tmp_path))[0]}
+
+    assert numbers() == found and list(numbers().values()) == sorted(found.values())
+    for aux in ("pml:MultiSimilarityLoss", "pml:ArcFaceLoss"):
+        write_run(tmp_path, pooling="mean", aux=aux)
+    assert numbers() == found | {("mean", "pml:ArcFaceLoss"): 18, ("mean", "pml:MultiSimilarityLoss"): 22}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "places"),
+    [
+        (ORIGINAL, [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]),  # 1 2 / 3 4 / 5 6
+        ([("mean", "none"), ("cls", "triplet"), ("mean", "triplet")], [(0, 1), (1, 0), (1, 1)]),
+        ([("cls", "none"), ("max", "none"), ("cls", "supcon")], [(0, 0), (0, 1), (1, 0)]),
+        ([("mean", aux) for aux in ("none", "contrastive", "triplet", "supcon")], [(0, 0), (0, 1), (0, 2), (1, 0)]),
+    ],
+)
+def test_panels_stand_in_rows_of_losses_and_columns_of_poolings(
+    tmp_path: Path, pairs: list[tuple[str, str]], places: list[tuple[int, int]]
+) -> None:
+    for pooling, aux in pairs:
+        write_run(tmp_path, pooling=pooling, aux=aux)
+    models, _ = group_runs(read_records(tmp_path))
+    assert [(model.pooling, model.aux) for model in models] == pairs and panel_places(models) == places
+    figure, axes = panels(places, width=2, height=2)
+    assert len(figure.axes) == len(places) == len(axes), "a place without a model is empty"
+    boxes = [ax.get_subplotspec() for (ax,) in axes]
+    assert [(box.rowspan.start, box.colspan.start) for box in boxes] == places
+    first = {row: min(column for other, column in places if other == row) for row, _ in places}
+    assert [is_leftmost(ax) for (ax,) in axes] == [first[row] == column for row, column in places]
 
 
 def test_numbers_stay_when_a_model_is_missing(tmp_path: Path) -> None:

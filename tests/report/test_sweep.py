@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from synthetic import write_run
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
+from emo_hf.evaluation.verdicts import Verdict
 from emo_hf.report import sweep as sweep_module
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import findings_markdown, question
@@ -123,7 +125,8 @@ def test_each_value_is_compared_with_no_auxiliary_loss(sweep: Path) -> None:
     for point in sweep_points(analysis):
         if point.difference is not None:
             expected = point.model.aux == "triplet" and dict(point.model.settings)["aux_weight"] == 1
-            assert (point.p < 0.05 and point.difference.estimate > 0.1) == expected
+            assert (point.decision.verdict is Verdict.DIFFERENT) == expected
+            assert (point.difference.estimate > 0.1) == expected
 
 
 def test_table_and_figure_of_a_sweep(sweep: Path) -> None:
@@ -133,7 +136,11 @@ def test_table_and_figure_of_a_sweep(sweep: Path) -> None:
     }  # fmt: skip
     lines = (sweep / "sweep.md").read_text(encoding="utf-8").splitlines()
     [row] = [line for line in lines if "| mean | triplet | aux_weight=1 |" in line]
-    assert float(row.split(" | ")[-2]) < 0.05 and "[+" in row
+    cells = dict(zip(lines[0].split(" | "), row.split(" | "), strict=True))
+    assert float(cells["p, different"].removeprefix("< ")) < 0.05 and float(cells["p, equal"]) > 0.05
+    assert re.fullmatch(r"\[\+[\d.]+, \+[\d.]+\] \(9[\d.]+ %\)", cells["Interval that decides"])
+    assert cells["Verdict"] == "**different**"
+    assert "| mean | none | – |" in lines[2] or "| – | – | – | – | – |" in lines[2]
     table = (sweep / "table.md").read_text(encoding="utf-8").splitlines()
     assert "| Settings |" in table[0] and len([line for line in table if line.startswith("| ")]) == 2 + 10
     assert (sweep / "sweep_aux_weight.png").stat().st_size > 20_000
@@ -169,11 +176,11 @@ def test_the_questions_of_a_sweep(sweep: Path) -> None:
     for name, finding in found.items():
         expected = sum(weight * scores[cell] for cell, weight in finding.contrast.weights.items())
         assert finding.effect.estimate == pytest.approx(expected, abs=1e-6) and finding.contrast.cells == 2
-        assert (finding.p < 0.05) == (name.startswith("triplet") and "aux_weight=1" in name)
+        assert (finding.verdict is Verdict.DIFFERENT) == (name.startswith("triplet") and "aux_weight=1" in name)
     assert found["triplet, aux_weight=0.1 over aux_weight=1"].effect.estimate < -0.1
     not_swept = replace(analysis, arguments={"aux_weight": 7.0})  # the first value serves
     lines = findings_markdown(not_swept).splitlines()
-    assert lines[0].startswith("- contrastive, aux_weight=1 over aux_weight=0.1: ")
+    assert lines[1].startswith("- contrastive, aux_weight=1 over aux_weight=0.1: ")
 
 
 def test_a_setting_that_every_model_has_is_asked_about_over_all_losses(tmp_path: Path) -> None:
@@ -195,7 +202,7 @@ def test_intervals_of_scores_stay_within_what_a_score_can_be(tmp_path: Path) -> 
     analysis = Analysis.read(tmp_path)
     points = {point.model.aux: point for point in sweep_points(analysis)}
     assert points["triplet"].score.low == 0 and points["triplet"].score.high == 1
-    assert points["triplet"].difference.low < -1
+    assert points["triplet"].difference.low == -1
     assert "-0.0" not in sweep_markdown(analysis)
 
 
@@ -205,10 +212,12 @@ def test_a_sweep_of_one_seed_promises_no_intervals(tmp_path: Path, monkeypatch: 
         write_run(tmp_path, aux=f"triplet_{weight}", model=model | {"settings": {"aux_weight": weight}})
     headings = []
     monkeypatch.setattr(sweep_module, "set_heading", lambda figure, encoder, phrase: headings.append(phrase))
-    for lang, interval, seeds in (("en", "interval", "two seeds"), ("ko", "구간", "시드를 둘 이상")):
+    for lang, interval, seeds in (("en", "interval", "three seeds"), ("ko", "구간", "시드를 셋 이상")):
         analysis = Analysis.read(tmp_path)
         draw_sweep(analysis, tmp_path / "sweep.png", name="aux_weight", lang=lang)
         assert interval not in headings[-1] and seeds in sweep_markdown(analysis, lang=lang)
     write_run(tmp_path, aux="triplet_1.0", seed=7, model=model | {"settings": {"aux_weight": 1.0}})
     draw_sweep(Analysis.read(tmp_path), tmp_path / "sweep.png", name="aux_weight")
-    assert "95 % intervals" in headings[-1] and "not corrected" in sweep_markdown(Analysis.read(tmp_path))
+    assert "95 % intervals" in headings[-1] and "interval is the one that decides" in sweep_markdown(
+        Analysis.read(tmp_path)
+    )

@@ -11,8 +11,17 @@ from matplotlib.patches import Patch
 
 from emo_hf.evaluation.statistics import Reliability, reliability
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.layout import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.grouping import ModelRuns, panel_places
+from emo_hf.report.plots.layout import (
+    COLOURS,
+    drawing,
+    is_leftmost,
+    panels,
+    picture_words,
+    save,
+    seed_phrase,
+    set_heading,
+)
 
 FEWEST = 10
 BINS = 10  # the picture's; the error itself is that of the record, with 15
@@ -22,7 +31,7 @@ def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw accuracy against confidence in ten bins over all seeds, with the share of the texts in each bin."""
     words, models = picture_words(lang), sheet.models
     with drawing():
-        figure, axes = panels(len(models), width=3.0, height=3.35)
+        figure, axes = panels(panel_places(models), width=3.4, height=3.55)
         for model, (ax,) in zip(models, axes, strict=True):
             found = pooled(sheet, model)
             if found is not None:
@@ -32,7 +41,7 @@ def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
             ax.set_title(model.title(words["model"]) + known, fontsize=9)
             ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
             ax.set_xlabel(words["confidence"])
-            is_left = ax.get_subplotspec().is_first_col()
+            is_left = is_leftmost(ax)
             ax.tick_params(labelleft=is_left)
             if is_left:
                 ax.set_ylabel(f"{words['accuracy'].lower()} (%)")

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.grouping import ModelRuns, panel_places
 from emo_hf.report.plots.fonts import drawable_labels
 from emo_hf.report.plots.layout import (
     FRAME,
     drawing,
+    is_leftmost,
     panels,
     picture_words,
     save,
@@ -31,12 +32,12 @@ def draw_confusion(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     labels = short_labels(drawable_labels(sheet.labels, words["class"]))
     side = min(max(3.0, 0.42 * len(labels)), 7.0)
     with drawing():
-        figure, axes = panels(len(models), width=side + 0.4, height=side + 0.45)
+        figure, axes = panels(panel_places(models), width=side + 0.4, height=side + 0.45)
         for model, (ax,) in zip(models, axes, strict=True):
             image = _draw_matrix(ax, matrix(model), labels)
             ax.set_title(model.title(words["model"]))
             ax.set_xlabel(words["predicted"])
-            if ax.get_subplotspec().is_first_col():
+            if is_leftmost(ax):
                 ax.set_ylabel(words["true"])
         title = words["confusion"].format(seed_phrase(models, words, "many_seeds_sum"))
         if _too_many(labels):

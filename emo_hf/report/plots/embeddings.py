@@ -14,12 +14,11 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.grouping import ModelRuns, panel_places
 from emo_hf.report.plots import layout, projection
 from emo_hf.report.plots.fonts import drawable_labels, hangul_font
 from emo_hf.report.plots.layout import (
     COLOURS,
-    COLUMNS,
     FRAME,
     MARKERS,
     drawing,
@@ -56,9 +55,10 @@ def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: st
         return path
     points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
     with drawing():
-        columns = _legend_columns(labels, min(len(models), COLUMNS) * WIDTH)
+        places = panel_places(models)
+        columns = _legend_columns(labels, (1 + max(column for _, column in places)) * WIDTH)
         legend_height = 0.21 * math.ceil(len(labels) / columns)
-        figure, axes = panels(len(models), width=WIDTH, height=3.7, margin=0.7 + legend_height)
+        figure, axes = panels(places, width=WIDTH, height=3.7, margin=0.7 + legend_height)
         for (ax,), cloud, title in zip(axes, clouds, titles, strict=True):
             ax.set_title(title, linespacing=1.4)
             if cloud:

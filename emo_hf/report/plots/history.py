@@ -11,8 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.plots.layout import COLOURS, drawing, panels, picture_words, save, seed_phrase, set_heading
+from emo_hf.report.grouping import ModelRuns, panel_places
+from emo_hf.report.plots.layout import (
+    COLOURS,
+    drawing,
+    is_leftmost,
+    panels,
+    picture_words,
+    save,
+    seed_phrase,
+    set_heading,
+)
 
 STYLES: dict[str, tuple[str, Literal["-", "--"]]] = {"train": (COLOURS[1], "--"), "validation": (COLOURS[0], "-")}
 # The training loss without its metric term and the smoothing of labels, so that models and splits can be compared.
@@ -23,7 +32,7 @@ def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw training and validation, mean ± sd over seeds, for each model of one encoder; same axes in all panels."""
     words, models = picture_words(lang), sheet.models
     with drawing():
-        figure, axes = panels(len(models), width=3.3, height=1.95, stacked=2)
+        figure, axes = panels(panel_places(models), width=3.7, height=1.75, stacked=2)
         for model, (loss, accuracy) in zip(models, axes, strict=True):
             for split in STYLES:
                 _draw_curve(loss, model, split, LOSSES[split], 1)
@@ -37,7 +46,7 @@ def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
         for row, word in enumerate((words["cross_entropy"], f"{words['accuracy'].lower()} (%)")):
             _share_limits(list(axes[:, row]))
             for ax in axes[:, row]:
-                is_left = ax.get_subplotspec().is_first_col()
+                is_left = is_leftmost(ax)
                 ax.tick_params(labelleft=is_left)
                 if is_left:
                     ax.set_ylabel(word)

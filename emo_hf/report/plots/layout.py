@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -19,7 +19,6 @@ from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
 DPI = 150
-COLUMNS = 3  # as in the original: without, contrastive and triplet side by side, a row each pooling
 
 # Okabe & Ito 2008, told apart under every common colour blindness; the pale ones come last.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -84,22 +83,31 @@ def seed_phrase(models: list[ModelRuns], words: dict[str, str], many: str) -> st
 
 
 def panels(
-    count: int, *, width: float, height: float, stacked: int = 1, margin: float = 0.9
+    places: Sequence[tuple[int, int]], *, width: float, height: float, stacked: int = 1, margin: float = 0.9
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with room for `count` models and its axes (count, stacked).
+    """A figure with panels at these rows and columns, and their axes (panels, stacked); other places stay empty.
 
     `width` and `height` are the inches of one axes, `margin` those for heading and legend.
     """
-    columns = min(count, COLUMNS)
-    rows = math.ceil(count / columns)
+    rows, columns = (1 + max(place[side] for place in places) for side in (0, 1))
     # One narrow panel would not hold the sheet's title.
     layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09)
     figure = Figure(figsize=(max(columns * width, 6.5), rows * stacked * height + margin), layout=layout)
     axes = figure.subplots(rows * stacked, columns, squeeze=False)
-    by_model = axes.reshape(rows, stacked, columns).transpose(0, 2, 1).reshape(rows * columns, stacked)
-    for unused in by_model[count:].flat:
-        unused.set_axis_off()
-    return figure, by_model[:count]
+    by_place = axes.reshape(rows, stacked, columns).transpose(0, 2, 1)
+    for row, column in np.ndindex(rows, columns):
+        if (row, column) not in places:
+            for unused in by_place[row, column]:
+                unused.remove()
+    return figure, np.array([by_place[place] for place in places])
+
+
+def is_leftmost(ax: Axes) -> bool:
+    """Whether no panel stands left of this one in its row, so that it bears the labels of the y axis."""
+    figure, own = ax.get_figure(), ax.get_subplotspec()
+    assert figure is not None and own is not None, "it is a panel of a sheet"
+    others = [spec for other in figure.axes if (spec := other.get_subplotspec()) is not None]
+    return own.colspan.start == min(spec.colspan.start for spec in others if spec.rowspan.start == own.rowspan.start)
 
 
 def save(figure: Figure, path: Path, **metadata: str) -> Path:

@@ -1,0 +1,67 @@
+"""The predictions of a study's runs and of its linear baseline, read from their folders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emo_hf.report.grouping import ModelRuns
+from emo_hf.storage.record import readable_predictions
+
+logger = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+
+LINEAR = "TF-IDF + logistic regression"  # the baseline that a model has to beat, as its record names it
+
+
+@dataclass(frozen=True)
+class LinearBaseline:
+    """The linear baseline of a study, or why the models can't be compared with it.
+
+    Attributes:
+        classes: what it predicts on the test rows (N,), or None.
+        reason: a key of the report's words, where `classes` is None.
+    """
+
+    classes: np.ndarray | None
+    reason: str | None = None
+
+
+def read_predictions(models: Sequence[ModelRuns]) -> dict[Path, Arrays]:
+    """Logits and labels of every run that has them, by its folder, and embeddings where a map shows them.
+
+    One warning names a run without predictions, or whose embeddings a map should show and can not.
+    """
+    found = {}
+    for model in models:
+        shown = model.median_run()
+        for run in model.runs:
+            arrays = readable_predictions(run, "report")
+            if arrays is None:
+                continue
+            found[run["directory"]] = {name: arrays[name] for name in ("logits", "labels")}
+            if run is not shown:
+                continue
+            if "embeddings" in arrays and np.isfinite(arrays["embeddings"]).all():
+                found[run["directory"]]["embeddings"] = arrays["embeddings"]
+            else:
+                logger.warning("no embedding map for %s: its embeddings are missing or not finite", run["run_id"])
+    return found
+
+
+def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBaseline:
+    """What TF-IDF with logistic regression predicts, if it was tested on the rows of these true classes (N,)."""
+    found = next((baseline for baseline in baselines if baseline.encoder == LINEAR), None)
+    if found is None:
+        return LinearBaseline(None, "no_run")
+    arrays = readable_predictions(found.runs[0], "comparison with the baseline")
+    if arrays is None:
+        return LinearBaseline(None, "no_predictions")
+    if not np.array_equal(arrays["labels"], labels):
+        return LinearBaseline(None, "other_rows")
+    return LinearBaseline(arrays["logits"].argmax(-1))
