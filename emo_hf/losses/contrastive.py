@@ -21,10 +21,10 @@ class ContrastiveLoss(nn.Module):
     `squared_euclidean` and `cosine` distances are squared once more.
 
     Distance: by default that of the embeddings at length 1, on the sphere, as Musgrave et al. 2020 compare losses; it
-    goes from 0 to 2, and a margin of 1 is an angle of 60 degrees, whatever the encoder. The paper's own is `euclidean`,
-    of the embeddings as they are: there a margin says nothing by itself. Inside the natural spread of the embeddings
-    nearly every negative pair is beyond it, nothing is pushed apart, the positives draw the whole space together, and
-    what becomes of that is lost first by the rarest class.
+    goes from 0 to 2, and a margin of 1 is an angle of 60 degrees, whatever the encoder. The paper's own is
+    `euclidean`, of the embeddings as they are: there a margin says nothing by itself. Inside the natural spread of the
+    embeddings nearly every negative pair is beyond it, nothing is pushed apart, the positives draw the whole space
+    together, and what becomes of that is lost first by the rarest class.
 
     Mining: `all` takes every pair of the batch; `hard` only positives farther apart than the closest negative pair
     of the batch and negatives closer than its farthest positive pair (none where either kind is missing); `sampled`

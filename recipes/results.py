@@ -1,0 +1,128 @@
+"""Make the pages of `recipes/results`: the twelve models, tuned alike, and larger weights, on each corpus.
+
+    python recipes/results.py                          # the bundled sample
+    python recipes/results.py --kote FOLDER/val.tsv    # KOTE too, from its validation file as published
+
+Studies stand in `runs/results`; what is done there is not done again. Of the corpora only scores are written.
+"""
+
+from __future__ import annotations
+
+from emo_hf.exit_codes import command  # the first import: Ctrl-C among the others is told as any other
+
+# isort: split
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import compare
+
+from emo_hf.arguments.words import CommandParser
+from emo_hf.errors import UserError
+from emo_hf.storage.files import write_whole
+from emo_hf.storage.record import read_records
+
+# What stands under a heading: a file of the study, and which study.
+PARTS = {
+    "Findings": ("models", "findings.md"),
+    "The models": ("models", "table.md"),
+    "What was tuned": ("models", "tuning.md"),
+    "Do the embeddings cluster?": ("models", "clusters.md"),
+    "Would a larger weight have helped?": ("weights", "findings.md"),
+    "The weights": ("weights", "sweep.md"),
+}
+STUDIES = {
+    "models": ("--tune", "8"),
+    "weights": ("--encoders", "tiny-bert", "--aux", "contrastive", "triplet", "--over", "aux_weight=0.1,0.3,1"),
+}
+KOTE_LABELS = {"5": "슬픔", "41": "불안", "42": "기쁨"}  # of its 44: 슬픔, 불안/걱정, 기쁨
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where a corpus comes from, in a sentence, and how `compare.py` reads it."""
+
+    name: str
+    title: str
+    source: str
+    words: tuple[str, ...] = ()
+
+
+SAMPLE = Corpus(
+    "sample",
+    "The bundled sample",
+    "Invented utterances of daily life, three emotions in equal parts: 1,800 to train on, 360 for choices, 720 to "
+    "test on (`emo_hf/data/sample/emotions.csv`, CC0).",
+)
+
+
+@command(stopped="stopped; the same command goes on with the runs that are left")
+def main(argv: Sequence[str]) -> int:
+    """Run what is due on each corpus and write its page; 1 if a run failed."""
+    parser = CommandParser(__doc__)
+    parser.add_argument("--kote", type=Path, metavar="FILE", help="KOTE's validation file, val.tsv")
+    parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the studies")
+    parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the pages")
+    arguments = parser.parse_words(argv)
+    corpora = [SAMPLE, *([kote(arguments.kote, arguments.runs)] if arguments.kote else [])]
+    failed = False
+    for corpus in corpora:
+        for study, words in STUDIES.items():
+            folder = arguments.runs / corpus.name / study
+            failed |= bool(compare.main([*words, *corpus.words, "--study_dir", str(folder)]))
+        path = write_whole(arguments.pages / f"{corpus.name}.md", page(corpus, arguments.runs).encode())
+        print(f"wrote {path}")
+    return int(failed)
+
+
+def kote(published: Path, runs: Path) -> Corpus:
+    """KOTE3, the rows with exactly one of three labels, as CSV among the runs.
+
+    Raises:
+        UserError: a file that is not KOTE's.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(published.read_text(encoding="utf-8"), newline=""), delimiter="\t"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--kote {published} can't be read ({error}); give val.tsv of KOTE") from None
+    found = []
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 3:
+            raise UserError(f"--kote {published}, row {number}: {len(row)} columns; KOTE has an id, a text and labels")
+        labels = [KOTE_LABELS[label] for label in row[2].split(",") if label in KOTE_LABELS]
+        if len(labels) == 1:
+            found.append((row[1], labels[0]))
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([("sentence", "label"), *found])
+    path = write_whole(runs / "kote3.csv", table.getvalue().encode())
+    return Corpus(
+        "kote3",
+        "Online comments: KOTE3",
+        f"{len(found):,} Korean online comments that have exactly one of the labels 불안/걱정, 슬픔 and 기쁨: of the "
+        "validation file of KOTE (Jeon et al. 2022, arXiv 2205.05300; `val.tsv` of github.com/searle-j/KOTE, MIT). "
+        "60 % to train on, 15 % for choices, 25 % to test on.",
+        ("--data", str(path), "--validation_size", "0.15", "--test_size", "0.25"),
+    )
+
+
+def page(corpus: Corpus, runs: Path) -> str:
+    """What the studies of a corpus found, as markdown."""
+    record = read_records(runs / corpus.name / "models")[0]
+    precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
+    lines = [f"# {corpus.title}", corpus.source]
+    lines.append(
+        f"Made by `make results` with emo_hf {record['versions']['emo_hf']} on {record['hardware']['cpus']} CPU cores "
+        f"{precision}. Another processor gives other digits; what the intervals say should hold there too."
+    )
+    for heading, (study, name) in PARTS.items():
+        text = (runs / corpus.name / study / name).read_text(encoding="utf-8").strip()
+        lines += [f"## {heading}", text]
+    return "\n\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
