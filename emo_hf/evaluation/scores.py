@@ -10,6 +10,7 @@ from scipy import sparse
 from emo_hf.errors import UserError
 
 METRICS = ("macro_f1", "accuracy")
+Metric = str | int  # one of them, or a class, for its F1
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class RowWeights:
         return np.ascontiguousarray((members @ self._by_row).T)
 
 
-def score(counts: ClassCounts, metric: str = "macro_f1") -> np.ndarray:
-    """Macro-F1 or accuracy (B,) of counts; a class that never occurs has F1 0, as usual."""
+def score(counts: ClassCounts, metric: Metric = "macro_f1") -> np.ndarray:
+    """Macro-F1, accuracy or the F1 of a class (B,) of counts; a class that never occurs has F1 0, as usual."""
     if metric == "accuracy":
         return counts.hits.sum(-1) / counts.actual.sum(-1)
-    if metric == "macro_f1":
+    if metric == "macro_f1" or isinstance(metric, int):
         total = counts.actual + counts.predicted
-        return np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0).mean(-1)
+        found = np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0)
+        return found.mean(-1) if metric == "macro_f1" else found[:, metric]
     raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special, stats
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.scores import RowWeights, score
+from emo_hf.evaluation.scores import Metric, RowWeights, score
 from emo_hf.evaluation.seeds import SeedVariance
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
@@ -92,7 +92,7 @@ class MultiBootstrap:
     Args:
         predictions: for each model the predicted classes of its runs (S, N); S may differ between models.
         labels: true classes (N,), from 0.
-        metric: `macro_f1` or `accuracy`.
+        metric: `macro_f1`, `accuracy`, or the index of a class, for its F1.
         resamples: of the test rows; 1,000 give the standard error to about 2 %.
         seed: of the draws.
         deterministic: models that no seed changes, as TF-IDF: one run tells all of them.
@@ -114,7 +114,7 @@ class MultiBootstrap:
         predictions: Mapping[Any, np.ndarray],
         labels: np.ndarray,
         *,
-        metric: str = "macro_f1",
+        metric: Metric = "macro_f1",
         resamples: int = 1000,
         seed: int = 0,
         deterministic: Collection[Any] = (),

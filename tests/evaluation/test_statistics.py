@@ -44,8 +44,8 @@ def simulated(random, *, rows: int = 200, seeds: int = 3, spread: float = 0.1, g
     return predictions, labels
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "accuracy"])
-def test_scores_equal_scikit_learn_s(metric: str) -> None:
+@pytest.mark.parametrize("metric", ["macro_f1", "accuracy", 0, 2])
+def test_scores_equal_scikit_learn_s(metric: str | int) -> None:
     random = np.random.default_rng(0)
     labels, predictions = random.integers(4, size=60), random.integers(4, size=60)
     predictions[predictions == 2] = 3  # a class that is never predicted
@@ -53,11 +53,11 @@ def test_scores_equal_scikit_learn_s(metric: str) -> None:
     ours = score(RowWeights(labels, 4, weights).counts(predictions), metric)
     for value, row in zip(ours, weights, strict=True):
         options = {"sample_weight": row}
-        theirs = (
-            accuracy_score(labels, predictions, **options)
-            if metric == "accuracy"
-            else f1_score(labels, predictions, average="macro", labels=range(4), zero_division=0, **options)
-        )
+        of_classes = f1_score(labels, predictions, average=None, labels=range(4), zero_division=0, **options)
+        if metric == "accuracy":
+            theirs = accuracy_score(labels, predictions, **options)
+        else:
+            theirs = of_classes.mean() if metric == "macro_f1" else of_classes[metric]
         assert value == pytest.approx(theirs, abs=1e-12)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import batch_order
+import defaults
 import metric_loss
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ import scale
 import torch
 import training
 from arms import ARMS, FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
+from synthetic import write_run
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel, AutoTokenizer
 
 from emo_hf.arguments.dataclasses import DataArguments
+from emo_hf.report.analysis import Analysis
 from emo_hf.training.objective import AuxiliaryObjective
 from emo_hf.training.run import load_data
 
@@ -201,3 +204,29 @@ def test_the_cost_of_sorting_is_a_difference_with_an_interval(encoders, csv_file
         r"difference [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] points of macro-F1\n",
         said,
     )
+
+
+def test_a_loss_that_loses_a_class_is_seen(tmp_path: Path) -> None:
+    """The table has the differences of the means, and no interval where there is one seed."""
+    for seed in (1, 2):
+        for aux, correct in (("none", 0.8), ("triplet", 0.8), ("contrastive", 0.4)):
+            write_run(tmp_path, aux=aux, correct=correct, rows=300, seed=seed)
+    found = Analysis.read(tmp_path)
+    header, _, *lines = [line.strip("| \n").split(" | ") for line in defaults.table(found).strip().splitlines()]
+    assert header == ["Loss, less none", "Macro-F1", "F1 불안", "F1 슬픔", "F1 기쁨"]
+    rows = {line[0]: [[float(n) for n in re.findall(r"[+-][\d.]+", cell)] for cell in line[1:]] for line in lines}
+    means = {model.aux: [run["test"] for run in model.runs] for model in found.models}
+    for loss, (macro, *classes) in rows.items():
+        of_class = [
+            [np.mean([test["per_class"][label]["f1"] for test in means[aux]]) for label in found.labels]
+            for aux in (loss, "none")
+        ]
+        expected = 100 * np.subtract(*of_class)
+        assert [cell[0] for cell in classes] == pytest.approx(expected, abs=0.06)
+        assert macro[0] == pytest.approx(expected.mean(), abs=0.06)
+    assert all(cell[2] < -5 for cell in rows["contrastive"]) and not any(cell[2] < -5 for cell in rows["triplet"])
+
+
+def test_a_study_of_defaults_that_fails_ends_with_its_status(tmp_path: Path, capfd) -> None:
+    assert defaults.main(["--study_dir", str(tmp_path / "study"), "--margn", "2"]) == 2
+    assert "--margn" in capfd.readouterr().err and not (tmp_path / "study").exists()
