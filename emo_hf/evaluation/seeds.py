@@ -18,8 +18,8 @@ class SeedVariance:
     Two seeds know their variance so badly that Student's t of one degree of freedom makes any interval useless; all
     models together know it well, if it is one variance. A test of that has T = sum of d (v / pooled v - 1)² over the
     models, d = S - 1, against its distribution under equal variances: the variances of normal scores are chi-square,
-    which is simulated. Unlike Bartlett's test it bears variances of 0, which two seeds with equal scores
-    have, and unlike Cochran's (1941) largest share it sees when a third of the models are wider than the others.
+    which is simulated. Unlike Bartlett's test it bears variances of 0, which two seeds with equal scores have, and
+    unlike Cochran's (1941) largest share it sees when a third of the models are wider than the others.
 
     p below 0.05 forbids to pool. A preliminary test costs something either way (Bancroft 1964 advises 0.25). In
     simulated studies with 2 seeds, where seeds are most of the variance, families of 12 models with one loss of three

@@ -55,7 +55,9 @@ def test_seeds_with_equal_scores_forbid_nothing() -> None:
     """Two seeds of a few hundred rows now and then have the very same score."""
     tied = SeedVariance({"a": [0.7, 0.7], "b": [0.71, 0.7], "c": [0.7, 0.72]})
     assert tied.pooled and tied.of_run("a") > 0
-    assert SeedVariance({"a": [0.7, 0.7], "b": [0.7, 0.7]}).of_mean({"a": 1.0}) == (0.0, 2.0)
+    all_tied = {"a": [0.7, 0.7], "b": [0.8, 0.8]}
+    assert SeedVariance(all_tied).of_mean({"a": 1.0}) == (0.0, 2.0)
+    assert np.isnan(seed_effect(all_tied, {"a": 1.0, "b": -1.0}).p)  # not a difference for sure
 
 
 def test_one_model_alone_has_its_own() -> None:
