@@ -79,6 +79,7 @@ LIMITS = {
     "seeds": Limits(0, SEED),
     "jobs": Limits(1, 1024),
     "trials": Limits(1, COUNT),
+    "tune": Limits(2, 10**4),  # the first draw tunes nothing
     "batch_size": Limits(1, 2**20),
 }
 

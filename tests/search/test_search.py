@@ -21,9 +21,9 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.errors import UserError
 from emo_hf.losses import TripletLoss
 from emo_hf.search.search import Search, SearchArguments, best_of
-from emo_hf.search.space import SEARCHABLE, parse_space
 from emo_hf.search.tables import best_yaml
 from emo_hf.storage.record import merge_history
+from emo_hf.study.space import SEARCHABLE, parse_space
 from emo_hf.study.variations import split
 from emo_hf.training.objective import AuxiliaryObjective
 from emo_hf.training.run import run

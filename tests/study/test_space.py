@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emo_hf.errors import UserError
-from emo_hf.search.space import Range, default_space, parse_space
+from emo_hf.study.space import Range, default_space, parse_space
 
 
 def test_a_range_is_logarithmic_from_a_decade_on_and_values_have_the_types_of_their_arguments() -> None:
