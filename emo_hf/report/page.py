@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emo_hf.report import findings as questions
-from emo_hf.report import page_tables
+from emo_hf.report import page_tables, page_tuning
 from emo_hf.report.analysis import Analysis, Finding
 from emo_hf.report.clusters import cluster_sentences
 from emo_hf.report.page_font import font_face
@@ -24,7 +24,7 @@ from emo_hf.report.wording import WORDS, p_value
 from emo_hf.storage.files import write_whole
 
 PAGE_FILE = "report.html"
-PICTURES = ("history", "confusion", "calibration", "sweep")
+PICTURES = ("history", "confusion", "calibration", "sweep", "tuning")
 
 
 def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
@@ -58,6 +58,7 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         "clusters": page_tables.clusters(analysis, lang),
         "cluster_sentences": [] if analysis.swept else cluster_sentences(analysis, lang=lang),
         "drawn": _pictures(analysis.folder),
+        "tuning": page_tuning.tuning(analysis, lang),
         "settings": _settings(analysis, lang),
         "maps": [] if analysis.swept else _maps(analysis, lang),
         "rows": None,
