@@ -58,7 +58,11 @@ class Tuned:
 def tuned_models(analysis: Analysis) -> list[Tuned]:
     """The models whose tuning can be read, in the order of the table; none of a study without."""
     records = [read_record(path.parent) for path in sorted((analysis.folder / FOLDER).glob(f"*/{RECORD_FILE}"))]
-    found = {_cell(record["model"]): record for record in records if record and record.get("status") == "completed"}
+    found = {
+        _cell(record["model"]): record
+        for record in records
+        if record and record.get("status") == "completed" and isinstance(record.get("model"), dict)
+    }
     tuned = []
     for model in analysis.models:
         record = found.get(_cell(model.runs[0]["model"]))
@@ -66,7 +70,7 @@ def tuned_models(analysis: Analysis) -> list[Tuned]:
             continue
         try:
             tuned.append(_read(model, record))
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             logger.warning("the record of the tuning %s is damaged and is left out", record.get("run_id"))
     return tuned
 

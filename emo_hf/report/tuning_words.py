@@ -12,13 +12,14 @@ TUNING_WORDS: dict[str, dict[str, str]] = {
         "rung": "{draws} to epoch {epochs}",
         "failed": "{model}: {n} failed, which count as 0.",
         "note": "Each model was tuned with {n} draws of its settings, on validation data alone; what was chosen was "
-        "then trained over the seeds. The first draw is the settings without tuning; the others are random, and the "
-        "same for all models that vary the same argument. After each rung the better half went on (successive "
-        "halving, Jamieson & Talwalkar 2016; draws trained: {rungs}); a draw that was stopped counts with its best score "
-        "until then, so the best of few draws is rather better than shown. Best of n: the validation macro-F1 (%) "
-        "to be expected of the first and n − 1 random draws (Dodge et al. 2019, 2021). A model that is ahead at "
-        "every number of draws is not ahead for having been tuned longer. The best of many validation scores is "
-        "optimistic; test scores stand in the table of results. Tuning took {cost} in all.",
+        "then trained over the seeds. The first draw is the settings without tuning; the others are random, "
+        "and the same for all models that vary the same argument. After each rung the better half went on "
+        "(successive halving, Jamieson & Talwalkar 2016; draws trained: {rungs}); a draw that was stopped "
+        "counts with its best score until then, so the best of few draws is rather better than shown. Best "
+        "of n: the validation macro-F1 (%) to be expected of the first and n − 1 random draws (Dodge et al. "
+        "2019, 2021). A model that is ahead at every number of draws is not ahead for having been tuned "
+        "longer. The best of many validation scores is optimistic; test scores stand in the table of "
+        "results. Tuning took {cost} in all.",
     },
     "ko": {
         "best_of": "{n}회 중 최고",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import datasets
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.errors import UserError
 from emo_hf.training.checkpoints import STATE_FILE, fault
 from emo_hf.training.run import default_learning_rate, load_data, make_trainer
 
@@ -28,6 +30,9 @@ def scores_until(
 
     The training is the run that its arguments make, with the schedule of all its epochs, but without its test rows. It
     leaves a checkpoint if it is to `keep` one.
+
+    Raises:
+        UserError: the training has diverged.
     """
     folder, patience = Path(training.output_dir), training.early_stopping_patience
     reach = min(reach, training.num_train_epochs)
@@ -52,7 +57,10 @@ def scores_until(
 
 
 def _of_log(history: Sequence[dict[str, float]]) -> list[float]:
-    return [entry["eval_macro_f1"] for entry in history if "eval_macro_f1" in entry]
+    found = [entry for entry in history if "eval_macro_f1" in entry]
+    if found and not math.isfinite(loss := found[-1]["eval_loss"]):  # the next step would have ended the training
+        raise UserError(f"the validation loss is {loss} at epoch {found[-1]['epoch']:g}: training diverged")
+    return [entry["eval_macro_f1"] for entry in found]
 
 
 def _without_better(scores: Sequence[float]) -> int:

@@ -48,8 +48,8 @@ class GridArguments:
     tune: int | None = field(
         default=None,
         metadata={
-            "help": "tune every model on validation data with as many draws of its settings, the first of which are "
-            "those it has anyway; then train the seeds with the best"
+            "help": "tune every model on validation data with as many draws of its settings, the first being those "
+            "that it has anyway; then train the seeds with the best"
         },
     )
     tune_space: list[str] = field(
