@@ -27,7 +27,7 @@ def tuning(analysis: Analysis, lang: str) -> dict[str, Any] | None:
             cells.append({"text": score_text(one, count), "sort": known, "number": True})
         cells.append({"text": str(one.chosen), "sort": one.chosen, "number": True})
         text = chosen_text(one.settings)
-        rows.append({"cells": [*cells, {"text": text, "sort": text}], "baseline": False})
+        rows.append({"cells": [*cells, {"text": text, "sort": text, "wraps": True}], "baseline": False})
     return {"table": {"header": header, "rows": rows}, "note": tuning_note(tuned, lang)}
 
 

@@ -1,4 +1,4 @@
-"""The tuning of one cell: its draws, trained rung by rung, of which the better half goes on."""
+"""The tuning of one cell: its draws, trained rung by rung; of the random ones the better half goes on."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ def tune_cell(
 ) -> dict[str, Any]:
     """Choose the settings of a cell by its best validation macro-F1; return the record of its tuning.
 
-    Every draw is the run that its arguments make, with the schedule of all its epochs, stopped at a rung: after it the
-    better half goes on from checkpoints. A draw counts with its best score until then, one that fails is lost. Test
-    rows are not used. The record in the cell's folder is written after each draw and rung, so that a tuning that was
-    stopped goes on there, and ends as one that was not. `own` are further arguments of every training.
+    Every draw is the run that its arguments make, with the schedule of all its epochs. It is stopped at a rung, and
+    goes on from a checkpoint if it is the first draw or one of the better half of the others. A draw counts with its
+    best score until then, one that fails is lost. Test rows are not used. The record in the cell's folder is written
+    after each draw and rung, so that a tuning that was stopped goes on there, and ends as one that was not. `own` are
+    further arguments of every training.
 
     Raises:
         UserError: no draw went well; a disk that can't be written.
@@ -65,7 +66,7 @@ def _climb(
     bar = _Bar(progress, sum(e * n for e, n in _lengths(ladder))) if progress else None
     before = 0.0
     for place, (reach, count) in enumerate(ladder):
-        going = sorted(_ranked(going, before)[:count], key=lambda draw: draw["draw"])
+        going = sorted(_going_on(going, before, count), key=lambda draw: draw["draw"])
         goes_on = ladder[place + 1][1] if place + 1 < len(ladder) else 0
         for draw in going:
             if draw["error"] is None and draw["reached"] < reach:
@@ -154,6 +155,12 @@ def _end(record: dict[str, Any], folder: Path) -> dict[str, Any]:
     return record
 
 
+def _going_on(found: Sequence[Draw], reach: float, count: int) -> list[Draw]:
+    """Of the draws that have come to an epoch those that go on: the first one, if it has, and the best others."""
+    first, others = ([draw for draw in found if (draw["draw"] == 1) is is_first] for is_first in (True, False))
+    return [*first, *_ranked(others, reach)[: count - 1]]
+
+
 def _ranked(found: Sequence[Draw], reach: float) -> list[Draw]:
     """Draws by their best score up to an epoch, the first of several; all as they are while there is none."""
     until = None if reach == math.inf else math.ceil(reach)
@@ -162,7 +169,7 @@ def _ranked(found: Sequence[Draw], reach: float) -> list[Draw]:
 
 def _keep(folder: Path, going: Sequence[Draw], reach: float, count: int) -> None:
     """Remove the checkpoints of draws that can't be among the `count` that go on from a rung, whatever is to come."""
-    kept = _ranked([draw for draw in going if draw["reached"] >= reach], reach)[:count]
+    kept = _going_on([draw for draw in going if draw["reached"] >= reach], reach, count) if count else []
     numbers = {draw["draw"] for draw in [*kept, *(draw for draw in going if draw["reached"] < reach)]}
     for path in folder.glob("draw-*"):
         if int(path.name.removeprefix("draw-")) not in numbers:

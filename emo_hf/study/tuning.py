@@ -111,13 +111,14 @@ def draws(study: Study, cell: Task) -> list[Settings]:
 def rungs(epochs: float, count: int) -> list[tuple[float, int]]:
     """Successive halving (Jamieson & Talwalkar 2016): up to which epoch how many draws are trained.
 
-    1, 2, 4, … epochs up to all; after each the better half, rounded up, goes on.
+    1, 2, 4, … epochs up to all. The first draw, the settings as they are, goes through all of them, so that what is
+    chosen is no worse than that; of the random ones the better half, rounded up, goes on.
     """
-    found, reach, left = [], 1.0, count
+    found, reach, left = [], 1.0, count - 1
     while reach < epochs:
-        found.append((reach, left))
+        found.append((reach, 1 + left))
         reach, left = 2 * reach, math.ceil(left / 2)
-    return [*found, (float(epochs), left)]
+    return [*found, (float(epochs), 1 + left)]
 
 
 def matches(record: Mapping[str, Any], study: Study, cell: Task) -> bool:
