@@ -5,9 +5,11 @@
     python recipes/compare.py --encoders klue/bert-base --poolings cls mean --aux none triplet --seeds 1 2 3
     python recipes/compare.py --config recipes/sweep.yaml
     python recipes/compare.py --over train_fraction=0.1,0.25,0.5,1 --study_dir runs/learning_curve
+    python recipes/compare.py --tune 8 --study_dir runs/tuned
     python recipes/compare.py --backend dask --scheduler tcp://host:8786
 
-Every argument of train.py holds for all runs. What is done is skipped; a stopped study goes on where it was.
+Every argument of train.py holds for all runs. What is done is skipped; a stopped study goes on where it was. With
+--tune every model first chooses among equally many draws of its settings, on validation data alone.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,8 +41,9 @@ from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
-from emo_hf.study.grid import GridArguments, Study, Task
+from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
+from emo_hf.study.tuning import check_tuning, choice, decides, left_alone, with_choices
 from emo_hf.training.progress import quiet_libraries
 from emo_hf.training.run import load_data
 
@@ -81,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
         console.print(f"wrote {path}")
     console.print()
     for path in written:
-        if path.name in ("table.md", "findings.md", "sweep.md"):
+        if path.name in ("table.md", "findings.md", "sweep.md", "tuning.md"):
             console.print(path.read_text(encoding="utf-8"), markup=False)
     for task, error in failed:
         print(f"failed: {task.run_id}: {error}", file=sys.stderr)
@@ -100,12 +103,14 @@ def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
         grid.encoders = [model.encoder]
     if "pooling" in names and "poolings" not in names:
         grid.poolings = [model.pooling]
-    return Study(grid, model, data, given(training)), report
+    return Study(grid, model, data, given(training), frozenset(names)), report
 
 
 def train(study: Study, console: Console) -> list[tuple[Task, str]]:
     """Run what is due, here or on a cluster; the runs that failed come back with their errors."""
     study.check()
+    if study.grid.tune:
+        check_tuning(study)
     load_data(study.data)  # a mistake in them is said before there is a folder
     with (
         connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client,
@@ -115,7 +120,8 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
         due = prepare(study, console)
         with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
             baselines = beside.submit(run_baselines, load_data(study.data), study.folder)
-            failed = execute(study, due, beside, client, console) if due else []
+            due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
+            failed += execute(study, due, beside, client, console) if due else []
             baselines.result()
         return failed
 
@@ -125,11 +131,32 @@ def prepare(study: Study, console: Console) -> list[Task]:
     data = load_data(study.data)
     for encoder in study.grid.encoders:
         load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
-    study.claim_folder(data.fingerprint)
+    study.claim_folder(data.fingerprint, decides(study) if study.grid.tune else None)
     study.note_test_rows(data)
     tasks, due = study.tasks(), study.due()
     console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")
     return due
+
+
+def tune(
+    study: Study, due: list[Task], client: Client | None, console: Console
+) -> tuple[list[Task], list[tuple[Task, str]]]:
+    """Tune the cells of the tasks; the tasks with what was chosen, and those of cells that failed, with the error."""
+    if given := left_alone(study):
+        console.print(
+            f"not tuned, for a value is given: {', '.join(given)} (--tune_space can name them)", markup=False
+        )
+    cells = list(dict.fromkeys(map(Cell.of, due)))
+    waiting = [cell for cell in cells if not choice(study, cell)]
+    console.print(f"{len(cells)} models to tune, {len(cells) - len(waiting)} done, {study.grid.tune} draws each")
+    errors: dict[Cell, str] = {}
+    if waiting:
+        with StudyDisplay(study.folder, waiting, console) as display:
+            for cell, error in _work(study, waiting, client):
+                display.run_ended(cell, error)
+                if error:
+                    errors[cell] = error
+    return with_choices(study, due, errors)
 
 
 def execute(
@@ -140,12 +167,10 @@ def execute(
     Maps of an encoder that is done are made `beside` the runs of the next, if those are in other processes: a map
     holds the BLAS of its process to one thread.
     """
-    jobs = study.grid.jobs or (torch.accelerator.device_count() or _cores())
-    runs = execute_on(client, study, due) if client else execute_here(study, due, jobs)
-    elsewhere = client is not None or jobs > 1
+    elsewhere = client is not None or _jobs(study) > 1
     failed, to_come = [], Counter(task.encoder for task in due)
     with StudyDisplay(study.folder, due, console) as display:
-        for task, error in runs:
+        for task, error in _work(study, due, client):
             display.run_ended(task, error)
             if error:
                 failed.append((task, error))
@@ -155,6 +180,14 @@ def execute(
             if elsewhere and not to_come[task.encoder] and more and not study.grid.over:
                 beside.submit(map_encoder, study.folder, task.encoder)  # what it can't read, the report will say
     return failed
+
+
+def _work(study: Study, tasks: Sequence[Task], client: Client | None) -> Iterator[tuple[Task, str | None]]:
+    return execute_on(client, study, tasks) if client else execute_here(study, tasks, _jobs(study))
+
+
+def _jobs(study: Study) -> int:
+    return study.grid.jobs or (torch.accelerator.device_count() or _cores())
 
 
 def _cores() -> int:

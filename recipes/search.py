@@ -1,7 +1,7 @@
 """Search hyper-parameters on validation data; write the trials, and the best as a config file.
 
     python recipes/search.py --aux triplet
-    python recipes/search.py --pooling mean --aux triplet --space learning_rate=1e-4..1e-3 margin=0.2..2 --trials 40
+    python recipes/search.py --pooling mean --aux triplet --space learning_rate=1e-4..1e-3 margin=0.2..1.6 --trials 40
     python recipes/search.py --space pooling=cls,mean,attention aux=none,contrastive,triplet aux_weight=0.03..3
 
 `--space` takes `name=low..high` or `name=a,b,c`; every other argument of train.py holds for all trials. Unpromising

@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "pretraining": {"storage"},
     "study": {"storage", "evaluation", "data", "arguments", "encoders", "losses", "training"},
     "search": {
-        "storage", "evaluation", "data", "arguments", "models", "encoders", "losses", "training", "study.variations",
+        "storage", "evaluation", "data", "arguments", "models", "encoders", "losses", "training", "study.space",
+        "study.variations",
     },
     "report": {"storage", "evaluation"},
     "inference": {"storage", "data", "arguments", "models", "training"},

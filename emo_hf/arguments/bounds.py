@@ -80,6 +80,7 @@ LIMITS = {
     "jobs": Limits(1, 1024),
     "equal_within": Limits(0, 100, open_low=True),
     "trials": Limits(1, COUNT),
+    "tune": Limits(2, 10**4),  # the first draw tunes nothing
     "batch_size": Limits(1, 2**20),
 }
 

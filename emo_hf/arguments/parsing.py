@@ -19,8 +19,8 @@ from emo_hf.errors import UserError
 # What one recipe alone takes, so that its file, given to another, is named for what it is.
 OWN_KEYS = {
     "compare.py": frozenset(
-        ("encoders", "poolings", "seeds", "over", "study_dir", "jobs", "backend", "scheduler", "lang", "umap",
-         "report_only")
+        ("encoders", "poolings", "seeds", "over", "tune", "tune_space", "study_dir", "jobs", "backend", "scheduler",
+         "lang", "umap", "report_only")
     ),
     "search.py": frozenset(("space", "trials", "search_dir")),
     "train.py": frozenset(("from_record",)),

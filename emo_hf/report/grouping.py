@@ -44,6 +44,11 @@ class ModelRuns:
         return setting_text([(name, value) for name, value in self.settings if name != without])
 
     @property
+    def tuned(self) -> dict[str, Any]:
+        """What tuning has chosen, by name; empty where nothing was tuned."""
+        return self.runs[0].get("tuned") or {}
+
+    @property
     def labels(self) -> list[str]:
         """Class names in the order of the logits."""
         return self.runs[0]["data"]["labels"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from emo_hf.report import answers, page_tables
+from emo_hf.report import answers, page_tables, page_tuning
 from emo_hf.report import findings as questions
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding, Unanswered
@@ -27,7 +27,7 @@ from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
 PAGE_FILE = "report.html"
-PICTURES = ("history", "confusion", "calibration", "sweep")
+PICTURES = ("history", "confusion", "calibration", "sweep", "tuning")
 
 
 def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
@@ -68,6 +68,7 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         "clusters": page_tables.clusters(analysis, lang),
         "cluster_sentences": [] if analysis.swept else cluster_sentences(analysis, lang=lang),
         "drawn": _pictures(analysis.folder),
+        "tuning": page_tuning.tuning(analysis, lang),
         "settings": _settings(analysis, lang),
         "maps": [] if analysis.swept else _maps(analysis, lang),
         "rows": None,

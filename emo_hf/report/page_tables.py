@@ -17,13 +17,13 @@ def performance(analysis: Analysis, lang: str) -> Table:
     """Header and rows of numbers; the page sorts by them."""
     # The score that decides comes first: a phone shows it right of the names.
     columns = sorted(scores(analysis.models[0]), key=lambda column: column != "macro_f1")
-    header = _naming_headings(lang, analysis.swept)
+    header = naming_headings(lang, analysis.swept)
     header += [_number_heading(_score_name(column, lang), column in LOWER_IS_BETTER) for column in columns]
     best = best_means(analysis.models)
     rows = []
     for model in analysis.rows:
         is_model, found = model.number is not None, scores(model)
-        cells = _naming_cells(model, lang, analysis.swept)
+        cells = naming_cells(model, lang, analysis.swept)
         for column in columns:
             score = found[column]
             is_best = is_model and score.mean is not None and printed_mean(column, score) == best[column]
@@ -39,23 +39,24 @@ def clusters(analysis: Analysis, lang: str) -> Table | None:
     if all(score.mean is None for _, columns in found for score in columns.values()):
         return None
     for model, columns in found:
-        cells = _naming_cells(model, lang, analysis.swept)
+        cells = naming_cells(model, lang, analysis.swept)
         for column, score in columns.items():
             decimals, percent = COLUMNS[column]
             cells.append(_number(score, decimals, 100 if percent else 1))
         rows.append({"cells": cells, "baseline": False})
     arrows = [(words[column].rpartition(" ")[0], words[column][-1]) for column in COLUMNS]
     headings = [_number_heading(f"{name}\u00a0{arrow}", arrow == "↓") for name, arrow in arrows]  # on one line
-    return {"header": [*_naming_headings(lang, analysis.swept), *headings], "rows": rows}
+    return {"header": [*naming_headings(lang, analysis.swept), *headings], "rows": rows}
 
 
-def _naming_headings(lang: str, swept: bool) -> list[dict[str, Any]]:
+def naming_headings(lang: str, swept: bool) -> list[dict[str, Any]]:
+    """The headings of the columns that name a model."""
     names = ("model", "encoder", "pooling", "aux", *(["settings"] if swept else []))
     wide = ("pooling", "aux", "settings")
     return [{"name": WORDS[lang][name], "first": "ascending", "wide": name in wide} for name in names]
 
 
-def _naming_cells(model: ModelRuns, lang: str, swept: bool) -> list[dict[str, Any]]:
+def naming_cells(model: ModelRuns, lang: str, swept: bool) -> list[dict[str, Any]]:
     """What names a model; the encoder's cell holds the rest too, for screens that have no room for its columns."""
     encoder = model.encoder if model.number is not None else baseline_name(model.encoder, lang)
     rest = [model.pooling, model.aux, *([model.setting_text()] if swept else [])]

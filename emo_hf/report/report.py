@@ -18,9 +18,11 @@ from emo_hf.report.plots.calibration import draw_calibration
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings, map_of
 from emo_hf.report.plots.history import draw_history
+from emo_hf.report.plots.tuning import draw_tuning
 from emo_hf.report.predictions import read_predictions
 from emo_hf.report.sweep import draw_sweep, write_sweep
 from emo_hf.report.table import write_csv_table, write_latex_table, write_table
+from emo_hf.report.tuning import tuned_models, write_tuning
 from emo_hf.report.wording import LANGUAGES
 from emo_hf.storage.files import file_stem
 from emo_hf.storage.record import read_records
@@ -42,9 +44,10 @@ def write_report(
 
     Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
     embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has
-    sweep.md and sweep_<argument>.png instead of clusters and pictures. The same records give the same files, byte for
-    byte. `jobs` pictures are drawn side by side, each in a process of its own beyond one. Two models count as equal
-    where a difference beyond `equal_within` points of macro-F1 is ruled out.
+    sweep.md and sweep_<argument>.png instead of clusters and pictures; a study that was tuned also tuning.md and
+    tuning_<encoder>.png. The same records give the same files, byte for byte. `jobs` pictures are drawn side by side,
+    each in a process of its own beyond one. Two models count as equal where a difference beyond `equal_within` points
+    of macro-F1 is ruled out.
 
     Raises UserError when the folder holds no completed run of a model, its runs do not belong together, `lang` is
     unknown, or `equal_within` is not above 0.
@@ -67,6 +70,7 @@ def write_report(
         paths.append(write_clusters(analysis, folder / "clusters.md", lang=lang))
         paths.append(write_clusters_csv(analysis, folder / "clusters.csv"))
         paths += _draw_sheets(analysis, ["t-SNE", "UMAP"] if umap else ["t-SNE"], lang, jobs)
+    paths += _write_tuning(analysis, lang)
     paths.append(write_page(analysis, folder / PAGE_FILE, lang=lang))
     logger.info("wrote %d files of the report to %s", len(paths), folder)
     return paths
@@ -81,6 +85,18 @@ def map_encoder(study_dir: Path | str, encoder: str) -> None:
     for stem, models in by_encoder(group_runs(read_records(folder))[0]).items():
         if models[0].runs[0]["model"]["encoder"] == encoder:
             map_of(Analysis(models, [], read_predictions(models)), folder / f"{_MAPS['t-SNE']}_{stem}.png")
+
+
+def _write_tuning(analysis: Analysis, lang: str) -> list[Path]:
+    """What tuning has chosen, and a picture each encoder; nothing of a study that was not tuned."""
+    tuned = tuned_models(analysis)
+    if not tuned:
+        return []
+    paths = [write_tuning(analysis, tuned, analysis.folder / "tuning.md", lang=lang)]
+    for stem, sheet in analysis.sheets().items():
+        if inside := [one for one in tuned if one.model in sheet.models]:
+            paths.append(draw_tuning(inside, analysis.folder / f"tuning_{stem}.png", lang=lang))
+    return paths
 
 
 def _draw_sheets(analysis: Analysis, methods: list[str], lang: str, jobs: int) -> list[Path]:

@@ -124,12 +124,13 @@ def _note(analysis: Analysis, lang: str) -> str:
 def csv_table(analysis: Analysis) -> str:
     """The table as CSV with plain numbers: scores as fractions in columns <score>_mean and <score>_sd."""
     columns = list(scores(analysis.models[0]))
+    tuned = list(dict.fromkeys(name for model in analysis.rows for name in model.tuned))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["model", "encoder", "pooling", "loss", *(["settings"] if analysis.swept else [])]
         + [csv_name(f"{column}_{part}") for column in columns for part in ("mean", "sd")]
-        + ["seeds"]
+        + ["seeds", *(csv_name(f"tuned_{name}") for name in tuned)]
     )
     for model in analysis.rows:
         row = [str(model.number or ""), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
@@ -137,7 +138,8 @@ def csv_table(analysis: Analysis) -> str:
             row.append(csv_name(model.setting_text()))
         for score in scores(model).values():
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
-        writer.writerow([*row, str(len(model.runs))])
+        row += [str(len(model.runs)), *(csv_name(str(model.tuned.get(name, ""))) for name in tuned)]
+        writer.writerow(row)
     return buffer.getvalue()
 
 

@@ -22,14 +22,14 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
 from emo_hf.evaluation.metrics import trainer_metrics
-from emo_hf.losses.capabilities import AUX_FLAGS, capability, counted
+from emo_hf.losses.capabilities import AUX_FLAGS, counted
 from emo_hf.models.pretrained import build_model, load_tokenizer
-from emo_hf.search.space import Dimension, Range, default_space, parse_space, suggest
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
 from emo_hf.storage.record import SCHEMA, environment, now
-from emo_hf.study.variations import Settings, applied, check_losses, split
+from emo_hf.study.space import Dimension, Range, default_space, ends, parse_space, suggest
+from emo_hf.study.variations import OPTION, Settings, applied, check_losses, joined, split, takes
 from emo_hf.training.objective import AUX_DEFAULTS
 from emo_hf.training.run import check_arguments, default_learning_rate, load_data, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
@@ -78,7 +78,9 @@ class Search:
     @property
     def words(self) -> list[str]:
         """The space as it is typed."""
-        return self.arguments.space or default_space(self.model.encoder, self.training["aux"])
+        return self.arguments.space or default_space(
+            self.model.encoder, self.training["aux"], self.training["distance"]
+        )
 
     @functools.cached_property
     def space(self) -> dict[str, Dimension]:
@@ -105,10 +107,10 @@ class Search:
         check_losses(self.losses, self.training, space, "--space")
         check_arguments(*self._with(()))
         for name, dimension in space.items():
-            losses = self.losses if name in AUX_FLAGS else self.losses[:1]
-            for aux, value in itertools.product(losses, _ends(dimension)):
+            losses = self.losses if name in AUX_FLAGS or name.startswith(OPTION) else self.losses[:1]
+            for aux, value in itertools.product(losses, ends(dimension)):
                 settings = {"aux": aux, name: value}
-                if name not in AUX_FLAGS or name in capability(aux, self.training.get("aux_kwargs")).flags:
+                if takes(name, aux, self.training.get("aux_kwargs")):
                     check_arguments(*self._with(tuple(settings.items())))
 
     def run(self, begin: Callable[[int], object] = lambda done: None) -> Iterator[dict[str, Any]]:
@@ -248,11 +250,11 @@ class Search:
         def space(trial: optuna.Trial) -> dict[str, Any]:
             model, _, training = split(self._suggested(trial))
             rate = self._rate(model.get("encoder", self.model.encoder))
-            together = self.training | training
+            together = joined(self.training, training)
             taken = {name: value for name, value in counted(together["aux"], together).items() if value is not None}
             # The trainer keeps what it is told: what the loss of the trial before took has to go.
             of_loss = {name: taken.get(name, usual) for name, usual in (AUX_DEFAULTS | {"aux_kwargs": {}}).items()}
-            return {"learning_rate": rate, "run_name": f"trial-{number}", **of_loss, **training}
+            return {"learning_rate": rate, "run_name": f"trial-{number}", **training, **of_loss}
 
         def objective(metrics: dict[str, float]) -> float:
             """The score of the checkpoint that train.py would choose, had it ended here."""
@@ -306,10 +308,6 @@ def best_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The trial of the best validation score, the first of several; None if none is complete."""
     complete = [row for row in rows if row["state"] == "complete"]
     return max(complete, key=lambda row: row["validation_macro_f1"], default=None)
-
-
-def _ends(dimension: Dimension) -> tuple[Any, ...]:
-    return (dimension.low, dimension.high) if isinstance(dimension, Range) else dimension
 
 
 def _optuna() -> ModuleType:

@@ -11,7 +11,7 @@ import yaml
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.escaping import markdown_name
 from emo_hf.losses.capabilities import counted
-from emo_hf.study.variations import describe
+from emo_hf.study.variations import describe, joined, split
 
 # A grid has several of them where nothing is said: they are always said.
 _NAMED = ("encoder", "pooling", "aux")
@@ -59,7 +59,8 @@ def best_yaml(
     shared = {**asdict(model), **asdict(data), **MetricTrainingArguments(**training).to_dict()}
     usual = {**asdict(ModelArguments()), **asdict(DataArguments()), **MetricTrainingArguments().to_dict()}
     differing = {name: value for name, value in shared.items() if value != usual[name] and name not in _OF_THE_SEARCH}
-    content = {**{name: shared[name] for name in _NAMED}, **differing, **best["settings"]}
+    of_model, of_data, of_training = split(tuple(best["settings"].items()))
+    content = joined({**{name: shared[name] for name in _NAMED}, **differing, **of_model, **of_data}, of_training)
     content = counted(content["aux"], content)  # other trials may have had a loss that takes more
     head = (
         f"# Trial {best['trial']} of {count}, for its validation macro-F1 of {best['validation_macro_f1']:.4f}.\n"

@@ -95,9 +95,13 @@ def write_folder_whole(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
+class DiskFault(UserError):
+    """A disk that is full, broken or closed."""
+
+
 @contextlib.contextmanager
 def said_plainly(folder: Path | str) -> Iterator[None]:
-    """Turn what a disk that is full, broken or closed makes of writing below a folder into a `UserError`."""
+    """Turn what a disk that is full, broken or closed makes of writing below a folder into a `DiskFault`."""
     try:
         yield
     except UserError:
@@ -117,7 +121,7 @@ def said_plainly(folder: Path | str) -> Iterator[None]:
         else:
             way_out = "see that the disk has room and is sound"
         said = f"{folder} can't be written ({os.strerror(number)}); {way_out}; what is done is kept"
-        raise UserError(said) from error
+        raise DiskFault(said) from error
 
 
 def _sync(path: Path) -> None:

@@ -290,11 +290,13 @@ def _at_home(content: bytes, study: Study, task: Task) -> bytes:
     """A worker's record with the names that a run on this machine has in it."""
     record = json.loads(content)
     model, data = study.model_and_data(task)
-    record["model"]["encoder"] = record["arguments"]["model"]["encoder"] = model.encoder
-    record["arguments"]["data"]["data"] = data.data
+    record["model"]["encoder"] = model.encoder
+    if "arguments" in record:  # a cell that was tuned has those of its draws
+        record["arguments"]["model"]["encoder"] = model.encoder
+        record["arguments"]["data"]["data"] = data.data
+        record["arguments"]["training"]["output_dir"] = str(study.folder / task.run_id)
     if "data" in record:  # a run that failed has got no further than its arguments
         record["data"]["source"] = record["data"]["report"]["source"] = data.data
-    record["arguments"]["training"]["output_dir"] = str(study.folder / task.run_id)
     return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode()
 
 

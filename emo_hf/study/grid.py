@@ -23,6 +23,8 @@ from emo_hf.training.run_names import run_name
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("local", "dask")
+TUNING_SEED = 1_000_003  # of all that tuning draws and trains, in every study; no seed of a run
+TUNING_FOLDER = "tuning"
 
 
 @dataclass
@@ -43,6 +45,20 @@ class GridArguments:
         default_factory=list,
         metadata={"help": "further arguments and their values: learning_rate=1e-4,3e-4 margin=0.5,1"},
     )
+    tune: int | None = field(
+        default=None,
+        metadata={
+            "help": "tune every model on validation data with as many draws of its settings, the first being those "
+            "that it has anyway; then train the seeds with the best"
+        },
+    )
+    tune_space: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "what --tune varies, `name=low..high`, `name=a,b,c` or `aux_kwargs.NAME=...`; default: learning "
+            "rate, dropout, batch size and what the loss has"
+        },
+    )
     study_dir: str = field(default="runs/compare", metadata={"help": "folder of the study"})
     jobs: int | None = field(
         default=None, metadata={"help": "runs side by side on this machine; default one a CPU core, or one a GPU"}
@@ -56,6 +72,10 @@ class GridArguments:
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        if self.tune_space and self.tune is None:
+            raise UserError(f"--tune_space is {' '.join(self.tune_space)}, but nothing is tuned; add --tune 8")
+        if self.tune is not None and TUNING_SEED in self.seeds:
+            raise UserError(f"--seeds has {TUNING_SEED}, which is the seed that --tune draws by; give another one")
         if self.backend not in BACKENDS:
             raise UserError(f"--backend is {self.backend!r}; allowed: {', '.join(BACKENDS)}")
         if self.backend == "dask" and not self.scheduler:
@@ -72,13 +92,14 @@ class GridArguments:
 
 @dataclass(frozen=True)
 class Task:
-    """One cell of the grid with one seed, and its values of what a sweep varies."""
+    """One cell of the grid with one seed, its values of what a sweep varies, and those that tuning has chosen."""
 
     encoder: str
     pooling: str
     aux: str
     seed: int
     settings: Settings = ()
+    tuned: Settings = ()
 
     @property
     def run_id(self) -> str:
@@ -87,13 +108,32 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Cell(Task):
+    """A cell of the grid as it is tuned, for all its seeds and with none of them."""
+
+    @classmethod
+    def of(cls, task: Task) -> Cell:
+        """The cell that a task belongs to."""
+        return cls(task.encoder, task.pooling, task.aux, TUNING_SEED, task.settings)
+
+    @property
+    def run_id(self) -> str:
+        """The folder of its tuning in the study."""
+        return f"{TUNING_FOLDER}/{run_name(self.encoder, self.pooling, self.aux, None, self.settings)}"
+
+
+@dataclass(frozen=True)
 class Study:
-    """A grid over settings that all its runs share: `training` holds the arguments of `MetricTrainingArguments`."""
+    """A grid over settings that all its runs share: `training` holds the arguments of `MetricTrainingArguments`.
+
+    `given` names the arguments that somebody chose, which tuning leaves as they are unless it is told otherwise.
+    """
 
     grid: GridArguments
     model: ModelArguments
     data: DataArguments
     training: dict[str, Any]
+    given: frozenset[str] = frozenset()
 
     @property
     def folder(self) -> Path:
@@ -139,20 +179,25 @@ class Study:
 
     def _applied(self, task: Task) -> tuple[ModelArguments, DataArguments, dict[str, Any]]:
         model = replace(self.model, encoder=task.encoder, pooling=task.pooling)
-        return applied(task.settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
+        settings = task.settings + task.tuned
+        return applied(settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
 
     def due(self) -> list[Task]:
         """The runs without a completed record; one that is damaged is named in a warning."""
         return [task for task in self.tasks() if not is_done(self.folder / task.run_id, warn=True)]
 
-    def claim_folder(self, fingerprint: str) -> None:
-        """Note the study's settings in its folder, or refuse a folder that holds a study of other settings."""
+    def claim_folder(self, fingerprint: str, tuning: dict[str, Any] | None = None) -> None:
+        """Note the study's settings in its folder, or refuse a folder that holds a study of other settings.
+
+        `tuning` is what decides about the tuning of its models, if they are tuned.
+        """
         training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
         settings = {
             "data_fingerprint": fingerprint,
             "model": {k: v for k, v in asdict(self.model).items() if k not in ("encoder", "pooling")},
             "data": asdict(self.data),
             "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
+            **({"tuning": tuning} if tuning else {}),
         }
         settings = redacted(json.loads(json.dumps(settings, ensure_ascii=False, default=str)))
         path = self.folder / STUDY_FILE
@@ -179,8 +224,10 @@ class Study:
 
 
 def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
-    for part in wanted:
-        old, new = stored.get(part), wanted[part]
+    for part in {**wanted, **stored}:
+        old, new = stored.get(part), wanted.get(part)
+        if part == "tuning":  # of a study that is not tuned there is none
+            old, new = old or {}, new or {}
         if old != new:
             if isinstance(new, dict) and isinstance(old, dict):
                 key = next(k for k in {**new, **old} if new.get(k) != old.get(k))

@@ -25,7 +25,8 @@ from emo_hf.errors import UserError, first_line
 from emo_hf.redaction import redacted
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import ORPHAN_SECONDS, held, is_lock
-from emo_hf.study.grid import Study, Task
+from emo_hf.study.grid import Cell, Study, Task
+from emo_hf.study.halving import tune_cell
 from emo_hf.training.progress import ProgressFile, quiet_libraries
 from emo_hf.training.run import run
 
@@ -59,7 +60,7 @@ def execute_here(study: Study, tasks: Sequence[Task], jobs: int) -> Iterator[tup
 def run_task(
     study: Study, task: Task, threads: int, callbacks: Sequence[TrainerCallback] = (), **own: Any
 ) -> tuple[Task, str | None]:
-    """Run one task of a study in this process; the line of the error comes back, so that the others go on.
+    """Run a task of a study, or tune a cell, in this process; the line of the error comes back, so that others go on.
 
     The traceback of an error that is no mistake of the user stands in `TRACEBACK_FILE` of the run's folder. `own` are
     further arguments of the training.
@@ -69,11 +70,15 @@ def run_task(
     torch.set_num_threads(threads)
     try:
         with said_plainly(run_dir), held(run_dir, "stop it, or wait for it", wait=ORPHAN_SECONDS):
+            if isinstance(task, Cell):
+                tune_cell(study, task, run_dir / PROGRESS_FILE, callbacks, **own)
+                return task, None
             _clear(run_dir)
             run(
                 *study.arguments(task, output_dir=str(run_dir), disable_tqdm=True, **own),
                 callbacks=[ProgressFile(run_dir / PROGRESS_FILE), *callbacks],
                 settings=task.settings,
+                tuned=task.tuned,
             )
     except UserError as error:
         return task, f"UserError: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from emo_hf.training.objective import given_to_losses
 
 Settings = tuple[tuple[str, Any], ...]
 
+OPTION = "aux_kwargs."  # before the name of a single option of a loss, as aux_kwargs.temperature
 _CLASSES = (ModelArguments, DataArguments, MetricTrainingArguments)
 _OWN_AXES = {"encoder": "encoders", "pooling": "poolings", "aux": "aux", "seed": "seeds", "output_dir": "study_dir"}
 
@@ -44,13 +46,13 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
         if not mark or not values:
             raise UserError(f"{flag} {word}: give a name and values, as in {flag} aux_weight=0.1,0.3,1")
         owner = next((cls for cls in _CLASSES if name in {f.name for f in dataclasses.fields(cls) if f.init}), None)
-        if owner is None:
+        if owner is None and not name.startswith(OPTION):
             names = [f.name for cls in _CLASSES for f in dataclasses.fields(cls)]
             near = difflib.get_close_matches(name, names, n=1)
             raise UserError(f"{flag} {name}: no such argument" + (f"; did you mean {near[0]}?" if near else ""))
         if name in found:
             raise UserError(f"{flag} {name} is given twice; give all its values in one word, with commas")
-        parsed = [_parsed(owner, name, value, flag) for value in values.split(",")]
+        parsed = [_parsed(owner, name, value, flag) if owner else _option(value) for value in values.split(",")]
         if any(isinstance(value, dict | list) for value in parsed):
             raise UserError(
                 f"{flag} {name}: it takes numbers and words; of {name}, give each value a study of its own"
@@ -70,9 +72,9 @@ def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Col
     Raises:
         UserError: an argument that no loss takes: its values would make one and the same run.
     """
-    rows = [capability(aux, training.get("aux_kwargs")) for aux in losses]
+    options = training.get("aux_kwargs")
     for name in varied:
-        if name in AUX_FLAGS and not any(name in row.flags for row in rows):
+        if not any(takes(name, aux, options) for aux in losses):
             needed = "it needs an auxiliary loss; add one, as triplet, or leave it out"
             none_takes = f"no loss takes it, of {', '.join(losses)}; leave it out"
             raise UserError(f"{flag} {name}: {needed if set(losses) == {'none'} else none_takes}")
@@ -94,10 +96,17 @@ def combinations(
     for values in itertools.product(*over.values()):
         settings = dict(zip(over, values, strict=True))
         real = "none" if settings.get("aux_weight") == 0 else aux
-        flags = capability(real, options).flags
-        kept = {name: value for name, value in settings.items() if name not in AUX_FLAGS or name in flags}
+        kept = {name: value for name, value in settings.items() if takes(name, real, options)}
         found.append((real, tuple(kept.items())))
     return list(dict.fromkeys(found))
+
+
+def takes(name: str, aux: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Whether an argument, or an option `aux_kwargs.NAME`, counts under an auxiliary loss; what no loss has does."""
+    row = capability(aux, options)
+    if name.startswith(OPTION):
+        return name.removeprefix(OPTION) in row.options
+    return name not in AUX_FLAGS or name in row.flags
 
 
 def split(settings: Settings) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -106,7 +115,17 @@ def split(settings: Settings) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     for cls in _CLASSES:
         names = {f.name for f in dataclasses.fields(cls)}
         parts.append({name: value for name, value in settings if name in names})
+    if options := {name.removeprefix(OPTION): value for name, value in settings if name.startswith(OPTION)}:
+        parts[2]["aux_kwargs"] = options
     return parts[0], parts[1], parts[2]
+
+
+def joined(training: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a training with others in their place; of `aux_kwargs` each option by itself."""
+    together = {**training, **more}
+    if isinstance(more.get("aux_kwargs"), dict):
+        together["aux_kwargs"] = {**(training.get("aux_kwargs") or {}), **more["aux_kwargs"]}
+    return together
 
 
 def applied(
@@ -117,7 +136,7 @@ def applied(
     Of what all runs share, only what the loss of this one takes counts.
     """
     of_model, of_data, of_training = split(settings)
-    together = training | of_training
+    together = joined(training, of_training)
     taken = counted(together.get("aux", "none"), together)
     return dataclasses.replace(model, **of_model), dataclasses.replace(data, **of_data), taken
 
@@ -129,6 +148,15 @@ def describe(settings: Settings) -> str:
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _option(text: str) -> Any:
+    """A value of an option: a number, true or false as JSON has them; all else is a word."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, int | float) else text
 
 
 def _parsed(owner: type, name: str, value: str, flag: str) -> Any:

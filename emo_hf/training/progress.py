@@ -29,14 +29,17 @@ class ProgressFile(TrainerCallback):
         if time.monotonic() - self._written < self.every or not state.is_world_process_zero:
             return
         self._written = time.monotonic()
-        progress = {
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path, json.dumps(self.content(args, state)).encode())
+
+    def content(self, args: TrainingArguments, state: TrainerState) -> dict[str, float]:
+        """What is written at a step."""
+        return {
             "step": state.global_step,
             "steps": state.max_steps,
             "epoch": round(state.epoch or 0.0, 3),
             "epochs": args.num_train_epochs,
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, json.dumps(progress).encode())
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

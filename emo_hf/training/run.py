@@ -117,12 +117,13 @@ def run(
     training_arguments: MetricTrainingArguments,
     callbacks: Sequence[TrainerCallback] = (),
     settings: Sequence[tuple[str, Any]] = (),
+    tuned: Sequence[tuple[str, Any]] = (),
 ) -> dict[str, Any]:
     """Train, choose the best checkpoint by validation, test once, save the model and its record; return the record.
 
     The folder `training_arguments.output_dir`, where {name} stands for that of the run, then holds the model, its
     tokenizer, `record.json` and `predictions.npz`. A run that fails or is stopped leaves a record that says so. The
-    arguments stay as they were given.
+    arguments stay as they were given. The record notes which are a sweep's (`settings`), and which were `tuned`.
 
     Raises:
         UserError: data, encoder or arguments that can't be used.
@@ -157,6 +158,7 @@ def run(
             "training": plain(training_arguments),
         },
         "seed": training_arguments.seed,
+        **({"tuned": dict(tuned)} if tuned else {}),
         **environment(),
     }
     record["hardware"] |= {
@@ -202,6 +204,31 @@ def _ended(started: float) -> dict[str, Any]:
     return {"finished": now(), "wall_seconds": round(time.monotonic() - started, 2)}
 
 
+def make_trainer(
+    model_arguments: ModelArguments,
+    data_arguments: DataArguments,
+    training_arguments: MetricTrainingArguments,
+    data: EmotionData,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> tuple[MetricTrainer, datasets.DatasetDict]:
+    """A trainer at its start, whose every draw follows from the seed, and the tokens of all splits of `data`."""
+    tokenizer = load_tokenizer(model_arguments)
+    set_seed(training_arguments.seed)
+    model = build_model(model_arguments, data.labels)
+    tokens = tokenize_splits(
+        data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
+    )
+    trainer = MetricTrainer(
+        model=model,
+        args=training_arguments,
+        compute_metrics=trainer_metrics(data.labels),
+        callbacks=list(callbacks),
+        **trainer_inputs(tokens, tokenizer),
+    )
+    trainer.remove_callback(PrinterCallback)  # without bars, Trainer would print a dict for every log
+    return trainer, tokens
+
+
 def _prepare(
     model_arguments: ModelArguments,
     data_arguments: DataArguments,
@@ -212,12 +239,6 @@ def _prepare(
     """The trainer, the data and their tokens, and the checkpoint to go on from; nothing is written yet."""
     check_arguments(model_arguments, data_arguments, training_arguments)
     data = load_data(data_arguments)
-    tokenizer = load_tokenizer(model_arguments)
-    set_seed(training_arguments.seed)
-    model = build_model(model_arguments, data.labels)
-    tokens = tokenize_splits(
-        data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
-    )
     made_with = MadeWith(
         asdict(model_arguments)
         | {"data_fingerprint": data.fingerprint, "max_length": data_arguments.max_length}
@@ -228,14 +249,8 @@ def _prepare(
     if checkpoint is not None:
         check_same_arguments(Path(checkpoint), made_with)
     patience = training_arguments.early_stopping_patience
-    trainer = MetricTrainer(
-        model=model,
-        args=training_arguments,
-        compute_metrics=trainer_metrics(data.labels),
-        callbacks=[*callbacks, made_with, *([EarlyStoppingCallback(patience)] if patience else [])],
-        **trainer_inputs(tokens, tokenizer),
-    )
-    trainer.remove_callback(PrinterCallback)  # without bars, Trainer would print a dict for every log
+    own = [made_with, *([EarlyStoppingCallback(patience)] if patience else [])]
+    trainer, tokens = make_trainer(model_arguments, data_arguments, training_arguments, data, [*callbacks, *own])
     return trainer, data, tokens, checkpoint
 
 

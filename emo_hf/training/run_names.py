@@ -15,11 +15,12 @@ def encoder_name(encoder: str) -> str:
     return encoder.rstrip("/\\").replace("\\", "/").split("/")[-1]
 
 
-def run_name(encoder: str, pooling: str, aux: str, seed: int, settings: Sequence[tuple[str, Any]] = ()) -> str:
-    """The id of a run, safe as a folder name."""
+def run_name(encoder: str, pooling: str, aux: str, seed: int | None, settings: Sequence[tuple[str, Any]] = ()) -> str:
+    """The id of a run, safe as a folder name; without a seed, of all runs that have only theirs apart."""
     varied = "".join(f"_{name}={value}" for name, value in settings)
-    name = re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}_seed{seed}")
+    end = "" if seed is None else f"_seed{seed}"
+    name = re.sub(r"[^\w.+=-]+", "-", f"{encoder_name(encoder)}_{pooling}_{aux}{varied}{end}")
     if len(name.encode()) <= _LONGEST_NAME:
         return name
     # What a file system takes, in letters of three bytes; the digest keeps apart what is cut alike.
-    return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}_seed{seed}"
+    return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}{end}"

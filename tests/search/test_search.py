@@ -21,9 +21,9 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.errors import UserError
 from emo_hf.losses import TripletLoss
 from emo_hf.search.search import Search, SearchArguments, best_of
-from emo_hf.search.space import SEARCHABLE, parse_space
 from emo_hf.search.tables import best_yaml
 from emo_hf.storage.record import merge_history
+from emo_hf.study.space import SEARCHABLE, parse_space
 from emo_hf.study.variations import split
 from emo_hf.training.objective import AuxiliaryObjective
 from emo_hf.training.run import run
@@ -107,12 +107,14 @@ CASES = [
     "max_grad_norm=0.1 num_train_epochs=2 aux_memory=20",
     "max_length=6 mining=hard aux_warmup=0.6 aux_weight=0.9 per_device_train_batch_size=8 adam_beta1=0.5 "
     "adam_beta2=0.8 adam_epsilon=0.01 optim=adamw_torch label_smoothing_factor=0",
+    "aux=supcon aux_kwargs.temperature=0.3 aux_weight=0.8",
     "encoder=roberta gradient_accumulation_steps=3 aux_pool=accumulated aux=pml:ProxyAnchorLoss aux_weight=0.5",
 ]
 
 
 def test_every_argument_of_a_space_stands_in_a_case() -> None:
-    assert {word.partition("=")[0] for case in CASES for word in case.split()} == SEARCHABLE
+    named = {word.partition("=")[0] for case in CASES for word in case.split()}
+    assert named == {*SEARCHABLE, "aux_kwargs.temperature"}
 
 
 @pytest.mark.parametrize("case", CASES)

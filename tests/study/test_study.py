@@ -75,7 +75,7 @@ def test_runs_that_fail_come_back_with_their_line(make, monkeypatch):
     study = make(seeds=[1, 2])
     ran = []
 
-    def run(model, data, training, callbacks, settings):
+    def run(model, data, training, callbacks, settings, tuned):
         ran.append((model.encoder, model.pooling, training.aux, training.seed, Path(training.output_dir).name))
         if training.aux == "triplet":
             raise RuntimeError("out of memory\nand more")

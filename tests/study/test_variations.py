@@ -57,3 +57,25 @@ def test_what_no_loss_of_a_grid_takes_is_refused(study, aux, over, training, sai
     with pytest.raises(UserError, match=said) as caught:
         study(aux, over, **training).check()
     assert "\n" not in str(caught.value)
+
+
+def test_an_option_of_a_loss_is_swept_by_itself(study) -> None:
+    """Beside the other options, and where no loss has it in one line."""
+    of = study(["none", "supcon", "triplet"], ["aux_kwargs.temperature=0.1,0.2"], aux_kwargs={"reduction": "valid"})
+    of.check()
+    found = {task.run_id.split("_cls_")[1]: of.arguments(task)[2].aux_kwargs for task in of.tasks()}
+    assert found == {
+        "none_seed1": None,
+        "supcon_aux_kwargs.temperature=0.1_seed1": {"temperature": 0.1},
+        "supcon_aux_kwargs.temperature=0.2_seed1": {"temperature": 0.2},
+        "triplet_seed1": {"reduction": "valid"},
+    }
+    for word, said in (
+        ("aux_kwargs.temprature=0.1,0.2", "--over aux_kwargs.temprature: no loss takes it, of none, supcon"),
+        ("aux_kwargs.temperature=0.1,NaN", "temperature of the supcon loss is nan"),
+        ("aux_kwargs.temperature=cold", "temperature of the supcon loss is 'cold'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            study(["none", "supcon"], [word]).check()
+    with pytest.raises(UserError, match="is given twice"):
+        parse_over(["aux_kwargs.soft=true", "aux_kwargs.soft=false"])

@@ -45,9 +45,14 @@ def drawing() -> Iterator[None]:
         yield
 
 
+def picture_language(lang: str) -> str:
+    """A language, or English where no font can draw it."""
+    return lang if lang == "en" or hangul_font() else "en"
+
+
 def picture_words(lang: str) -> dict[str, str]:
     """The words of a language, or English where no font can draw them."""
-    return WORDS[lang if lang == "en" or hangul_font() else "en"]
+    return WORDS[picture_language(lang)]
 
 
 def picture_name(encoder: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emo_hf.errors import UserError
-from emo_hf.search.space import Range, default_space, parse_space
+from emo_hf.study.space import Range, default_space, default_tuning, parse_space
 
 
 def test_a_range_is_logarithmic_from_a_decade_on_and_values_have_the_types_of_their_arguments() -> None:
@@ -30,12 +30,45 @@ def test_a_range_is_logarithmic_from_a_decade_on_and_values_have_the_types_of_th
     assert type(space["lr_scheduler_type"][0]) is str
 
 
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("aux_kwargs.temperature=0.05..0.5", Range(0.05, 0.5, log=True, whole=False)),
+        ("aux_kwargs.alpha=16..64", Range(16, 64, log=False, whole=False)),
+        ("aux_kwargs.soft=true,false", (True, False)),
+        ("aux_kwargs.reduction=active,valid", ("active", "valid")),
+        ("aux_kwargs.temperature=0.05,{},null", (0.05, "{}", "null")),
+    ],
+)
+def test_an_option_of_a_loss_has_numbers_or_words(word, found) -> None:
+    assert list(parse_space([word]).values()) == [found]
+
+
+def test_the_space_of_a_tuning_has_what_the_loss_has_and_no_epochs() -> None:
+    def names(aux: str, options: dict | None = None) -> set[str]:
+        return set(parse_space(default_tuning("tiny-bert", aux, options=options)))
+
+    shared = {"learning_rate", "embedding_dropout", "per_device_train_batch_size"}
+    assert names("none") == shared
+    assert names("triplet") == names("contrastive") == {*shared, "aux_weight", "margin", "mining"}
+    assert names("supcon") == {*shared, "aux_weight", "aux_kwargs.temperature"}
+    assert names("pml:CircleLoss") == {*shared, "aux_weight"}
+    assert parse_space(default_tuning("tiny-bert", "triplet"))["mining"] == ("all", "semi-hard", "hard", "sampled")
+    assert parse_space(default_tuning("tiny-bert", "contrastive"))["mining"] == ("all", "hard", "sampled")
+
+
 @pytest.mark.parametrize("encoder", ["tiny-bert", "klue/bert-base"])
 def test_the_space_has_a_default(encoder) -> None:
     names = {aux: set(parse_space(default_space(encoder, aux))) for aux in ("none", "supcon", "triplet")}
     assert names["none"] == {"learning_rate", "embedding_dropout"}
     assert names["supcon"] == {*names["none"], "aux_weight"}
     assert names["triplet"] == {*names["supcon"], "margin"}
+
+
+@pytest.mark.parametrize(("distance", "high"), [("normalized_euclidean", 1.6), ("cosine", 1.6), ("euclidean", 30)])
+def test_margins_are_searched_where_the_distance_makes_sense_of_them(distance, high) -> None:
+    for space in (default_space("tiny-bert", "triplet", distance), default_tuning("tiny-bert", "triplet", distance)):
+        assert parse_space(space)["margin"].high == high
 
 
 @pytest.mark.parametrize(
@@ -51,6 +84,7 @@ def test_the_space_has_a_default(encoder) -> None:
         ("margin=low..high", "--space margin: argument --margin: invalid float value: 'low..high'"),
         ("embedding_size=8.5..16", "invalid int value: '8.5'"),
         ("num_train_epochs=1..2.5", "epochs are searched in whole numbers"),
+        ("pooling=1..2", "--space pooling=1..2: pooling takes words, not a range; give --space pooling=A,B"),
         ("aux_weight=-1..1", "--aux_weight is -1.0; allowed: 0 to 1,000,000"),
     ],
 )
