@@ -122,11 +122,11 @@ assert not heavy, heavy
 """
 
 
-def test_help_of_the_recipes_that_take_a_model_is_there_at_once():
-    paths = [str(RECIPES / f"{name}.py") for name in ("predict", "export", "push", "demo")]
+def test_help_of_the_recipes_that_train_nothing_is_there_at_once():
+    paths = [str(RECIPES / f"{name}.py") for name in ("predict", "export", "push", "demo", "plan")]
     done = subprocess.run([sys.executable, "-c", LIGHT, *paths], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: ") == 4
+    assert done.stdout.count("usage: ") == 5
 
 
 @pytest.fixture(scope="module")

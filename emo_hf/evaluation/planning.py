@@ -42,7 +42,8 @@ class Variances:
     def of(cls, bootstrap: MultiBootstrap, weights: Mapping[Any, float]) -> Variances:
         """The parts for a weighted sum of models' mean scores, as a study with several seeds estimates them.
 
-        Estimates, as good as the study: from few seeds the first part may be half or twice as high.
+        Estimates, as good as the study. Of simulated studies of 12 models, 3 seeds and 720 sentences the plans for
+        80 % power had 81 % in the mean, four of five between 68 and 95 %; of 2 seeds 71 %, between 56 and 91 %.
         """
         random = {name: weight for name, weight in weights.items() if name in bootstrap.chance}
         runs = {name: weight**2 * bootstrap.seeds.of_run(name) for name, weight in random.items()}

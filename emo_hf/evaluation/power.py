@@ -34,7 +34,7 @@ def smallest_difference(error: float, reach: np.ndarray, power: float) -> float:
     def lacking(difference: float) -> float:
         return power_different(difference, error, reach) - power
 
-    if error == 0 or lacking(0.0) >= 0:
+    if lacking(0.0) >= 0:
         return 0.0
     high = float(reach.max()) + 10 * error
     return float(optimize.brentq(lacking, 0.0, high, xtol=1e-6 * error))

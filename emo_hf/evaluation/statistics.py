@@ -27,8 +27,8 @@ class Effect:
 
     Attributes:
         estimate: the value found.
-        standard_error, degrees: its standard error, and the degrees of freedom of that; NaN where a model has one seed
-            only, and with them all that follows from them.
+        standard_error, degrees: its standard error, above 0, and the degrees of freedom of that; NaN where a model has
+            one seed only, and with them all that follows from them.
         seed_share: the share of the variance that comes from the seeds, the rest comes from the test texts.
         bounds: the least and the greatest value that there can be.
     """
@@ -42,8 +42,6 @@ class Effect:
     @property
     def p(self) -> float:
         """Two-sided p-value of "the true value is 0"."""
-        if self.standard_error == 0:  # runs that agree on every row
-            return float(self.estimate == 0)
         return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.degrees))
 
     def p_equal(self, within: float) -> float:
@@ -52,15 +50,13 @@ class Effect:
         Small where the value is shown to be nearer (Schuirmann 1987).
         """
         room = within - abs(self.estimate)
-        if self.standard_error == 0:
-            return float(room <= 0)
         return float(stats.t.sf(room / self.standard_error, self.degrees))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The confidence interval, cut at `bounds`."""
         if math.isnan(self.standard_error):
             return math.nan, math.nan
-        reach = float(stats.t.ppf(0.5 + level / 2, self.degrees)) * self.standard_error if self.standard_error else 0.0
+        reach = float(stats.t.ppf(0.5 + level / 2, self.degrees)) * self.standard_error
         least, greatest = self.bounds
         return max(self.estimate - reach, least), min(self.estimate + reach, greatest)
 
@@ -190,13 +186,16 @@ def seed_effect(
 
     Uncertain by the seeds alone, the test rows as they are: Student's t with the variance of all models in `scores`
     where `SeedVariance` pools it, else Welch's (1947). `scores` holds one value a seed for each model; with a single
-    one only the estimate is known. `score_range` is what the score of a run can be.
+    one only the estimate is known, and likewise where all seeds have the same score, which tells no variance.
+    `score_range` is what the score of a run can be.
     """
     estimate = float(sum(weight * np.mean(scores[name]) for name, weight in weights.items()))
     bounds = bounds_of(weights, score_range)
     if any(len(scores[name]) < 2 for name in weights):
         return Effect(estimate, bounds=bounds)
     variance, degrees = SeedVariance(scores).of_mean(weights)
+    if variance == 0:
+        return Effect(estimate, bounds=bounds)
     return Effect(estimate, math.sqrt(variance), degrees, 1.0, bounds)
 
 
