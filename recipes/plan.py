@@ -31,7 +31,8 @@ from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
 from emo_hf.evaluation.planning import Goal, Requirement, Variances, detectable, requirement
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.findings import question
+from emo_hf.report.answered import Finding, seeds_of, variances_of
+from emo_hf.report.findings import asked_over
 
 ALPHA = 0.05
 SEEDS, TIMES = (2, 3, 5, 8, 12, 20), (1, 2, 4, 8)  # rows of a table, and columns: so many times the sentences
@@ -118,17 +119,22 @@ def of_study(folder: str) -> list[Plan]:
             f"{folder} has one seed of each model, which says nothing about another; run it with --seeds 1 2 3, or "
             "state --seed_sd and --agreement instead of the folder"
         )
-    found = analysis.findings
+    found = [one for one in [*analysis.against_baseline, *analysis.findings] if isinstance(one, Finding)]
     if not found:
         raise UserError(f"{folder} asks nothing: it has no two models of two seeds that differ in one thing")
-    # As the report corrects them: main questions, how they depend on each other, and of a sweep each setting.
-    kinds = [(one.asked.under is not None, one.asked.factor if analysis.swept else None) for one in found]
+    # As the report corrects them: over the baseline, main questions, how they depend on each other, and of a sweep
+    # each setting.
+    asked = [one.asked for one in found]
+    kinds = [
+        ("baseline",) if one.about_baseline else (one.under is not None, one.factor if analysis.swept else None)
+        for one in asked
+    ]
     sizes = Counter(kinds)
     return [
         Plan(
-            question(one.contrast),
-            Variances.of(analysis.bootstrap, one.contrast.weights),
-            min(len(analysis.bootstrap.scores[cell]) for cell in one.contrast.weights),
+            asked_over(one.asked, one.contrast, one.lacking, chosen=one.chosen),
+            variances_of(one, analysis.bootstrap),
+            seeds_of(one, analysis.bootstrap),
             analysis.bootstrap.rows,
             sizes[kind],
         )

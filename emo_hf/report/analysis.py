@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.planning import Requirement
 from emo_hf.evaluation.selection import best_effect
 from emo_hf.evaluation.statistics import Effect, MultiBootstrap
 from emo_hf.evaluation.verdicts import Decision, Verdict, decide
-from emo_hf.report.answered import Finding, Unanswered, requirement_of
+from emo_hf.report.answered import Finding, Outlook, Unanswered, outlook_of
 from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast, baseline_contrasts, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns, by_encoder, group_runs
 from emo_hf.report.predictions import Arrays, LinearBaseline, read_linear, read_predictions
@@ -188,13 +187,13 @@ class Analysis:
         ]
 
     @cached_property
-    def required(self) -> dict[Contrast, Requirement]:
-        """Of each undecided question what would show a difference of `equal_within`."""
+    def outlooks(self) -> dict[Contrast, Outlook]:
+        """Of each undecided question what could have been shown, and what would show `equal_within`."""
         found = [one for one in [*self.against_baseline, *self.findings] if isinstance(one, Finding)]
         undecided = [one for one in found if one.verdict is Verdict.UNDECIDED]
         if self.bootstrap is None:
             return {}
-        return {one.asked: requirement_of(one, self.bootstrap, self.equal_within / 100) for one in undecided}
+        return {one.asked: outlook_of(one, self.bootstrap, self.equal_within / 100) for one in undecided}
 
     def _effect(self, contrast: Contrast) -> tuple[Effect, Cell | None]:
         """The answer in numbers, and of the question about the best model, which it is."""

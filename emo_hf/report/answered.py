@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from emo_hf.evaluation.planning import Goal, Requirement, Variances, requirement
+from emo_hf.evaluation.planning import Goal, Requirement, Variances, detectable, requirement
 from emo_hf.evaluation.statistics import Effect, MultiBootstrap
 from emo_hf.evaluation.verdicts import Decision, Verdict
 from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast
@@ -49,16 +49,39 @@ class Unanswered:
     lacking: dict[Cell, str]
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What a question could have been answered with, each with 80 % power at the level that it was tested at.
+
+    Attributes:
+        detectable: the smallest true difference that a study of this size shows, a fraction; None where there can be
+            none so large.
+        requirement: what would show the difference that was asked for.
+    """
+
+    detectable: float | None
+    requirement: Requirement
+
+
 def seeds_of(finding: Finding, bootstrap: MultiBootstrap) -> int:
     """The seeds of the models that a question is about, the fewest where they differ."""
     return min(len(bootstrap.scores[cell]) for cell in finding.weights if cell in bootstrap.chance)
 
 
-def requirement_of(finding: Finding, bootstrap: MultiBootstrap, difference: float) -> Requirement:
-    """The seeds or test sentences that would show a true `difference` (a fraction) with 80 % power."""
+def variances_of(finding: Finding, bootstrap: MultiBootstrap) -> Variances:
+    """The parts of the variance of a question's answer.
+
+    That the best model was chosen adds to its error, as if all parts were larger.
+    """
     parts = Variances.of(bootstrap, finding.weights)
-    # That the best model was chosen adds to its error, as if all parts were larger.
     more = (finding.effect.standard_error / bootstrap.effect(finding.weights).standard_error) ** 2
-    parts = replace(parts, seeds=more * parts.seeds, rows=more * parts.rows, chance=more * parts.chance)
-    goal = Goal(difference, finding.decision.level)
-    return requirement(parts, goal, seeds_of(finding, bootstrap), bootstrap.rows)
+    return replace(parts, seeds=more * parts.seeds, rows=more * parts.rows, chance=more * parts.chance)
+
+
+def outlook_of(finding: Finding, bootstrap: MultiBootstrap, difference: float) -> Outlook:
+    """What the study could have shown of a question, and what would show a true `difference` (a fraction)."""
+    parts, level = variances_of(finding, bootstrap), finding.decision.level
+    size = seeds_of(finding, bootstrap), bootstrap.rows
+    shown = detectable(parts, *size, level)
+    needed = requirement(parts, Goal(difference, level), *size)
+    return Outlook(shown if shown <= finding.effect.bounds[1] else None, needed)

@@ -20,14 +20,14 @@ def taking(finding: Finding, analysis: Analysis, *, lang: str = "en") -> str:
     """
     if finding.verdict is not Verdict.UNDECIDED or analysis.bootstrap is None:
         return ""
-    words, detectable = WORDS[lang], finding.decision.detectable
+    words, outlook = WORDS[lang], analysis.outlooks[finding.asked]
     within, seeds = points(analysis.equal_within), seeds_of(finding, analysis.bootstrap)
     could = words["shows_nothing"]
-    if detectable is not None:
-        could = words["could_show"].format(detectable=f"{100 * detectable:.1f}")
-        if 100 * detectable <= analysis.equal_within:  # it was large enough: a smaller difference is what there is
+    if outlook.detectable is not None:
+        could = words["could_show"].format(detectable=f"{100 * outlook.detectable:.1f}")
+        if 100 * outlook.detectable <= analysis.equal_within:  # it was large enough: there is less, or bad luck
             return could
-    ways = _ways(analysis.required[finding.asked], seeds, analysis.bootstrap.rows, lang)
+    ways = _ways(outlook.requirement, seeds, analysis.bootstrap.rows, lang)
     if not ways:
         return could + words["beyond_reach"].format(within=within, seeds=MOST[0], sentences=f"{MOST[1]:,}")
     return could + words["would_take"].format(within=within, ways=words["or"].join(ways))

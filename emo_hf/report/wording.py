@@ -54,7 +54,7 @@ WORDS: dict[str, dict[str, str]] = {
         "cross-validated linear probe in percent, agreement of k-means with the classes, alignment and uniformity "
         "(Wang & Isola 2020).",
         "cluster_findings_note": "Mean differences over models that differ in nothing else, uncertain by the seeds "
-        "alone. {verdicts} Corrected together are the questions about one score. Of a score without a unit only a "
+        "alone. {verdicts} The questions about each score are a family. Of a score without a unit only a "
         "difference is judged.",
         "settings": "Settings",
         "interval": "95 % interval",
@@ -69,7 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "sweep_note": "Macro-F1 in percent, mean ± standard deviation (n − 1) over seeds. Differences are to the same "
         "encoder and pooling without auxiliary loss or, where the setting is not the loss's own, to its first value. "
         "Intervals and p-values by the multi-bootstrap over test texts and seeds (Sellam et al. 2022). {verdicts} "
-        "Corrected together are all differences of the table. {seeds}",
+        "All differences of the table are one family. {seeds}",
         "sweep_one_seed_note": "Macro-F1 in percent. Differences are to the same encoder and pooling without "
         "auxiliary loss or, where the setting is not the loss's own, to its first value. One run a model says nothing "
         "of how runs vary: give three seeds or more (--seeds 1 2 3).",
@@ -105,8 +105,8 @@ WORDS: dict[str, dict[str, str]] = {
         "±{within} points is ruled out (two one-sided tests, Schuirmann 1987; p below 0.05). Different but small: "
         "both. Undecided: neither; the study is too small to say. The printed interval is the one that decides; its "
         "level is what Holm's correction of the p-values leaves to its question.",
-        "families": "Corrected together are the questions about the baseline, the effects, their interactions, and "
-        "in a sweep those of each setting.",
+        "families": "Each family of questions is corrected by itself: the baseline, the effects, the interactions, "
+        "and in a sweep each setting.",
         "pooled": "The variance over seeds is pooled over the models, which a test of equal variances allows.",
         "not_pooled": "The variance over seeds is each model's own, because a test finds that the models' variances "
         "differ.",

@@ -17,6 +17,7 @@ from worlds import GRID, World
 
 from emo_hf.evaluation.planning import Goal, Variances, detectable, requirement
 from emo_hf.report.analysis import Analysis
+from emo_hf.report.predictions import LINEAR
 
 STATED = ["--seed_sd", "1", "--agreement", "84"]
 
@@ -65,6 +66,14 @@ def test_every_question_of_a_study_has_its_table(plan, study, capsys) -> None:
     needed = requirement(variances, Goal(0.02, 0.025), 3, 300)
     assert needed.sentences and f"a difference of 2 would take {needed.seeds} seeds of 300" in printed
     assert f"3 seeds of {needed.sentences:,} sentences" in printed
+
+
+def test_the_questions_about_the_baseline_have_theirs(plan, study, capsys, tmp_path: Path) -> None:
+    write_run(tmp_path, baseline=LINEAR, correct=0.8, rows=300)
+    assert plan([study(3)]) == 0
+    titles = [line for line in capsys.readouterr().out.splitlines() if "tested at" in line]
+    assert titles[0] == f"models over {LINEAR} (mean of 4) (tested at 2.5 %, one of 2 questions)"
+    assert titles[1].startswith(f"best model over {LINEAR} (") and len(titles) == 5
 
 
 def test_more_power_takes_more(plan, capsys) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ import pytest
 from synthetic import write_run, write_study
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.planning import Goal, Requirement, Variances, requirement
+from emo_hf.evaluation.planning import Goal, Requirement, Variances, detectable, requirement
 from emo_hf.evaluation.statistics import Effect
 from emo_hf.evaluation.verdicts import Decision, Interval, Verdict, decide
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.answered import Finding
+from emo_hf.report.answered import Finding, Outlook
 from emo_hf.report.answers import answer, level_text
 from emo_hf.report.findings import findings_markdown, sentence
 from emo_hf.report.predictions import LINEAR
@@ -170,12 +169,13 @@ def test_an_undecided_question_says_what_it_would_take(tmp_path: Path) -> None:
     finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
     assert analysis.bootstrap is not None
     parts = Variances.of(analysis.bootstrap, finding.contrast.weights)
-    needed = requirement(parts, Goal(0.01, finding.decision.level), seeds=3, sentences=300)
-    assert analysis.required[finding.asked] == needed
-    vars(analysis)["required"] = {finding.asked: Requirement(9, 2841)}
-    said = "9 seeds of these 300 sentences, or 3 seeds of 2,900 sentences"
-    could = f"; this study could have shown {100 * finding.decision.detectable:.1f} points (80 % power)"
-    assert taking(finding, analysis) == f"{could}; 1.0 would take {said}"
+    level = finding.decision.level
+    shown = detectable(parts, 3, 300, level)
+    assert analysis.outlooks[finding.asked] == Outlook(shown, requirement(parts, Goal(0.01, level), 3, 300))
+    vars(analysis)["outlooks"] = {finding.asked: Outlook(shown, Requirement(9, 2841))}
+    said = "1.0 would take 9 seeds of these 300 sentences, or 3 seeds of 2,900 sentences"
+    could = f"; this study could have shown {100 * shown:.1f} points (80 % power)"
+    assert taking(finding, analysis) == f"{could}; {said}"
     assert sentence(finding, analysis).endswith(taking(finding, analysis))
 
 
@@ -193,7 +193,7 @@ def test_every_way_is_named(tmp_path: Path, required: Requirement, said: str) ->
     write_grid(tmp_path, correct=0.7, linear=0.7)
     analysis = Analysis.read(tmp_path)
     finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
-    vars(analysis)["required"] = {finding.asked: required}
+    vars(analysis)["outlooks"] = {finding.asked: Outlook(0.05, required)}
     assert taking(finding, analysis).endswith(f"; 1.0 would take {said}")
 
 
@@ -201,7 +201,9 @@ def test_a_study_that_could_have_shown_less_asks_for_no_more(tmp_path: Path) -> 
     write_grid(tmp_path, correct=0.7, linear=0.7)
     analysis = Analysis.read(tmp_path)
     finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
-    enough = replace(finding, decision=replace(finding.decision, detectable=0.009))
-    assert taking(enough, analysis) == "; this study could have shown 0.9 points (80 % power)"
-    nothing = replace(finding, decision=replace(finding.decision, detectable=None))
-    assert taking(nothing, analysis).startswith("; this study could have shown no difference at all; 1.0 would take ")
+    vars(analysis)["outlooks"] = {finding.asked: Outlook(0.009, Requirement(2, 300))}
+    assert taking(finding, analysis) == "; this study could have shown 0.9 points (80 % power)"
+    vars(analysis)["outlooks"] = {finding.asked: Outlook(None, Requirement(9, None))}
+    assert taking(finding, analysis).startswith(
+        "; this study could have shown no difference at all; 1.0 would take 9 "
+    )

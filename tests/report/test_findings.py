@@ -36,7 +36,7 @@ def test_findings_say_what_was_put_in(tmp_path: Path) -> None:
     [line] = [line for line in text.splitlines() if line.startswith("- triplet over none: ")]
     assert "different p < 0.001, equal p = 1.00): **different**" in line and "could have shown" not in line
     for other, asked in ((pooling, "mean over cls"), (encoder, "tiny-roberta over tiny-bert")):
-        could = f"{100 * other.decision.detectable:.1f} points (80 % power)"
+        could = f"{100 * analysis.outlooks[other.asked].detectable:.1f} points (80 % power)"
         [line] = [line for line in text.splitlines() if line.startswith(f"- {asked}: ")]
         assert f": **undecided**; this study could have shown {could}" in line
     korean = findings_markdown(analysis, lang="ko")
