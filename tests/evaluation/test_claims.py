@@ -14,7 +14,7 @@ from worlds import GRID, PAIR, World
 from emo_hf.evaluation.planning import Goal, requirement
 from emo_hf.evaluation.scores import RowWeights, score
 
-STUDIES = 300
+STUDIES = 150
 WITHIN = 0.01
 
 
@@ -47,7 +47,7 @@ def test_two_models_of_two_seeds_rarely_differ_by_luck(wider: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cells", "seeds"), [(PAIR, 3), (GRID, 2), (GRID, 3)])
+@pytest.mark.parametrize(("cells", "seeds"), [(PAIR, 3), (GRID, 2)])
 def test_of_studies_without_a_difference_one_in_twenty_claims_one(cells: tuple, seeds: int) -> None:
     """For the main effects, and for the interactions, corrected as families; seeds of one loss spread twice as far."""
     row = Row(World(cells, wider=2.0), seeds, 300, "", frozenset(CLAIMS), "")
