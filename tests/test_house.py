@@ -29,7 +29,9 @@ MAY_IMPORT = {
     "losses": set(),
     "training": {"storage", "evaluation", "data", "arguments", "models", "encoders", "losses"},
     "pretraining": {"storage"},
-    "study": {"storage", "evaluation", "data", "arguments", "encoders", "losses", "training"},
+    "study": {
+        "storage", "evaluation", "data", "arguments", "encoders", "losses", "training", "models.pretrained",
+    },
     "search": {
         "storage", "evaluation", "data", "arguments", "models", "encoders", "losses", "training", "study.space",
         "study.variations",

@@ -16,7 +16,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 
 from emo_hf.errors import UserError, first_line
-from emo_hf.storage.files import DiskFault, said_plainly
+from emo_hf.storage.files import DiskFault, remove_leftovers, said_plainly
 from emo_hf.storage.record import SCHEMA, environment, now, read_record, write_record
 from emo_hf.study.draw import ended, scores_until
 from emo_hf.study.grid import TUNING_SEED, Cell, Study
@@ -45,6 +45,8 @@ def tune_cell(
         UserError: no draw went well; a disk that can't be written.
     """
     folder = study.folder / cell.run_id
+    if folder.is_dir():
+        remove_leftovers(folder)
     record = _begun(study, cell, folder)
     with _without_advice():
         _climb(study, cell, record, progress, callbacks, own)

@@ -13,11 +13,13 @@ import numpy as np
 
 from emo_hf.errors import UserError
 from emo_hf.losses.capabilities import capability
+from emo_hf.models.pretrained import check_encoder
 from emo_hf.storage.record import is_done, read_record
 from emo_hf.study.grid import TUNING_SEED, Cell, Study, Task
 from emo_hf.study.space import Dimension, at, default_tuning, ends, parse_space
 from emo_hf.study.variations import OPTION, Settings, check_losses, parse_over, takes
-from emo_hf.training.run import check_arguments, default_learning_rate
+from emo_hf.training.objective import auxiliary_loss
+from emo_hf.training.run import default_learning_rate
 
 _OF_THE_GRID = {"encoder": "encoders", "pooling": "poolings", "aux": "aux"}
 _MEASURE = {
@@ -59,7 +61,12 @@ def check_tuning(study: Study) -> None:
     for cell in {(cell.aux, cell.settings): cell for cell in found}.values():
         for name, dimension in found[cell].items():
             for value in ends(dimension):
-                check_arguments(*study.arguments(replace(cell, tuned=((name, value),))))
+                model, data, training = study.arguments(replace(cell, tuned=((name, value),)))
+                auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
+                if (
+                    name == "max_length"
+                ):  # all else leaves the encoder alone, which may have to be asked for at the Hub
+                    check_encoder(model, data)
 
 
 def cell_words(study: Study, cell: Task) -> list[str]:
@@ -138,7 +145,8 @@ def with_choices(
     choices = {cell: choice(study, cell) for cell in dict.fromkeys(map(Cell.of, study.tasks()))}
     for task in study.tasks():
         chosen, folder = choices[Cell.of(task)], study.folder / task.run_id
-        if chosen and is_done(folder) and (read_record(folder) or {}).get("tuned") != dict(chosen):
+        record = read_record(folder) or {}
+        if chosen and record.get("status") == "completed" and record.get("tuned") != dict(chosen):
             raise UserError(
                 f"{folder} was trained with other settings than its tuning has chosen; delete it, and the same "
                 "command trains it again"
