@@ -23,7 +23,7 @@ import compare
 
 from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
-from emo_hf.storage.files import write_whole
+from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.record import read_records
 
 # What stands under a heading: a file of the study, and which study.
@@ -98,7 +98,9 @@ def kote(published: Path, runs: Path) -> Corpus:
             found.append((row[1], labels[0]))
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("sentence", "label"), *found])
-    path = write_whole(runs / "kote3.csv", table.getvalue().encode())
+    with said_plainly(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+        path = write_whole(runs / "kote3.csv", table.getvalue().encode())
     return Corpus(
         "kote3",
         "Online comments: KOTE3",
