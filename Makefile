@@ -13,7 +13,7 @@ LOWEST := $(VENV)-lowest
 LOWEST_TESTS ?= tests/arguments tests/data tests/evaluation tests/inference/test_predictor.py tests/losses tests/models \
 	tests/report/test_findings.py tests/report/test_report.py tests/storage/test_record.py tests/training/test_training.py
 
-.PHONY: help compare sweep search train predict report test test-slow test-lowest lint format bench clean
+.PHONY: help compare results sweep search train predict report test test-slow test-lowest lint format bench clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ $(READY): pyproject.toml .ci/constraints.txt
 
 compare: $(READY) ## train the twelve models over three seeds; table and pictures in runs/compare
 	$(BIN)/python recipes/compare.py $(ARGS)
+
+results: $(READY) ## the pages of recipes/results, of KOTE too: make results ARGS='--kote FOLDER/val.tsv'
+	$(BIN)/python recipes/results.py $(ARGS)
 
 sweep: $(READY) ## vary the weight of the metric loss; figure and table in runs/sweep
 	$(BIN)/python recipes/compare.py --config recipes/sweep.yaml $(ARGS)

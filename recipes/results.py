@@ -62,21 +62,21 @@ SAMPLE = Corpus(
 
 @command(stopped="stopped; the same command goes on with the runs that are left")
 def main(argv: Sequence[str]) -> int:
-    """Run what is due on each corpus and write its page; 1 if a run failed."""
+    """Run what is due on each corpus and write its page; the status of compare.py where that fails."""
     parser = CommandParser(__doc__)
     parser.add_argument("--kote", type=Path, metavar="FILE", help="KOTE's validation file, val.tsv")
     parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the studies")
     parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the pages")
     arguments = parser.parse_words(argv)
     corpora = [SAMPLE, *([kote(arguments.kote, arguments.runs)] if arguments.kote else [])]
-    failed = False
     for corpus in corpora:
         for study, words in STUDIES.items():
             folder = arguments.runs / corpus.name / study
-            failed |= bool(compare.main([*words, *corpus.words, "--study_dir", str(folder)]))
+            if failed := compare.main([*words, *corpus.words, "--study_dir", str(folder)]):
+                return failed
         path = write_whole(arguments.pages / f"{corpus.name}.md", page(corpus, arguments.runs).encode())
         print(f"wrote {path}")
-    return int(failed)
+    return 0
 
 
 def kote(published: Path, runs: Path) -> Corpus:
