@@ -23,6 +23,14 @@ import compare
 
 from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
+from emo_hf.evaluation.statistics import Effect
+from emo_hf.evaluation.verdicts import Decision
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding
+from emo_hf.report.answers import interval_text, verdict_text
+from emo_hf.report.clusters import separations
+from emo_hf.report.contrasts import Contrast
+from emo_hf.report.taking import taking
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.record import read_records
 
@@ -34,6 +42,20 @@ PARTS = {
     "Do the embeddings cluster?": ("models", "clusters.md"),
     "Would a larger weight have helped?": ("weights", "findings.md"),
     "The weights": ("weights", "sweep.md"),
+}
+# The rows of the table of verdicts: a question, the study that answers it, and what it is about there: factor, level
+# and baseline of a contrast; or a score of the embeddings.
+QUESTIONS = {
+    "Do the models beat TF-IDF + logistic regression?": ("models", ("models", "*", "*")),
+    "Does the best of them, corrected for having been chosen?": ("models", ("best", "*", "*")),
+    "Does the contrastive loss help?": ("models", ("aux", "contrastive", "none")),
+    "Does the triplet loss help?": ("models", ("aux", "triplet", "none")),
+    "Is mean pooling better than CLS?": ("models", ("pooling", "mean", "cls")),
+    "Is tiny-roberta better than tiny-bert?": ("models", ("encoder", "tiny-roberta", "tiny-bert")),
+    "Is a weight of 0.3 better than 0.1?": ("weights", ("aux_weight", "aux_weight=0.3", "aux_weight=0.1")),
+    "Is a weight of 1 better than 0.1?": ("weights", ("aux_weight", "aux_weight=1", "aux_weight=0.1")),
+    "Does the contrastive loss separate the clusters? Silhouette": ("clusters", ("aux", "contrastive", "none")),
+    "Does the triplet loss? Silhouette": ("clusters", ("aux", "triplet", "none")),
 }
 STUDIES = {
     "models": ("--tune", "8"),
@@ -76,6 +98,8 @@ def main(argv: Sequence[str]) -> int:
                 return failed
         path = write_whole(arguments.pages / f"{corpus.name}.md", page(corpus, arguments.runs).encode())
         print(f"wrote {path}")
+    path = write_whole(arguments.pages / "verdicts.md", verdicts(corpora, arguments.runs).encode())
+    print(f"wrote {path}")
     return 0
 
 
@@ -124,6 +148,46 @@ def page(corpus: Corpus, runs: Path) -> str:
         text = (runs / corpus.name / study / name).read_text(encoding="utf-8").strip()
         lines += [f"## {heading}", text]
     return "\n\n".join(lines) + "\n"
+
+
+def verdicts(corpora: Sequence[Corpus], runs: Path) -> str:
+    """A row each question, a column each corpus: the difference, the interval that decides, and the verdict."""
+    answers = [corpus_answers(runs / corpus.name) for corpus in corpora]
+    lines = [["", *(f"[{corpus.title}]({corpus.name}.md)" for corpus in corpora)], ["---"] * (len(corpora) + 1)]
+    lines += [[question, *(found.get(key, "–") for found in answers)] for question, key in QUESTIONS.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def corpus_answers(folder: Path) -> dict[tuple[str, tuple[str, str, str]], str]:
+    """The answers of a corpus's studies, by the study and what is asked."""
+    models = Analysis.read(folder / "models")
+    found = {}
+    for study, analysis in {"models": models, "weights": Analysis.read(folder / "weights")}.items():
+        for one in [*analysis.against_baseline, *analysis.findings]:
+            if isinstance(one, Finding) and one.asked.under is None:
+                text = in_short(one.effect, one.decision, analysis.equal_within)
+                found[study, asked_about(one.asked)] = text + needed(one, analysis)
+    for one in separations(models, "silhouette"):
+        found["clusters", asked_about(one.asked)] = in_short(one.effect, one.decision, None, scale=1, decimals=3)
+    return found
+
+
+def needed(one: Finding, analysis: Analysis) -> str:
+    """ "; 1.0 would take 9 seeds of these 720 sentences", of an undecided question."""
+    said = taking(one, analysis)
+    return f"; {said.rsplit('; ', 1)[-1]}" if said else ""
+
+
+def asked_about(asked: Contrast) -> tuple[str, str, str]:
+    """Factor, level and baseline; of the linear baseline the factor alone tells."""
+    return (asked.factor, "*", "*") if asked.about_baseline else (asked.factor, asked.level, asked.baseline)
+
+
+def in_short(effect: Effect, decision: Decision, within: float | None, scale: float = 100, decimals: int = 1) -> str:
+    """ "+0.8 [-0.3, +1.9] **undecided**"."""
+    intervals = " and ".join(interval_text(one, scale, decimals) for one in decision.intervals)
+    verdict = verdict_text(decision.verdict, within, strong="**")
+    return f"{scale * effect.estimate:+z.{decimals}f} {intervals} {verdict}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from enum import StrEnum
 
 import numpy as np
 
-from emo_hf.evaluation.power import reaches, smallest_difference
 from emo_hf.evaluation.statistics import Effect, holm
 
 POWER = 0.8  # of what a study could have shown
@@ -45,8 +44,6 @@ class Decision:
             exactly where both sides are equal. Two where both are so and no single interval shows it; none where the
             effect is unknown.
         level: of the test of no difference that this question got, a fraction; NaN where the effect is unknown.
-        detectable: of an undecided question the smallest true difference that a test at `level` shows with 80 % power;
-            None where that is beyond what the metric can differ by.
     """
 
     verdict: Verdict
@@ -54,7 +51,6 @@ class Decision:
     p_equal: float
     intervals: tuple[Interval, ...]
     level: float
-    detectable: float | None = None
 
 
 def decide(effects: Sequence[Effect], within: float | None, alpha: float = 0.05) -> list[Decision]:
@@ -100,13 +96,7 @@ def _decision(
         wider = both[0]
         single = (wider.low > 0 or wider.high < 0) and -within < wider.low and wider.high < within
         intervals = (wider,) if single else (apart, inside)
-    detectable = None
-    if verdict is Verdict.UNDECIDED:
-        found = smallest_difference(
-            effect.standard_error, reaches(effect.standard_error, effect.degrees, level / 2), POWER
-        )
-        detectable = found if found <= effect.bounds[1] else None
-    return Decision(verdict, p, p_equal, intervals, level, detectable)
+    return Decision(verdict, p, p_equal, intervals, level)
 
 
 def _levels(p: Sequence[float], alpha: float) -> list[float]:

@@ -6,14 +6,15 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from emo_hf.escaping import csv_name, markdown_name
-from emo_hf.evaluation.statistics import seed_effect
-from emo_hf.evaluation.verdicts import decide
+from emo_hf.evaluation.statistics import Effect, seed_effect
+from emo_hf.evaluation.verdicts import Decision, decide
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answers import answer
-from emo_hf.report.contrasts import contrasts
+from emo_hf.report.contrasts import Contrast, contrasts
 from emo_hf.report.findings import asked_over, findings_note
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import MISSING, Score
@@ -77,28 +78,51 @@ def cluster_sentences(
     return [line for column in ASKED for line in _column_sentences(analysis, column, lang, name, strong)]
 
 
-def _column_sentences(
-    analysis: Analysis, column: str, lang: str, name: Callable[[str], str], strong: str
-) -> list[str]:
-    words, about = WORDS[lang], WORDS[lang][column].rstrip(" ↑↓")
+@dataclass(frozen=True)
+class Separation:
+    """Whether a score of the embeddings differs: what is asked and answered, as in `Finding`, and in which points."""
+
+    asked: Contrast
+    contrast: Contrast
+    effect: Effect
+    decision: Decision
+    within: float | None  # points within which it counts as equal; None where nobody has said how much is little
+
+
+def separations(analysis: Analysis, column: str) -> list[Separation]:
+    """The answers about a score, one of `COLUMNS`, over the seeds of all models; none for single seeds."""
     found = {model.cell: _values(model, column) for model in analysis.models}
     scores = {cell: values for cell, values in found.items() if len(values) > 1}
     if not scores:
         return []
     asked = [contrast for contrast in contrasts(list(found)) if contrast.under is None]
     answers = [(contrast, answered) for contrast in asked if (answered := contrast.within(scores))]
-    decimals, percent = COLUMNS[column]
+    percent = COLUMNS[column][1]
     score_range = (0.0, 1.0) if percent else (-1.0, 1.0)  # a share, or a silhouette
     effects = [seed_effect(scores, answered.weights, score_range) for _, answered in answers]
     within = analysis.equal_within if percent else None
     decisions = decide(effects, None if within is None else within / 100)
+    return [
+        Separation(*pair, effect, decision, within)
+        for pair, effect, decision in zip(answers, effects, decisions, strict=True)
+    ]
+
+
+def _column_sentences(
+    analysis: Analysis, column: str, lang: str, name: Callable[[str], str], strong: str
+) -> list[str]:
+    words, about = WORDS[lang], WORDS[lang][column].rstrip(" ↑↓")
+    decimals, percent = COLUMNS[column]
+    known = {model.cell for model in analysis.models}
     lines = []
-    for (contrast, answered), effect, decision in zip(answers, effects, decisions, strict=True):
-        lacking = {cell: "no_score" if cell in found else "no_run" for cell in contrast.lacking(scores)}
-        question = asked_over(contrast, answered, lacking, lang=lang, name=name)
-        said = answer(
-            effect, decision, within, lang=lang, strong=strong, scale=100 if percent else 1, decimals=decimals
-        )
+    for one in separations(analysis, column):
+        lacking = {
+            cell: "no_score" if cell in known else "no_run"
+            for cell in one.asked.lacking([cell for pair in one.contrast.pairs for cell in pair])
+        }
+        question = asked_over(one.asked, one.contrast, lacking, lang=lang, name=name)
+        shown = {"scale": 100 if percent else 1, "decimals": decimals}
+        said = answer(one.effect, one.decision, one.within, lang=lang, strong=strong, **shown)
         lines.append(words["cluster_finding"].format(score=about, question=question, **said))
     return lines
 
