@@ -34,14 +34,14 @@ from emo_hf.report.taking import taking
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.record import read_records
 
-# What stands under a heading: a file of the study, and which study.
+# What stands under a heading: a study, its text, and its picture if there is one.
 PARTS = {
-    "Findings": ("models", "findings.md"),
-    "The models": ("models", "table.md"),
-    "What was tuned": ("models", "tuning.md"),
-    "Do the embeddings cluster?": ("models", "clusters.md"),
-    "Would a larger weight have helped?": ("weights", "findings.md"),
-    "The weights": ("weights", "sweep.md"),
+    "Findings": ("models", "findings.md", None),
+    "The models": ("models", "table.md", "history_tiny-bert.png"),
+    "What was tuned": ("models", "tuning.md", "tuning_tiny-bert.png"),
+    "Do the embeddings cluster?": ("models", "clusters.md", "embeddings_tiny-bert.png"),
+    "Would a larger weight have helped?": ("weights", "findings.md", "sweep_aux_weight.png"),
+    "The weights": ("weights", "sweep.md", None),
 }
 # The rows of the table of verdicts: a question, the study that answers it, and what it is about there: factor, level
 # and baseline of a contrast; or a score of the embeddings.
@@ -96,8 +96,7 @@ def main(argv: Sequence[str]) -> int:
             folder = arguments.runs / corpus.name / study
             if failed := compare.main([*words, *corpus.words, "--study_dir", str(folder)]):
                 return failed
-        path = write_whole(arguments.pages / f"{corpus.name}.md", page(corpus, arguments.runs).encode())
-        print(f"wrote {path}")
+        print(f"wrote {write_page(corpus, arguments.runs, arguments.pages)}")
     path = write_whole(arguments.pages / "verdicts.md", verdicts(corpora, arguments.runs).encode())
     print(f"wrote {path}")
     return 0
@@ -135,8 +134,8 @@ def kote(published: Path, runs: Path) -> Corpus:
     )
 
 
-def page(corpus: Corpus, runs: Path) -> str:
-    """What the studies of a corpus found, as markdown."""
+def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
+    """Write what the studies of a corpus found as markdown, its pictures beside it, and return the path."""
     record = read_records(runs / corpus.name / "models")[0]
     precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
     lines = [f"# {corpus.title}", corpus.source]
@@ -144,10 +143,13 @@ def page(corpus: Corpus, runs: Path) -> str:
         f"Made by `make results` with emo_hf {record['versions']['emo_hf']} on {record['hardware']['cpus']} CPU cores "
         f"{precision}. Another processor gives other digits; what the intervals say should hold there too."
     )
-    for heading, (study, name) in PARTS.items():
-        text = (runs / corpus.name / study / name).read_text(encoding="utf-8").strip()
-        lines += [f"## {heading}", text]
-    return "\n\n".join(lines) + "\n"
+    for heading, (study, name, picture) in PARTS.items():
+        folder = runs / corpus.name / study
+        lines += [f"## {heading}", (folder / name).read_text(encoding="utf-8").strip()]
+        if picture:
+            copy = write_whole(pages / f"{corpus.name}_{picture}", (folder / picture).read_bytes())
+            lines.append(f"![{heading}]({copy.name})")
+    return write_whole(pages / f"{corpus.name}.md", ("\n\n".join(lines) + "\n").encode())
 
 
 def verdicts(corpora: Sequence[Corpus], runs: Path) -> str:

@@ -60,12 +60,21 @@ def test_a_page_has_what_its_studies_found(speck, tmp_path: Path, monkeypatch, c
     }
     monkeypatch.setattr(results, "STUDIES", words)
     monkeypatch.setattr(results, "SAMPLE", results.Corpus("speck", "A speck", "Little.", ("--data", data)))
+    parts = {
+        heading: (study, name, picture and picture.replace("tiny-bert", "speck"))
+        for heading, (study, name, picture) in results.PARTS.items()
+    }
+    monkeypatch.setattr(results, "PARTS", parts)
     place = ["--runs", str(tmp_path / "runs"), "--pages", str(tmp_path)]
     assert results.main(place) == 0
     page = (tmp_path / "speck.md").read_text(encoding="utf-8")
-    for study, name in results.PARTS.values():
+    for study, name, _ in parts.values():
         assert (tmp_path / "runs" / "speck" / study / name).read_text(encoding="utf-8").strip() in page
     assert re.findall("^## (.*)$", page, re.MULTILINE) == list(results.PARTS)
+    assert (
+        all((tmp_path / name).is_file() for name in re.findall(r"!\[.*\]\((.*)\)", page))
+        and "_tuning_speck.png" in page
+    )
     assert not any(
         text in page for text in load_emotion_data(data).splits["test"]["text"]
     )  # a corpus stays where it is
