@@ -13,10 +13,12 @@ import pytest
 import scale
 import torch
 import training
+import verdicts
 from arms import ARMS, FP32, GROUPED, ORIGINAL, OURS, SENTENCE_TRANSFORMERS, SETFIT, Work
 from synthetic import write_run
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel, AutoTokenizer
+from worlds import GRID, World
 
 from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.report.analysis import Analysis
@@ -31,7 +33,12 @@ def work(encoders) -> Work:
 
 @pytest.mark.parametrize(
     ("bench", "words"),
-    [(training, ["--rows", "0"]), (metric_loss, ["--threads", "-1"]), (batch_order, ["--jobs", "two"])],
+    [
+        (training, ["--rows", "0"]),
+        (metric_loss, ["--threads", "-1"]),
+        (batch_order, ["--jobs", "two"]),
+        (verdicts, ["--studies", "0"]),
+    ],
 )
 def test_what_is_counted_begins_with_one(bench, words, capsys) -> None:
     assert bench.main(words) == 2
@@ -230,3 +237,14 @@ def test_a_loss_that_loses_a_class_is_seen(tmp_path: Path) -> None:
 def test_a_study_of_defaults_that_fails_ends_with_its_status(tmp_path: Path, capfd) -> None:
     assert defaults.main(["--study_dir", str(tmp_path / "study"), "--margn", "2"]) == 2
     assert "--margn" in capfd.readouterr().err and not (tmp_path / "study").exists()
+
+
+def test_verdicts_are_counted_by_study_and_by_question() -> None:
+    """Two of four studies claim something of the four main effects, one of the five interactions."""
+    row = verdicts.Row(World(GRID), 3, 500, "no difference", frozenset(verdicts.CLAIMS), "≤ 5 %", interactions=True)
+    found = np.zeros((4, 9), dtype=bool)
+    found[0, 0] = found[1, :4] = found[2, 8] = True
+    assert row.line(found) == [
+        "12 models, 3 seeds, 500 sentences", "no difference", "different or different but small",
+        "50.0 % ± 25.0", "31.2 % ± 20.5", "25.0 % ± 21.7", "≤ 5 %",
+    ]  # fmt: skip
