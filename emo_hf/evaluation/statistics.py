@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.scores import Metric, RowWeights, score
@@ -257,39 +257,3 @@ def bootstrap_interval(
     scores = score(RowWeights(labels, classes, drawn.astype(np.float32)).counts(predictions), metric)
     low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Predictions in bins of equal width by confidence, the highest probability of a row.
-
-    Attributes:
-        confidence, accuracy: means of each bin (bins,), NaN where it is empty.
-        counts: rows of each bin (bins,).
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    counts: np.ndarray
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error (Naeini et al. 2015; Guo et al. 2017): |accuracy - confidence| over all rows."""
-        gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
-        return float((gaps * self.counts).sum() / self.counts.sum())
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (N, C), in float64, of logits (N, C)."""
-    return special.softmax(logits.astype(np.float64), axis=1)
-
-
-def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
-    """How far the probabilities of logits (N, C) can be believed, given the true classes (N,)."""
-    confidence = softmax(logits).max(1)
-    right = logits.argmax(1) == labels
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        sure, accurate = (np.bincount(place, values, minlength=bins) / counts for values in (confidence, right))
-    return Reliability(sure, accurate, counts)

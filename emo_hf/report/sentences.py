@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from emo_hf.evaluation.statistics import softmax
+from emo_hf.evaluation.calibration import softmax
 from emo_hf.report.analysis import Analysis
 from emo_hf.storage.record import TEST_FILE
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from emo_hf.data.loading import EmotionData
+from emo_hf.evaluation.calibration import reliability
 from emo_hf.evaluation.metrics import ClassificationScores
-from emo_hf.evaluation.statistics import reliability
 from emo_hf.storage.record import SCHEMA, environment, is_done, now, write_record
 
 TFIDF = "TF-IDF + logistic regression"

@@ -13,8 +13,8 @@ import numpy as np
 from transformers import Trainer
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.calibration import reliability
 from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
-from emo_hf.evaluation.statistics import reliability
 from emo_hf.storage.files import move_whole
 from emo_hf.storage.record import RECORD_FILE, merge_history
 

@@ -20,7 +20,6 @@ from emo_hf.evaluation.statistics import (
     bootstrap_interval,
     holm,
     mcnemar,
-    reliability,
     seed_effect,
 )
 from emo_hf.report.contrasts import contrasts
@@ -130,23 +129,6 @@ def test_few_rows_that_all_runs_answer_alike_do_not_show_that_models_are_equal()
         effect = MultiBootstrap(runs, labels, resamples=50).effect({"a": 1, "b": -1})
         assert (effect.estimate, effect.p, effect.standard_error) == (0, 1, 1 / rows)
         assert (effect.p_equal(0.01) < 0.05) == equal
-
-
-def test_calibration_error_by_a_plain_loop() -> None:
-    random = np.random.default_rng(6)
-    logits, labels = 2 * random.normal(size=(80, 3)), random.integers(3, size=80)
-    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for row, label in zip(probabilities, labels, strict=True):
-        bins.setdefault(math.ceil(row.max() * 15) - 1, []).append((row.max(), row.argmax() == label))
-    expected = sum(
-        len(rows) / 80 * abs(np.mean([r for _, r in rows]) - np.mean([c for c, _ in rows])) for rows in bins.values()
-    )
-    found = reliability(logits, labels)
-    assert found.error == pytest.approx(expected, abs=1e-12)
-    assert found.counts.sum() == 80 and np.isnan(found.accuracy[0])
-    sure = reliability(np.array([[900.0, 0.0], [900.0, 0.0]]), np.array([0, 1]))
-    assert sure.error == pytest.approx(0.5)
 
 
 def test_what_does_not_fit_is_named() -> None:

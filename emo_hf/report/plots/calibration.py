@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from emo_hf.evaluation.statistics import Reliability, reliability
+from emo_hf.evaluation.calibration import Reliability, reliability
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns, panel_places
 from emo_hf.report.plots.layout import (
