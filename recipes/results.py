@@ -136,7 +136,7 @@ def kote(published: Path, runs: Path) -> Corpus:
 
 def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
     """Write what the studies of a corpus found as markdown, its pictures beside it, and return the path."""
-    record = read_records(runs / corpus.name / "models")[0]
+    record = next(one for one in read_records(runs / corpus.name / "models") if one["kind"] == "model")
     precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
     lines = [f"# {corpus.title}", corpus.source]
     lines.append(

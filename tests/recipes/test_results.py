@@ -84,10 +84,25 @@ def test_a_page_has_what_its_studies_found(speck, tmp_path: Path, monkeypatch, c
     assert (tmp_path / "speck.md").read_text(encoding="utf-8") == page
 
 
-@pytest.mark.parametrize("name", ["README.md", "recipes/guides/sweeps_and_search.md"])
-def test_findings_that_are_quoted_stand_in_the_results(name: str) -> None:
-    pages = [path.read_text(encoding="utf-8") for path in (RECIPES / "results").glob("*.md")]
-    quoted = re.findall(r"^- (.* points of macro-F1 \[.*)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
-    assert quoted
-    for line in quoted:
-        assert any(f"- {line}\n" in page for page in pages), line
+def test_the_readme_has_the_table_of_verdicts() -> None:
+    table = (RECIPES / "results" / "verdicts.md").read_text(encoding="utf-8")
+    assert table.count("|") > 30
+    assert table.replace("](", "](recipes/results/") in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("corpus", ["sample", "kote3"])
+def test_what_is_committed_is_what_the_recipe_writes(corpus: str) -> None:
+    page = (RECIPES / "results" / f"{corpus}.md").read_text(encoding="utf-8")
+    assert re.findall("^## (.*)$", page, re.MULTILINE) == list(results.PARTS)
+    assert all((RECIPES / "results" / name).is_file() for name in re.findall(r"!\[.*\]\((.*)\)", page))
+
+
+def test_verdicts_stand_in_the_pages() -> None:
+    verdicts, sample, kote3 = (
+        (RECIPES / "results" / f"{name}.md").read_text(encoding="utf-8") for name in ("verdicts", "sample", "kote3")
+    )
+    for line in verdicts.splitlines()[2:]:
+        _, *cells = line.strip("| ").split(" | ")
+        for cell, page in zip(cells, (sample, kote3), strict=True):
+            value, interval = cell.split(" **")[0].split(" ", 1)
+            assert any(value in found and interval in found for found in page.splitlines()), cell
