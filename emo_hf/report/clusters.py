@@ -14,7 +14,7 @@ from emo_hf.evaluation.statistics import Effect, seed_effect
 from emo_hf.evaluation.verdicts import Decision, decide
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answers import answer
-from emo_hf.report.contrasts import Contrast, contrasts
+from emo_hf.report.contrasts import Cell, Contrast, contrasts
 from emo_hf.report.findings import asked_over, findings_note
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import MISSING, Score
@@ -84,6 +84,7 @@ class Separation:
 
     asked: Contrast
     contrast: Contrast
+    lacking: list[Cell]
     effect: Effect
     decision: Decision
     within: float | None  # points within which it counts as equal; None where nobody has said how much is little
@@ -103,8 +104,8 @@ def separations(analysis: Analysis, column: str) -> list[Separation]:
     within = analysis.equal_within if percent else None
     decisions = decide(effects, None if within is None else within / 100)
     return [
-        Separation(*pair, effect, decision, within)
-        for pair, effect, decision in zip(answers, effects, decisions, strict=True)
+        Separation(contrast, answered, contrast.lacking(scores), effect, decision, within)
+        for (contrast, answered), effect, decision in zip(answers, effects, decisions, strict=True)
     ]
 
 
@@ -116,10 +117,7 @@ def _column_sentences(
     known = {model.cell for model in analysis.models}
     lines = []
     for one in separations(analysis, column):
-        lacking = {
-            cell: "no_score" if cell in known else "no_run"
-            for cell in one.asked.lacking([cell for pair in one.contrast.pairs for cell in pair])
-        }
+        lacking = {cell: "no_score" if cell in known else "no_run" for cell in one.lacking}
         question = asked_over(one.asked, one.contrast, lacking, lang=lang, name=name)
         shown = {"scale": 100 if percent else 1, "decimals": decimals}
         said = answer(one.effect, one.decision, one.within, lang=lang, strong=strong, **shown)

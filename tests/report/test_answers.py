@@ -30,7 +30,7 @@ EFFECT = Effect(0.008)
     ("decision", "within", "english", "korean"),
     [
         (
-            Decision(Verdict.UNDECIDED, 0.34, 0.21, (Interval(-0.003, 0.019, 0.99375),), 0.00625, 0.016),
+            Decision(Verdict.UNDECIDED, 0.34, 0.21, (Interval(-0.003, 0.019, 0.99375),), 0.00625),
             1.0,
             "[-0.3, +1.9] (99.4 % interval; different p = 0.34, equal p = 0.21): **undecided**",
             "[-0.3, +1.9] (99.4 % 구간, 다름 p = 0.34, 같음 p = 0.21): **판단 보류**",

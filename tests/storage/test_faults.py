@@ -23,6 +23,15 @@ from emo_hf.storage.record import is_done
 from emo_hf.training.run import ModelArguments, load_tokenizer
 
 
+@pytest.fixture(autouse=True)
+def no_word_of_what_was_learned() -> Iterator[None]:
+    """So small a model leaves classes out, which training says; here all lines are about disks and files."""
+    said = logging.getLogger("emo_hf.training.diagnostics")
+    said.setLevel(logging.ERROR)
+    yield
+    said.setLevel(logging.NOTSET)
+
+
 @pytest.fixture
 def common(speck) -> list[str]:
     return [
