@@ -15,7 +15,7 @@ from emo_hf.evaluation.scores import METRICS
 from emo_hf.evaluation.statistics import bootstrap_interval
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import baseline_sentences
-from emo_hf.report.grouping import group_runs
+from emo_hf.report.grouping import ORIGINAL, group_runs
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.predictions import read_predictions
@@ -48,6 +48,7 @@ def model_card(
     )
     environment.filters["md"] = lambda value: markdown_name(str(value))
     model, data = record["model"], record["data"]
+    kind = (model["pooling"], model["aux"])
     return environment.get_template("model_card.md").render(
         front=front_matter(record, repo_id).to_yaml(),
         repo_id=repo_id,
@@ -58,6 +59,7 @@ def model_card(
         source=_source(data),
         test=record["test"],
         loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
+        number=ORIGINAL.index(kind) + 1 if kind in ORIGINAL else None,
         bundled=model["encoder"] in BUNDLED,
         small=data["source"] == "sample",
         against_baseline=_against_baseline(run_dir),

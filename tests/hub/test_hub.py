@@ -278,6 +278,26 @@ def test_the_card_says_what_the_record_says(trained) -> None:
     assert (low <= record["test"]["macro_f1"] <= high and low < high) or low == high == 1.0
 
 
+@pytest.mark.parametrize(
+    ("pooling", "aux", "said", "loss"),
+    [
+        ("cls", "contrastive", "it is Model 3.", "weight 0.1 of the contrastive loss (margin 1, distance norm"),
+        ("mean", "triplet", "it is Model 6.", "weight 0.1 of the triplet loss (margin 1, distance norm"),
+        ("mean", "supcon", None, "weight 0.1 of the supcon loss;"),
+        ("max", "none", None, "learning rate"),
+    ],
+)
+def test_the_card_has_the_number_and_the_arguments_that_the_model_has(trained, pooling, aux, said, loss) -> None:
+    record = read_record(trained)
+    other = {"aux_weight": 0.1, "margin": 1.0, "distance": "normalized_euclidean"}
+    record["arguments"]["training"] |= other
+    text = ModelCard(
+        model_card(record | {"model": record["model"] | {"pooling": pooling, "aux": aux}}, "me/mini")
+    ).text
+    assert (said in text) if said else ("it is Model" not in text)
+    assert loss in text.replace("\\_", "_") and ("margin" in text) == (aux in ("contrastive", "triplet"))
+
+
 def test_a_bundled_encoder_is_called_that_and_a_hub_encoder_is_the_base_model(trained) -> None:
     record = read_record(trained)
     bundled = ModelCard(model_card(record | {"model": record["model"] | {"encoder": "tiny-bert"}}, "me/mini"))
