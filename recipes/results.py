@@ -66,11 +66,12 @@ KOTE_LABELS = {"5": "슬픔", "41": "불안", "42": "기쁨"}  # of its 44: 슬�
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where a corpus comes from, in a sentence, and how `compare.py` reads it."""
+    """Where a corpus comes from, in a sentence, what this recipe takes for it, and how `compare.py` reads it."""
 
     name: str
     title: str
     source: str
+    asked: str = ""
     words: tuple[str, ...] = ()
 
 
@@ -130,6 +131,7 @@ def kote(published: Path, runs: Path) -> Corpus:
         f"{len(found):,} Korean online comments that have exactly one of the labels 불안/걱정, 슬픔 and 기쁨: of the "
         "validation file of KOTE (Jeon et al. 2022, arXiv 2205.05300; `val.tsv` of github.com/searle-j/KOTE, MIT). "
         "60 % to train on, 15 % for choices, 25 % to test on.",
+        " ARGS='--kote FOLDER/val.tsv'",
         ("--data", str(path), "--validation_size", "0.15", "--test_size", "0.25"),
     )
 
@@ -140,7 +142,7 @@ def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
     precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
     lines = [f"# {corpus.title}", corpus.source]
     lines.append(
-        f"Made by `make results` with emo_hf {record['versions']['emo_hf']} on {record['hardware']['cpus']} CPU cores "
+        f"Made by `make results{corpus.asked}` with emo_hf {record['versions']['emo_hf']} on {record['hardware']['cpus']} CPU cores "
         f"{precision}. Another processor gives other digits; what the intervals say should hold there too."
     )
     for heading, (study, name, picture) in PARTS.items():

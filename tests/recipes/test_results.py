@@ -59,7 +59,7 @@ def test_a_page_has_what_its_studies_found(speck, tmp_path: Path, monkeypatch, c
         "weights": (*small, "--aux", "triplet", "--over", "aux_weight=0.1,1"),
     }
     monkeypatch.setattr(results, "STUDIES", words)
-    monkeypatch.setattr(results, "SAMPLE", results.Corpus("speck", "A speck", "Little.", ("--data", data)))
+    monkeypatch.setattr(results, "SAMPLE", results.Corpus("speck", "A speck", "Little.", "", ("--data", data)))
     parts = {
         heading: (study, name, picture and picture.replace("tiny-bert", "speck"))
         for heading, (study, name, picture) in results.PARTS.items()
