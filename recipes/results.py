@@ -140,10 +140,11 @@ def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
     """Write what the studies of a corpus found as markdown, its pictures beside it, and return the path."""
     record = next(one for one in read_records(runs / corpus.name / "models") if one["kind"] == "model")
     precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
+    machine = f"{record['hardware']['cpus']} CPU cores {precision}"
     lines = [f"# {corpus.title}", corpus.source]
     lines.append(
-        f"Made by `make results{corpus.asked}` with emo_hf {record['versions']['emo_hf']} on {record['hardware']['cpus']} CPU cores "
-        f"{precision}. Another processor gives other digits; what the intervals say should hold there too."
+        f"Made by `make results{corpus.asked}` with emo_hf {record['versions']['emo_hf']} on {machine}. Another "
+        "processor gives other digits; what the intervals say should hold there too."
     )
     for heading, (study, name, picture) in PARTS.items():
         folder = runs / corpus.name / study
