@@ -158,7 +158,7 @@ def _margin_misfit(logs: Mapping[str, float], arguments: Any, first: bool) -> st
     if "margin" not in capability(arguments.aux, arguments.aux_kwargs).flags:
         return None
     near, far, active = (logs.get(key, math.nan) for key in ("positive_distance", "negative_distance", "active_share"))
-    measured = f"texts of one class lie {near:.2g} apart, those of different classes {far:.2g}"
+    measured = f"the texts of one class that it compares lie {near:.2g} apart, those of different classes {far:.2g}"
     of_scale = (
         "" if arguments.distance in OF_UNIT_ROWS else ", or use --distance normalized_euclidean, which has no scale"
     )
@@ -167,7 +167,8 @@ def _margin_misfit(logs: Mapping[str, float], arguments: Any, first: bool) -> st
             f"the contrastive loss squeezes the embeddings and may cost the rare classes: {measured}, both beyond the "
             f"margin {arguments.margin:g}, so that nothing is pushed apart; raise --margin{of_scale}"
         )
-    if not first and active > NEARLY_ALL:
+    # What `hard` and `semi-hard` choose is above zero by their choice.
+    if not first and active > NEARLY_ALL and arguments.mining in ("all", "sampled"):
         return (
             f"the margin {arguments.margin:g} of the {arguments.aux} loss is out of reach: {measured}; lower --margin"
             f"{of_scale}"

@@ -64,24 +64,24 @@ def distances(near: float, far: float, active: float) -> dict[str, float]:
     [
         (
             "contrastive", "euclidean", [distances(1.9, 2.0, 0.5)],
-            "the contrastive loss squeezes the embeddings and may cost the rare classes: texts of one class lie 1.9 "
-            "apart, those of different classes 2, both beyond the margin 1, so that nothing is pushed apart; raise "
-            "--margin, or use --distance normalized_euclidean, which has no scale",
+            "the contrastive loss squeezes the embeddings and may cost the rare classes: the texts of one class that "
+            "it compares lie 1.9 apart, those of different classes 2, both beyond the margin 1, so that nothing is "
+            "pushed apart; raise --margin, or use --distance normalized_euclidean, which has no scale",
         ),
         ("contrastive", "normalized_euclidean", [distances(0.7, 1.2, 0.6)] * 3, None),
         ("contrastive", "euclidean", [distances(0.5, 2.0, 0.5)] * 3, None),  # what the loss is for
         ("triplet", "euclidean", [distances(1.9, 2.0, 0.5)], None),  # its margin is between distances
         (
             "triplet", "cosine", [distances(0.5, 0.6, 1.0)] * 2,
-            "the margin 1 of the triplet loss is out of reach: texts of one class lie 0.5 apart, those of different "
-            "classes 0.6; lower --margin",
+            "the margin 1 of the triplet loss is out of reach: the texts of one class that it compares lie 0.5 apart, "
+            "those of different classes 0.6; lower --margin",
         ),
         ("triplet", "cosine", [distances(0.5, 0.6, 1.0), distances(0.4, 0.9, 0.8)], None),
         (
             "triplet", "euclidean", [distances(10, 30, 0.001)],
-            "the triplet loss has nothing to do: texts of one class lie 10 apart, those of different classes 30, and "
-            "0.1 % of what it compares is within the margin 1; raise --margin, or use --distance "
-            "normalized_euclidean, which has no scale",
+            "the triplet loss has nothing to do: the texts of one class that it compares lie 10 apart, those of "
+            "different classes 30, and 0.1 % of what it compares is within the margin 1; raise --margin, or use "
+            "--distance normalized_euclidean, which has no scale",
         ),
         ("triplet", "euclidean", [distances(9, 10, 0.5), distances(1, 30, 0.001)], None),  # it has done its work
         ("supcon", "euclidean", [distances(5.0, 5.0, 1.0)] * 3, None),  # without a margin
@@ -143,3 +143,11 @@ def test_a_training_says_that_its_loss_squeezes_and_that_a_class_is_lost(make_tr
     caplog.clear()
     trainer.predict(trainer.eval_dataset)  # of test rows nobody can learn for the training
     assert not any("no validation row" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("mining", ["hard", "semi-hard"])
+def test_triplets_that_were_chosen_for_their_loss_say_nothing_of_the_margin(mining, caplog) -> None:
+    watch, given = Watch(), SimpleNamespace(**vars(ARGUMENTS) | {"mining": mining})
+    for _ in range(3):
+        watch.log({"embedding_norm": 5.0, "embedding_spread": 2.0, **distances(0.7, 0.4, 1.0)}, given)
+    assert not caplog.records
