@@ -15,11 +15,12 @@ from emo_hf.evaluation.scores import METRICS
 from emo_hf.evaluation.statistics import bootstrap_interval
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import baseline_sentences
-from emo_hf.report.grouping import ORIGINAL, group_runs
+from emo_hf.report.grouping import group_runs
 from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.predictions import read_predictions
 from emo_hf.report.table import Score
+from emo_hf.storage.model_numbers import original_number
 from emo_hf.storage.record import STUDY_FILE, load_predictions
 
 PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
@@ -48,7 +49,6 @@ def model_card(
     )
     environment.filters["md"] = lambda value: markdown_name(str(value))
     model, data = record["model"], record["data"]
-    kind = (model["pooling"], model["aux"])
     return environment.get_template("model_card.md").render(
         front=front_matter(record, repo_id).to_yaml(),
         repo_id=repo_id,
@@ -59,7 +59,7 @@ def model_card(
         source=_source(data),
         test=record["test"],
         loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
-        number=ORIGINAL.index(kind) + 1 if kind in ORIGINAL else None,
+        number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         small=data["source"] == "sample",
         against_baseline=_against_baseline(run_dir),

@@ -11,6 +11,7 @@ from typing import Any
 
 from emo_hf.errors import UserError
 from emo_hf.storage.files import file_stem
+from emo_hf.storage.model_numbers import ORIGINAL
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +19,6 @@ Record = dict[str, Any]
 
 POOLINGS = ("cls", "mean", "max", "attention")
 LOSSES = ("none", "contrastive", "triplet", "supcon")
-# (pooling, loss) of the original's models 1 to 6: its Model 3 is CLS with the contrastive loss, 6 mean with triplet.
-ORIGINAL = tuple((pooling, aux) for aux in ("none", "contrastive", "triplet") for pooling in ("cls", "mean"))
 FLOWING_COLUMNS = 3
 
 

@@ -35,6 +35,7 @@ from emo_hf.evaluation.metrics import trainer_metrics
 from emo_hf.models.pooling import POOLINGS
 from emo_hf.models.pretrained import build_model, check_encoder, load_tokenizer
 from emo_hf.storage.files import said_plainly
+from emo_hf.storage.model_numbers import original_number
 from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, now, write_record
 from emo_hf.training.checkpoints import MadeWith, check_same_arguments, checkpoint_to_resume, remove_checkpoints
 from emo_hf.training.diagnostics import explain
@@ -134,7 +135,9 @@ def run(
     if training_arguments.learning_rate is None:
         training_arguments.learning_rate = default_learning_rate(model_arguments.encoder)
     run_dir = Path(training_arguments.output_dir)
-    training_arguments.run_name = training_arguments.run_name or run_dir.name  # trackers would draw one, twice
+    number = original_number(model_arguments.pooling, training_arguments.aux)
+    tracked = f"{run_dir.name} (Model {number})" if number else run_dir.name
+    training_arguments.run_name = training_arguments.run_name or tracked  # trackers would draw one, twice
     started = time.monotonic()
     record: dict[str, Any] = {
         "schema": SCHEMA,

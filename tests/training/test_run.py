@@ -32,7 +32,7 @@ def test_a_run_changes_nothing_of_its_callers_arguments(speck, tmp_path):
     assert [dict(vars(arguments)) for arguments in (data, training)] == before
     found = record["arguments"]["training"]
     assert (found["learning_rate"], Path(found["output_dir"])) == (3e-5, tmp_path / "speck_cls_none_seed42")
-    assert found["run_name"] == "speck_cls_none_seed42"
+    assert found["run_name"] == "speck_cls_none_seed42 (Model 1)"
     assert read_record(tmp_path / "speck_cls_none_seed42")["status"] == "completed"
 
 

@@ -112,7 +112,7 @@ def test_trackio_has_every_component_without_a_network(warm, encoders, csv_file,
     assert process.wait() == 0, process.err()
     with sqlite3.connect(tmp_path / "trackio" / "emotions.db") as database:
         rows = database.execute("SELECT run_name, run_id, metrics FROM metrics ORDER BY step").fetchall()
-    assert len({(name, run_id) for name, run_id, _ in rows}) == 1 and rows[0][0] == "run"
+    assert len({(name, run_id) for name, run_id, _ in rows}) == 1 and rows[0][0] == "run (Model 5)"
     logged = [json.loads(metrics) for _, _, metrics in rows]
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     for name in COMPONENTS:
