@@ -68,7 +68,6 @@ def test_a_plan_keeps_its_word(within: float | None) -> None:
     world = World(PAIR, {} if within else {"triplet": 2.0}, spread=0.3)
     weights = world.questions[0].weights
     needed = requirement(world.variances(weights), Goal(0.0 if within else 0.02, 0.05, within), 5, 1000)
-    assert needed.sentences is not None
     shown, _ = rate(Row(world, 5, needed.sentences, "", frozenset(BOUNDED if within else CLAIMS), ""))
     assert stats.binomtest(int(shown), STUDIES, POWER - 0.05, alternative="less").pvalue > 0.001
     assert stats.binomtest(int(shown), STUDIES, POWER + 0.05, alternative="greater").pvalue > 0.001

@@ -60,7 +60,6 @@ def test_what_is_named_is_the_least_that_is_enough() -> None:
     variances = in_points(seeds=0.3, rows=0.2, chance=1.0)
     for goal in (Goal(POINT, 0.0125), Goal(0.0, 0.0125, within=POINT), Goal(0.3 * POINT, 0.0125, within=POINT)):
         found = requirement(variances, goal, 3, 1000)
-        assert found.seeds is not None and found.sentences is not None
         for seeds, sentences in ((found.seeds, 1000), (3, found.sentences)):
             less = (seeds - 1, sentences) if sentences == 1000 else (seeds, sentences - 1)
             assert goal.chance_of(variances, seeds, sentences) >= 0.8 > goal.chance_of(variances, *less)
@@ -73,11 +72,13 @@ def test_what_is_in_the_way_decides_what_helps() -> None:
     """Seeds do not help where texts differ, nor texts where seeds do; where both do, both have to grow."""
     goal = Goal(POINT)
     texts = requirement(in_points(seeds=0.1, rows=1.5), goal, 3, 1000)
-    assert texts.seeds is None and texts.sentences is not None and texts.both is None
+    assert (texts.seeds, texts.both) == (None, None)
+    assert goal.chance_of(in_points(seeds=0.1, rows=1.5), 3, texts.sentences) >= 0.8
     runs = requirement(in_points(seeds=1.5, rows=0.1), goal, 3, 1000)
-    assert runs.seeds is not None and runs.sentences is None and runs.both is None
+    assert (runs.sentences, runs.both) == (None, None)
+    assert goal.chance_of(in_points(seeds=1.5, rows=0.1), runs.seeds, 1000) >= 0.8
     found = requirement(in_points(seeds=1.5, rows=1.5), goal, 3, 1000)
-    assert found.seeds is None and found.sentences is None and found.both is not None
+    assert (found.seeds, found.sentences) == (None, None)
     assert found.both[0] > 3 and found.both[1] > 1000
     assert goal.chance_of(in_points(seeds=1.5, rows=1.5), *found.both) >= 0.8
     assert requirement(in_points(rows=1000, seeds=100), goal, 3, 1000) == Requirement(None, None, None)

@@ -167,7 +167,6 @@ def test_an_undecided_question_says_what_it_would_take(tmp_path: Path) -> None:
     write_grid(tmp_path, correct=0.7, linear=0.7)
     analysis = Analysis.read(tmp_path)
     finding = next(one for one in analysis.findings if one.verdict is Verdict.UNDECIDED)
-    assert analysis.bootstrap is not None
     parts = Variances.of(analysis.bootstrap, finding.contrast.weights)
     level = finding.decision.level
     shown = detectable(parts, 3, 300, level)
