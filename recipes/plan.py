@@ -18,7 +18,6 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,23 +121,15 @@ def of_study(folder: str) -> list[Plan]:
     found = [one for one in [*analysis.against_baseline, *analysis.findings] if isinstance(one, Finding)]
     if not found:
         raise UserError(f"{folder} asks nothing: it has no two models of two seeds that differ in one thing")
-    # As the report corrects them: over the baseline, main questions, how they depend on each other, and of a sweep
-    # each setting.
-    asked = [one.asked for one in found]
-    kinds = [
-        ("baseline",) if one.about_baseline else (one.under is not None, one.factor if analysis.swept else None)
-        for one in asked
-    ]
-    sizes = Counter(kinds)
     return [
         Plan(
             asked_over(one.asked, one.contrast, one.lacking, chosen=one.chosen),
             variances_of(one, analysis.bootstrap),
             seeds_of(one, analysis.bootstrap),
             analysis.bootstrap.rows,
-            sizes[kind],
+            one.family,
         )
-        for one, kind in zip(found, kinds, strict=True)
+        for one in found
     ]
 
 

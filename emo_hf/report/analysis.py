@@ -182,7 +182,7 @@ class Analysis:
             decided = decide([effects[place][0] for place in family], self.equal_within / 100)
             decisions |= zip(family, decided, strict=True)
         return [
-            Finding(asked, contrast, self._lacking(asked), effect, decisions[place], chosen)
+            Finding(asked, contrast, self._lacking(asked), effect, decisions[place], kinds.count(kinds[place]), chosen)
             for place, ((asked, contrast), (effect, chosen)) in enumerate(zip(answers, effects, strict=True))
         ]
 

@@ -20,6 +20,7 @@ class Finding:
         lacking: the models for which a pair can not be compared, each with the reason, a key of the report's words.
         effect: the answer in numbers.
         decision: the answer in a word, with what it rests on, corrected over the family of the question.
+        family: how many questions were corrected together, this one among them.
         chosen: of the question about the best model, which it is.
     """
 
@@ -28,6 +29,7 @@ class Finding:
     lacking: dict[Cell, str]
     effect: Effect
     decision: Decision
+    family: int
     chosen: Cell | None = None
 
     @property
