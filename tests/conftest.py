@@ -185,6 +185,13 @@ def make_trainer(encoders: dict[str, str], tokens: datasets.DatasetDict, tmp_pat
     return functools.partial(recorded_trainer, encoders["bert"], tokens, tmp_path / "run")
 
 
+@pytest.fixture
+def common(csv_file) -> list[str]:
+    """What makes a run short."""
+    words = "--max_length 32 --embedding_size 16 --num_train_epochs 2 --bf16 false --disable_tqdm true"
+    return ["--data", csv_file, *words.split()]
+
+
 @pytest.fixture(scope="session")
 def mains() -> dict[str, Callable[[list[str]], int]]:
     """The recipes that read data, by name."""
