@@ -39,6 +39,7 @@ LIMITS = {
     "embedding_size": Limits(1, 2**16),
     "embedding_dropout": _SHARE,
     "max_length": Limits(1, COUNT),
+    "drop_labels_below": Limits(1, COUNT),
     "validation_size": _SHARE,
     "test_size": _SHARE,
     "split_seed": Limits(0, SEED),

@@ -39,17 +39,48 @@ class ModelArguments:
 class DataArguments:
     """The utterances, their labels, and how they are cut into tokens."""
 
-    data: str = field(
-        default="sample",
-        metadata={"help": "`sample`, a file, a folder or zip (also AI Hub's as downloaded), or a Hub data set id"},
+    data: list[str] = field(
+        default_factory=lambda: ["sample"],
+        metadata={
+            "help": "`sample`, a file or several, a folder or zip (also AI Hub's as downloaded), or a Hub data set id"
+        },
     )
     data_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub data set"})
     labels: list[str] = field(
         default_factory=lambda: list(DEFAULT_LABELS),
         metadata={"help": "label names in the order of the logits; or `six`, `sixty`, `all`"},
     )
-    text_column: str | None = field(default=None, metadata={"help": "name of the text column, if not a usual one"})
-    label_column: str | None = field(default=None, metadata={"help": "name of the label column, if not a usual one"})
+    label_map: list[str] | None = field(
+        default=None,
+        metadata={"help": "new names of labels, as 0=부정 1=긍정, or a YAML file of such; equal ones join"},
+    )
+    drop_labels_below: int | None = field(
+        default=None, metadata={"help": "leave out labels that have fewer rows than this"}
+    )
+    on_bad_rows: str = field(
+        default="auto",
+        metadata={
+            "help": "rows that are empty, of an unknown label, or contradict themselves: drop, error, or auto, which "
+            "drops up to a fifth of a split"
+        },
+    )
+    task: str = field(
+        default="auto", metadata={"help": "one label a row: single; several: multi; auto: as the data have it"}
+    )
+    several_labels: str = field(
+        default="error",
+        metadata={"help": "what --task single does with rows of several labels: error, first (of them) or drop"},
+    )
+    text_column: str | None = field(
+        default=None, metadata={"help": "text column, if not a usual name: its name, or its number from 1"}
+    )
+    label_column: str | None = field(
+        default=None, metadata={"help": "label column, if not a usual name: its name, or its number from 1"}
+    )
+    header: str | None = field(
+        default=None, metadata={"help": "row of the column names, from 1, or none; default: found out"}
+    )
+    sheet: str | None = field(default=None, metadata={"help": "sheet of a workbook; default: found out"})
     turns: str = field(default="first", metadata={"help": "human turns of a dialogue to use: first or all"})
     max_length: int = field(default=128, metadata={"help": "longest sequence in tokens; longer texts are cut"})
     validation_size: float = field(default=0.1, metadata={"help": "share of training carved out where it is missing"})
@@ -61,7 +92,14 @@ class DataArguments:
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.data, str):
+            self.data = [self.data]
         check_numbers(self)
+
+    @property
+    def source(self) -> str:
+        """What the data are called in a sentence."""
+        return " ".join(self.data)
 
 
 # What Trainer has and a run can't do without harm, each with the reason.

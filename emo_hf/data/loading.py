@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import datasets
 import pandas as pd
 
 from emo_hf.data.checks import check_classes, check_filled, check_several, name_labels
-from emo_hf.data.reading import read_source
+from emo_hf.data.reading import read_sources
 from emo_hf.data.sources.columns import OTHER_COLUMNS, rows_of
+from emo_hf.data.sources.tables import Layout, header_row
 from emo_hf.data.splits import SPLITS, given_splits, keep_fraction, make_splits, shared_dialogues, text_keys
 from emo_hf.data.taxonomy import DEFAULT_LABELS, resolve_labels
 from emo_hf.errors import UserError
@@ -56,11 +57,18 @@ class EmotionData:
 
 
 def load_emotion_data(
-    source: str = "sample",
+    source: str | Sequence[str] = "sample",
     *,
     labels: str | Sequence[str] = DEFAULT_LABELS,
+    label_map: Sequence[str] | Mapping[str, str] | None = None,
+    drop_labels_below: int | None = None,
+    on_bad_rows: str = "auto",
+    task: str = "auto",
+    several_labels: str = "error",
     text_column: str | None = None,
     label_column: str | None = None,
+    header: str | None = None,
+    sheet: str | None = None,
     turns: str = "first",
     validation_size: float = 0.1,
     test_size: float = 0.1,
@@ -94,7 +102,9 @@ def load_emotion_data(
     if turns not in ("first", "all"):
         raise UserError(f"turns is {turns!r}; allowed are 'first' and 'all'.")
     wanted = resolve_labels(labels)
-    kind, tables = read_source(str(source), revision, cache_dir)
+    sources = [str(source)] if isinstance(source, str | Path) else [str(name) for name in source]
+    layout = Layout(header_row(header), sheet, text_column, label_column)
+    kind, tables, notes = read_sources(sources, layout, revision, cache_dir)
     parts, files = [], []
     chosen: dict[str, str] = {}
     for split, table in tables:
@@ -119,7 +129,7 @@ def load_emotion_data(
 
     splits = {split: rows[rows["split"] == split] for split in SPLITS}
     report = {
-        "source": str(source),
+        "source": " ".join(sources),
         "kind": kind,
         "files": files,
         "columns": chosen,
@@ -134,6 +144,7 @@ def load_emotion_data(
         "dialogues_shared": shared_dialogues(rows),
         "splits": origins,
         "train_fraction": train_fraction,
+        "notes": notes,
     }
     if left_out:
         logger.info("rows left out, as their labels were not asked for: %s", left_out)

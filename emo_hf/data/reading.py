@@ -14,7 +14,7 @@ import datasets
 from emo_hf.data.sources.aihub import is_release, read_release
 from emo_hf.data.sources.arrow import table_from_arrow
 from emo_hf.data.sources.readers import READERS, read_file, suffix_of
-from emo_hf.data.sources.tables import Table
+from emo_hf.data.sources.tables import Layout, Table
 from emo_hf.data.splits import SPLIT_NAMES
 from emo_hf.errors import UserError
 from emo_hf.storage.record import holds_results
@@ -73,7 +73,15 @@ def _file_state(path: Path) -> tuple[str, int, int]:
     return str(path), status.st_size, status.st_mtime_ns
 
 
-def read_source(source: str, revision: str | None, cache_dir: str | Path | None) -> tuple[str, Tables]:
+def read_sources(
+    sources: Sequence[str], layout: Layout, revision: str | None, cache_dir: str | Path | None
+) -> tuple[str, Tables, list[str]]:
+    """As `read_source`, of one or several sources; the notes are what was left out, a line each."""
+    kind, tables = read_source(sources[0], layout, revision, cache_dir)
+    return kind, tables, [note for _, table in tables for note in table.notes]
+
+
+def read_source(source: str, layout: Layout, revision: str | None, cache_dir: str | Path | None) -> tuple[str, Tables]:
     """Find out what the source is; return its kind, and its tables with the splits that they were given as.
 
     The split is None where the table itself may tell, in a column.
@@ -87,17 +95,17 @@ def read_source(source: str, revision: str | None, cache_dir: str | Path | None)
     if is_local and revision is not None:
         raise UserError(f"revision {revision!r} is for Hub data sets, but {source} is a file or folder; leave it out.")
     if source == "sample":
-        return "sample", [(None, read_file(path))]
+        return "sample", [(None, table) for table in read_file(path)]
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path, layout)
     if is_local and suffix_of(path.name) == ".zip":
-        return "aihub", list(read_release(path))
+        return "aihub", list(read_release(path, layout))
     if is_local:
-        return "file", [(None, read_file(path))]
+        return "file", [(None, table) for table in read_file(path, layout)]
     return "hub", _read_hub(source, revision, cache_dir)
 
 
-def _read_folder(path: Path) -> tuple[str, Tables]:
+def _read_folder(path: Path, layout: Layout) -> tuple[str, Tables]:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         try:
             saved = datasets.load_from_disk(str(path))
@@ -114,10 +122,10 @@ def _read_folder(path: Path) -> tuple[str, Tables]:
         whole = re.sub(r"-\d{5}-of-\d{5}(?=\.[^.]*$)", "", name)
         split = SPLIT_NAMES.get(whole.removesuffix(file.suffix).lower())
         if split is not None and file.is_file() and suffix_of(name) in READERS:
-            tables.append((split, read_file(file)))
+            tables += [(split, table) for table in read_file(file, layout)]
             names.setdefault(split, []).append(whole)
     if "train" not in names or (all(is_release(table) for _, table in tables) and "test" not in names):
-        return "aihub", list(read_release(path))  # whose validation part is the test set
+        return "aihub", list(read_release(path, layout))  # whose validation part is the test set
     for split, several in names.items():
         _check_one(str(path), split, several, "file")
     return "folder", tables

@@ -160,7 +160,7 @@ class _Crew:
             )
 
     def _send(self, task: Task, address: str) -> None:
-        sent = replace(self.study, data=replace(self.study.data, data=_whole_path(self.study.data.data)))
+        sent = replace(self.study, data=replace(self.study.data, data=[*map(_whole_path, self.study.data.data)]))
         fingerprint = load_data(self.study.model_and_data(task)[1]).fingerprint
         package = pickle.dumps((sent, replace(task, encoder=_whole_path(task.encoder)), fingerprint))
         future = self.client.submit(
@@ -258,7 +258,7 @@ def _other_data(study: Study, task: Task, fingerprint: str) -> str | None:
     except UserError as error:
         return f"its data can't be read ({first_line(error)}); {advice}"
     if found != fingerprint:
-        return f"{data.data} holds other data there (fingerprint {found[:12]}, here {fingerprint[:12]}); {advice}"
+        return f"{data.source} holds other data there (fingerprint {found[:12]}, here {fingerprint[:12]}); {advice}"
     return None
 
 
@@ -296,7 +296,7 @@ def _at_home(content: bytes, study: Study, task: Task) -> bytes:
         record["arguments"]["data"]["data"] = data.data
         record["arguments"]["training"]["output_dir"] = str(study.folder / task.run_id)
     if "data" in record:  # a run that failed has got no further than its arguments
-        record["data"]["source"] = record["data"]["report"]["source"] = data.data
+        record["data"]["source"] = record["data"]["report"]["source"] = data.source
     return (json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode()
 
 

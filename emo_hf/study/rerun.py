@@ -101,8 +101,8 @@ def check_same(record: dict[str, Any], data: DataArguments, world_size: int, nam
         return
     if (found := load_data(data).fingerprint) != fingerprint:
         raise UserError(
-            f"--from_record: {data.data} holds other data than the record's run had (fingerprint {found[:12]}, in the "
-            f"record {fingerprint[:12]}); give the files of then, or --data {data.data} to train on those of now"
+            f"--from_record: {data.source} holds other data than the record's run had (fingerprint {found[:12]}, in "
+            f"the record {fingerprint[:12]}); give the files of then, or --data {data.source} to train on those of now"
         )
 
 

@@ -53,6 +53,8 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
         if name in found:
             raise UserError(f"{flag} {name} is given twice; give all its values in one word, with commas")
         parsed = [_parsed(owner, name, value, flag) if owner else _option(value) for value in values.split(",")]
+        if name == "data":  # each value a source of its own
+            parsed = [source for (source,) in parsed]
         if any(isinstance(value, dict | list) for value in parsed):
             raise UserError(
                 f"{flag} {name}: it takes numbers and words; of {name}, give each value a study of its own"

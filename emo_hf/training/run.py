@@ -56,19 +56,26 @@ from emo_hf.training.trainer import MetricTrainer
 def load_data(arguments: DataArguments) -> EmotionData:
     """The data of a run; runs of one process share it, while they name the same data and its files don't change."""
     values = (tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values())
-    return _load_data(source_files(arguments.data), *values)
+    return _load_data(tuple(source_files(source) for source in arguments.data), *values)
 
 
 @functools.lru_cache(maxsize=8)  # a sweep may vary the data
-def _load_data(files: SourceFiles, *values: Any) -> EmotionData:
+def _load_data(files: tuple[SourceFiles, ...], *values: Any) -> EmotionData:
     given = DataArguments(*values)
     labels = given.labels[0] if len(given.labels) == 1 else given.labels
     return load_emotion_data(
         given.data,
         train_fraction=given.train_fraction,
         labels=labels,
+        label_map=given.label_map,
+        drop_labels_below=given.drop_labels_below,
+        on_bad_rows=given.on_bad_rows,
+        task=given.task,
+        several_labels=given.several_labels,
         text_column=given.text_column,
         label_column=given.label_column,
+        header=given.header,
+        sheet=given.sheet,
         turns=given.turns,
         validation_size=given.validation_size,
         test_size=given.test_size,
@@ -93,7 +100,8 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
-    check_source(data.data)  # before an encoder is looked for on the Hub
+    for source in data.data:
+        check_source(source)  # before an encoder is looked for on the Hub
     check_encoder(model, data)
 
 

@@ -50,7 +50,7 @@ def parse(*words: str) -> tuple[ModelArguments, DataArguments, MetricTrainingArg
 def test_defaults():
     model, data, training = parse()
     assert (model.encoder, model.pooling, model.embedding_size) == ("tiny-bert", "cls", 256)
-    assert (data.data, data.labels, data.max_length) == ("sample", ["불안", "슬픔", "기쁨"], 128)
+    assert (data.data, data.labels, data.max_length) == (["sample"], ["불안", "슬픔", "기쁨"], 128)
     assert (training.aux, training.aux_weight, training.margin) == ("none", 0.1, 1.0)
     assert training.greater_is_better is True
 

@@ -22,6 +22,7 @@ NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "embedding_size": ("1 to 65,536", BEYOND),
     "embedding_dropout": ("0 to below 1", SHARE),
     "max_length": ("1 to 1,000,000,000", BEYOND),
+    "drop_labels_below": ("1 to 1,000,000,000", BEYOND),
     "validation_size": ("0 to below 1", SHARE),
     "test_size": ("0 to below 1", SHARE),
     "split_seed": ("0 to 4,294,967,295", WHOLE),

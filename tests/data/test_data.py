@@ -11,7 +11,7 @@ from tables import LABELS, all_texts, error_of, rows, write
 
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.reading import SAMPLE
-from emo_hf.data.sources.readers import read_table
+from emo_hf.data.sources.readers import read_tables
 
 
 def test_missing_files_and_columns(tmp_path):
@@ -125,7 +125,7 @@ def test_xlsx_with_a_wrong_size_is_read_whole(tmp_path):
             assert ("sheet1" not in name) or b'ref="A1:B3' in content
             changed.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', content))
     for file in (path, small):
-        assert len(read_table(file.name, file.read_bytes()).frame) == 30
+        assert [len(table.frame) for table in read_tables(file.name, file.read_bytes())] == [30]
 
 
 def test_tab_separated_files_without_quoting(tmp_path):

@@ -29,7 +29,7 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.data.sources.aihub import read_release
 from emo_hf.data.sources.columns import rows_of
-from emo_hf.data.sources.readers import READERS, read_table
+from emo_hf.data.sources.readers import READERS, read_tables
 from emo_hf.errors import UserError
 from emo_hf.study.grid import GridArguments
 
@@ -78,7 +78,8 @@ def read(suffix: str, data: bytes, folder: Path) -> None:
                 for _, table in read_release(bad.put(folder / "a.zip", data)):
                     rows_of(table, text_column=None, label_column=None, turns="all")
             else:
-                rows_of(read_table(f"a{suffix}", data), text_column=None, label_column=None, turns="all")
+                for table in read_tables(f"a{suffix}", data):
+                    rows_of(table, text_column=None, label_column=None, turns="all")
     except UserError as error:
         assert "\n" not in str(error) and len(str(error)) < 2000
 

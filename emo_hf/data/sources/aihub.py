@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emo_hf.data.sources.archives import Unpacked, open_archive, read_member
-from emo_hf.data.sources.readers import read_bytes, read_table, suffix_of
-from emo_hf.data.sources.tables import Table
+from emo_hf.data.sources.readers import read_bytes, read_tables, suffix_of
+from emo_hf.data.sources.tables import FOUND_OUT, Layout, Table
 from emo_hf.errors import UserError
 from emo_hf.storage.record import holds_results
 
@@ -52,7 +52,7 @@ def is_release(table: Table) -> bool:
     return {"사람문장1", "감정_대분류"} <= set(table.frame.columns)
 
 
-def read_release(path: Path) -> list[tuple[str, Table]]:
+def read_release(path: Path, layout: Layout = FOUND_OUT) -> list[tuple[str, Table]]:
     """Read a release; return (split, table) pairs with the splits "train" and "test".
 
     Raises:
@@ -72,7 +72,7 @@ def read_release(path: Path) -> list[tuple[str, Table]]:
         # Without any named part (one extracted file, renamed) all is training.
         named = [member for member in known if member.part == part]
         mine = named if known else members if part == "train" else []
-        tables += [(part, table) for table in _read_part(mine)]
+        tables += [(part, table) for table in _read_part(mine, layout)]
     splits = {split for split, _ in tables}
     if not splits:
         names = ", ".join(member.name for member in members[:5]) or "nothing readable"
@@ -85,7 +85,7 @@ def read_release(path: Path) -> list[tuple[str, Table]]:
     return tables
 
 
-def _read_part(members: list[_Member]) -> list[Table]:
+def _read_part(members: list[_Member], layout: Layout) -> list[Table]:
     for suffix in _SUFFIXES:
         seen: set[str] = set()
         tables = []
@@ -97,9 +97,7 @@ def _read_part(members: list[_Member]) -> list[Table]:
             if digest in seen:  # the zip and what was extracted from it
                 continue
             seen.add(digest)
-            table = read_table(member.name, data)
-            if is_release(table):
-                tables.append(table)
+            tables += [table for table in read_tables(member.name, data, layout) if is_release(table)]
         if tables:
             unread = sorted({suffix_of(member.name) for member in members} - {suffix})
             if unread:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.dialogues import dialogue_rows, is_dialogues
-from emo_hf.data.sources.tables import Table, check_size, header_of
+from emo_hf.data.sources.tables import FOUND_OUT, Layout, Table, check_size, header_of
 from emo_hf.data.sources.workbook import sheet_rows
 from emo_hf.errors import UserError
 
@@ -27,8 +27,8 @@ def suffix_of(name: str) -> str:
     return PurePath(name).suffix.lower()
 
 
-def read_table(name: str, data: bytes) -> Table:
-    """Read one file by its suffix; `name` is what errors call it.
+def read_tables(name: str, data: bytes, layout: Layout = FOUND_OUT) -> list[Table]:
+    """Read one file by its suffix, each sheet of a workbook a table; `name` is what errors call it.
 
     Raises:
         UserError: an unknown suffix, undecodable bytes, a broken file, no rows, a column twice, ragged rows.
@@ -41,16 +41,16 @@ def read_table(name: str, data: bytes) -> Table:
     table = reader(name, data)
     if table.frame.empty:
         raise UserError(f"{name} holds no rows; check that it was saved completely.")
-    return table
+    return [table]
 
 
-def read_file(path: Path) -> Table:
+def read_file(path: Path, layout: Layout = FOUND_OUT) -> list[Table]:
     """Read one file of the disk; its name, in NFC, is what errors call it.
 
     Raises:
-        UserError: a file that can't be opened, or whatever `read_table` finds.
+        UserError: a file that can't be opened, or whatever `read_tables` finds.
     """
-    return read_table(unicodedata.normalize("NFC", path.name), read_bytes(path))
+    return read_tables(unicodedata.normalize("NFC", path.name), read_bytes(path), layout)
 
 
 def read_bytes(path: Path) -> bytes:

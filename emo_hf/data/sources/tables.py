@@ -13,19 +13,51 @@ import pandas as pd
 from emo_hf.errors import UserError
 
 MOST_COLUMNS, MOST_CELLS = 16_384, 100_000_000
+LAST_HEADER = 1000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How files are laid out, where they don't tell themselves.
+
+    Attributes:
+        header: the row of the column names, from 1; 0 where there is none; None: it is found out.
+        sheet: the sheet of a workbook; None: it is found out.
+        text_column, label_column: names or numbers (from 1) of the columns asked for, which tell a header.
+    """
+
+    header: int | None = None
+    sheet: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+
+
+FOUND_OUT = Layout()  # all of it
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one file, every cell a string, indexed by the row numbers that the user sees in the file.
+    """The rows of one file, or of one sheet of it, every cell a string, indexed by the row numbers that the user sees.
 
-    Cells of the columns in `escaped` are JSON and not what they stand for.
+    Attributes:
+        name: what errors call it.
+        frame: the cells; where the file has no header, the columns are called "1", "2", …
+        encoding: of the bytes, where they are text.
+        escaped: columns whose cells are JSON and not what they stand for.
+        lists: columns whose cells are JSON lists, as they are of several labels a row.
+        sheet: which sheet of its workbook it is.
+        headed: whether the columns have names of their own.
+        notes: what was left out or read otherwise than it stands there, a line each.
     """
 
     name: str
     frame: pd.DataFrame
     encoding: str | None = None
     escaped: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    sheet: str | None = None
+    headed: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def header_of(name: str, cells: Sequence[Any]) -> list[str]:
@@ -46,3 +78,18 @@ def check_size(name: str, columns: int, rows: int) -> None:
         raise UserError(f"{name}: {columns:,} columns; at most {MOST_COLUMNS:,} are read; check the delimiter.")
     if columns * rows > MOST_CELLS:
         raise UserError(f"{name}: {rows:,} rows of {columns:,} columns; leave out those that are not needed.")
+
+
+def header_row(given: str | None) -> int | None:
+    """What `--header` means to a `Layout`: a row from 1, 0 for "none", None where it is to be found out.
+
+    Raises:
+        UserError: neither.
+    """
+    if given is None:
+        return None
+    if given.strip().lower() == "none":
+        return 0
+    if not given.strip().isdecimal() or not 1 <= int(given) <= LAST_HEADER:
+        raise UserError(f"--header is {given!r}; allowed: none, or the row of the column names, 1 to {LAST_HEADER}.")
+    return int(given)
