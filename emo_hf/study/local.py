@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import logging
 import multiprocessing
 import os
 import shutil
@@ -94,6 +95,7 @@ def run_in_worker(
 ) -> tuple[Task, str | None]:
     """`run_task` in a process that does nothing else: its libraries are quiet, its collections quick."""
     quiet_libraries()
+    logging.getLogger("emo_hf.data").setLevel(logging.ERROR)  # who started the study has said it of the same data
     try:
         return run_task(study, task, threads, callbacks, **own)
     finally:
