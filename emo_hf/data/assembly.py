@@ -56,6 +56,11 @@ def assemble(pieces: Sequence[Piece], place: Place) -> tuple[Tables, list[str]]:
         notes.append(VALIDATION_IS_TEST)
     if "train" not in parts:
         parts = {("train" if parts else None): _read_unnamed(others, parts, place, notes)} | parts
+    elif others and place.listed:
+        raise UserError(
+            f"{place.name}: no split stands in the name of {few([piece.name for piece in others])}, and one stands in "
+            f"those of the others; leave it out, or have its name say one: {ALLOWED}."
+        )
     elif others:
         way = f"; --{others[0].noun} NAME reads one alone" if others[0].noun == "sheet" else ""
         notes.append(f"not read, as no split stands in the name: {few([piece.name for piece in others])}{way}")
@@ -75,7 +80,7 @@ def _read_split(split: str, pieces: list[Piece], place: Place, notes: list[str])
     read = read_pieces(pieces, place.layout, may_skip=lambda _: False)
     notes += read.notes
     if all(is_release(table) for _, table in read.tables):
-        return read.tables
+        return read.tables  # of which any number of files is one part
     found = _without_sheets(read.tables, place, notes)
     check_one_split(place.name, split, [piece for piece, _ in found], listed=place.listed)
     check_columns(place.name, found, "give them the same columns, or keep one file")
@@ -99,16 +104,17 @@ def _read_unnamed(pieces: list[Piece], parts: dict[str | None, Found], place: Pl
             f"{place.name} holds {len(pieces):,} files whose names say no split; give those to read, or a folder that "
             "holds no others."
         )
-    stems: dict[str, str] = {}
-    for piece in pieces:
-        first = stems.setdefault(piece.whole.rpartition(".")[0] or piece.whole, piece.whole)
-        if first != piece.whole and piece.suffix != ".txt":
-            raise UserError(f"{place.name}: {first} and {piece.whole} seem to be one table in two formats; keep one.")
     alone = len(pieces) == 1 or place.listed
     read = read_pieces(pieces, place.layout, may_skip=lambda piece: not alone and piece.suffix in (".txt", ".json"))
     notes += read.notes
-    found = read.tables if all(is_release(t) for _, t in read.tables) else _without_sheets(read.tables, place, notes)
-    return _one_table(found, place, notes)
+    if read.tables and all(is_release(table) for _, table in read.tables):
+        return read.tables
+    found = _one_table(_without_sheets(read.tables, place, notes), place, notes)
+    stems: dict[str, str] = {}
+    for name in (piece.whole for piece, _ in found):
+        if (first := stems.setdefault(name.rpartition(".")[0] or name, name)) != name:
+            raise UserError(f"{place.name}: {first} and {name} seem to be one table in two formats; keep one.")
+    return found
 
 
 def _without_sheets(found: Found, place: Place, notes: list[str]) -> Found:
@@ -131,8 +137,10 @@ def _without_sheets(found: Found, place: Place, notes: list[str]) -> Found:
 
 def _one_table(found: Found, place: Place, notes: list[str]) -> Found:
     """Those of the tables that are one, by their columns: all, or the only ones with a text and a label."""
+    if not found:
+        raise UserError(f"{place.name} holds no table that can be read; give a file with a header and rows.")
     groups = groups_of(found)
-    if len(groups) < 2 or all(is_release(table) for _, table in found):
+    if len(groups) < 2:
         return found
     if place.listed:
         check_columns(place.name, found, "give files of one table, or say train and test in their names")
@@ -157,4 +165,7 @@ def read_as(tables: Tables) -> str:
             names = few(list(dict.fromkeys(table.name for table in mine)))
             whole = "read as one table" if len(mine) > 1 else "read"
             said.append(f"{_SAID.get(split, whole)}: {names} ({rows:,} row{'s' if rows != 1 else ''})")
+    splits = {split for split, _ in tables}
+    if "train" in splits and (carved := [split for split in SPLITS if split not in splits]):
+        said.append(f"carved out of training: {' and '.join(carved)}")
     return "; ".join(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -122,9 +123,9 @@ def check_one_split(where: str, split: str, pieces: Sequence[Piece], *, listed: 
     kept = {piece.whole: piece.noun for piece in pieces}
     if len(kept) < 2:
         return
-    rests = {
-        whole: without_split(whole.rpartition(".")[0] if noun == "file" else whole) for whole, noun in kept.items()
-    }
+    names = {whole: whole.rpartition(".")[0] if noun == "file" else whole for whole, noun in kept.items()}
+    shared = posixpath.commonpath([f"/{name.rpartition('/')[0]}" for name in names.values()])
+    rests = {whole: without_split(f"/{name}".removeprefix(shared)) for whole, name in names.items()}
     twice = len(set(rests.values())) < len(rests)
     versions = not listed and any(not rest or any(map(_VERSION.fullmatch, words_of(rest))) for rest in rests.values())
     if twice or versions:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo_hf.data.assembly import Place, assemble, assemble_sheets, read_as
-from emo_hf.data.pieces import few, piece_of_file
+from emo_hf.data.pieces import Tables, few, piece_of_file
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
 from emo_hf.data.sources.members import DataFile, files_of

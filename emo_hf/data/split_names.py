@@ -74,7 +74,7 @@ def words_of(name: str) -> list[str]:
 
 def stem_of(file: str) -> str:
     """The name of a file without its suffix, and without the number of a shard: `train-00000-of-00002.parquet`."""
-    return re.sub(r"-\d{5}-of-\d{5}$", "", PurePosixPath(file).stem)
+    return re.sub(r"-\d{5}-of-\d{5}(-[0-9a-f]{16})?$", "", PurePosixPath(file).stem)
 
 
 def _found(name: str) -> list[tuple[str, int, int]]:

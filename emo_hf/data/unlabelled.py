@@ -21,8 +21,8 @@ def without_unlabelled(tables: Tables, layout: Layout) -> tuple[Tables, list[str
             continue
         tables = [(own, table) for own, table in tables if own != split]
         notes.append(
-            f"{few([table.name for table in mine])} is set aside, as {missing}: {split} rows are carved out of "
-            "training instead; predict.py labels the others once there is a model"
+            f"{few([table.name for table in mine])} is set aside, as {missing}; predict.py labels its rows "
+            "once there is a model"
         )
     return tables, notes
 
