@@ -58,7 +58,7 @@ class BadRows:
         """
         is_bad = rows["bad"] != ""
         if not is_bad.any():
-            return rows.drop(columns="bad"), {}, []
+            return rows.drop(columns=["bad", "typed"]), {}, []
         sizes, counts = rows["split"].value_counts(), rows.loc[is_bad, "split"].value_counts()
         refused = [
             split
@@ -73,7 +73,7 @@ class BadRows:
         kinds = [kind for kind in KINDS if (left_out["bad"] == kind).any()]
         record = {kind: _recorded(left_out[left_out["bad"] == kind]) for kind in kinds}
         notes = [self._note(kind, left_out[left_out["bad"] == kind]) for kind in kinds]
-        return rows[~is_bad].drop(columns="bad").reset_index(drop=True), record, notes
+        return rows[~is_bad].drop(columns=["bad", "typed"]).reset_index(drop=True), record, notes
 
     def _note(self, kind: str, rows: pd.DataFrame) -> str:
         count = f"{len(rows):,} row{'s were' if len(rows) > 1 else ' was'} left out"

@@ -32,10 +32,10 @@ def name_labels(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool) -> 
     )
     is_new = (rows["bad"] == "") & (wrong != "")
     rows["bad"] = rows["bad"].mask(is_new, wrong)
-    if level == "sub" and "sub_emotion" in rows:
-        rows["typed"] = rows["typed"].mask(is_new, rows["label"] + "/" + rows["sub_emotion"])
-    elif "major" in rows:
+    if "major" in rows:
         rows["typed"] = rows["typed"].mask(rows["bad"] == CONTRADICTORY, rows["major"] + "/" + rows["label"])
+    elif level == "sub" and "sub_emotion" in rows:
+        rows["typed"] = rows["typed"].mask(is_new, rows["label"] + "/" + rows["sub_emotion"])
     asked = meaning.isin(list(labels)) | (rows["bad"] != "")
     left_out = meaning[~asked].value_counts().sort_index()
     kept = rows.assign(label=meaning)[asked].reset_index(drop=True)

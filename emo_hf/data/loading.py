@@ -128,6 +128,7 @@ def load_emotion_data(
     kind, tables, notes = read_sources(sources, layout, revision, cache_dir)
     rows, chosen, more = _rows_of_all(tables, text_column=text_column, label_column=label_column, turns=turns)
     made = prepare(rows, choices)
+    del rows  # as large as what came of them
     notes = [one_line(note) for note in (*notes, *more, *made.notes)]
     for note in notes:
         logger.warning("%s", note)

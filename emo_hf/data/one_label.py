@@ -9,6 +9,7 @@ import pandas as pd
 
 from emo_hf.data.bad_rows import Helps, places
 from emo_hf.data.several import COLUMNS, LabelSets
+from emo_hf.data.text import MISSING
 from emo_hf.errors import UserError
 
 TASKS = ("auto", "single", "multi")
@@ -43,6 +44,9 @@ def one_label(
     what = f"{count:,} of {len(rows):,} rows have several labels each ({_where(rows, sets, is_several)})"
     if several_labels == "first":
         return named, record, [f"{what}: the first of them was taken, as --several_labels first says"]
+    if count == len(rows):
+        way_out = "take the first of them with --several_labels first" if helps(several_labels="first") else ""
+        raise UserError(f"{what}, so --several_labels drop leaves none; {way_out or 'give each row one label'}.")
     note = f"{what}: they were left out, as --several_labels drop says ({places(rows[is_several])})"
     return named[~is_several].reset_index(drop=True), record, [note]
 
@@ -62,7 +66,8 @@ def _refusal(rows: pd.DataFrame, sets: LabelSets, is_several: np.ndarray, helps:
         ways.append(f"--task single --several_labels drop keeps the {one:,} rows of one label")
     if helps(task="single", several_labels="first"):
         ways.append("--task single --several_labels first takes the first label of each row")
-    if any(how.startswith("joined") for how in sets.how):
+    names_typed = tuple(rows.loc[~rows["label"].isin(["", *MISSING]), "label"].unique())
+    if any(how.startswith("joined") for how in sets.how) and helps(task="auto", labels=names_typed):
         ways.append("a name that holds the mark is one label if --labels names it so")
     way_out = f"; {'; '.join(ways)}" if ways else "; give each row one label"
     return UserError(

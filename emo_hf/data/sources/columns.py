@@ -202,7 +202,8 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
         none = "sentences" if role == "text" else "a few values that come again and again"
         return UserError(f"{said}; none of the others holds {none}, so add a column {role}.")
     if len(likely) == 1:
-        return UserError(f"{said}; is it {likely[0]!r}? then --{role}_column {shell_word(likely[0])}.")
+        word = shell_word(likely[0]) if likely[0].isprintable() else str(columns.index(likely[0]) + 1)
+        return UserError(f"{said}; is it {likely[0]!r}? then --{role}_column {word}.")
     return UserError(f"{said}; {_or(likely)} could be it: name yours with --{role}_column.")
 
 

@@ -46,7 +46,8 @@ def label_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
             found.append(name)
             if cells.str.fullmatch(r"[01](?:[,;| ]+[01])+").all():  # 0,0,1,0: another column tells it in fewer words
                 coded.append(name)
-    return [name for name in found if name not in coded] or coded
+    found = [name for name in found if name not in coded] or coded
+    return word_like(frame, found) or found  # names tell more than numbers do
 
 
 def one_hot(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
