@@ -104,8 +104,8 @@ def test_the_line_says_what_was_found_and_what_to_do(tmp_path):
     assert said == (
         "6 of 60 rows have several labels each (column label: joined by '|'; data.csv, rows 2, 3, 4, 5, 6 and 1 more: "
         "the first has '분노' and '불안'), but one label a row is trained; --task single --several_labels drop keeps "
-        "the 54 rows of one label; --task single --several_labels first takes the first label of each row; a name that "
-        "holds the mark is one label if --labels names it so."
+        "the 54 rows of one label; --task single --several_labels first takes the first label of each row; a name "
+        "that holds the mark is one label if --labels names it so."
     )
     assert error_of(joined(tmp_path), labels="all", task="single") == said
     assert error_of(joined(tmp_path), labels="all", task="multi") == said
