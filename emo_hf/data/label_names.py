@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import FORMATS, MISSING
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 
 _UNSEEN = re.compile(rf"[\s{FORMATS}]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -56,14 +57,23 @@ def read_label_map(given: Sequence[str] | Mapping[str, str] | None) -> list[Rena
     return found
 
 
+class _Loader(yaml.BaseLoader):
+    """PyYAML's loader of strings, as all that stands there is a name: others read `no` and `0` as something else."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):  # PyYAML itself would take the last
+            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+        return found
+
+
 def _read_file(path: Path) -> list[Renaming]:
     try:
-        # All that stands there is a name: YAML itself would read `no` and `0` as something else.
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except OSError as error:
         raise UserError(f"--label_map {path} can't be opened ({error.strerror}); check the path.") from error
-    except (yaml.YAMLError, UnicodeError) as error:
-        reason = str(error).splitlines()[0]
+    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+        reason = getattr(error, "problem", None) or first_line(error)
         raise UserError(f"--label_map {path} is not YAML ({reason}); write lines as `old: new`.") from error
     pairs: list[Renaming] = []
     for key, value in content.items() if isinstance(content, dict) else [("", "")]:

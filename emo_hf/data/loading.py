@@ -13,7 +13,7 @@ from typing import Any
 import datasets
 import pandas as pd
 
-from emo_hf.data.preparing import Choices, prepare
+from emo_hf.data.preparing import Choices, Prepared, prepare
 from emo_hf.data.reading import Tables, read_sources
 from emo_hf.data.sources.columns import OTHER_COLUMNS, rows_of
 from emo_hf.data.sources.tables import Layout, header_row
@@ -132,24 +132,29 @@ def load_emotion_data(
     notes = [one_line(note) for note in (*notes, *more, *made.notes)]
     for note in notes:
         logger.warning("%s", note)
+    origin = {"source": " ".join(sources), "kind": kind, "files": _files(tables), "columns": chosen, "turns": turns}
+    return _emotion_data(made, origin, {"train_fraction": train_fraction, "notes": notes})
+
+
+def _files(tables: Tables) -> list[dict[str, Any]]:
+    return [
+        {"name": table.name, "encoding": table.encoding, "rows": len(table.frame), "split": split}
+        for split, table in tables
+    ]
+
+
+def _emotion_data(made: Prepared, origin: dict[str, Any], rest: dict[str, Any]) -> EmotionData:
+    """The splits as data sets; the report begins with the origin of the rows."""
     splits = {split: made.rows[made.rows["split"] == split] for split in SPLITS}
     report = {
-        "source": " ".join(sources),
-        "kind": kind,
-        "files": [
-            {"name": table.name, "encoding": table.encoding, "rows": len(table.frame), "split": split}
-            for split, table in tables
-        ],
-        "columns": chosen,
-        "turns": turns,
+        **origin,
         "counts": {
             split: {label: int((part["label"] == label).sum()) for label in made.labels}
             for split, part in splits.items()
         },
         **made.report,
         "duplicates_kept": {split: int(text_keys(part["text"]).duplicated().sum()) for split, part in splits.items()},
-        "train_fraction": train_fraction,
-        "notes": notes,
+        **rest,
     }
     return EmotionData(
         splits=datasets.DatasetDict({split: _dataset(part, made.labels, split) for split, part in splits.items()}),

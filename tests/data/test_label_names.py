@@ -94,7 +94,9 @@ def test_label_maps_that_are_wrong(tmp_path, case):
     assert said in error_of(write(tmp_path / "data.csv", records), labels="all", label_map=given)
 
 
-@pytest.mark.parametrize("content", ["- a\n- b\n", "a: {b: c}\n", "a: [1, [2]]\n", "a: ''\n", "a: [\n", "just words"])
+@pytest.mark.parametrize(
+    "content", ["- a\n- b\n", "a: {b: c}\n", "a: [1, [2]]\n", "a: ''\n", "a: [\n", "just words", "a: b\na: c\n"]
+)
 def test_yaml_files_that_are_no_map(tmp_path, content):
     path = tmp_path / "map.yml"
     path.write_text(content, encoding="utf-8")
