@@ -120,6 +120,7 @@ def _name_labels_as_typed(made: Prepared, choices: Choices, helps: Helps) -> Non
     rows["typed"] = rows["typed"].mask(rows["form"] != PLAIN, rows["label"])
     made.rows = rows.drop(columns=["form", "column"])
     made.report["several_labels"] = record
+    made.report["labels_renamed"] = {typed: name for typed, name in names.items() if name not in ("", typed)}
     made.notes += notes + more
 
 

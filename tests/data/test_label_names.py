@@ -7,8 +7,10 @@ import unicodedata
 import pytest
 from tables import error_of, write
 
+from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.data.label_names import final_names, read_label_map
 from emo_hf.data.loading import load_emotion_data
+from emo_hf.training.run import load_data
 
 
 def named(counts, wanted=None, label_map=None):
@@ -105,11 +107,21 @@ def test_yaml_files_that_are_no_map(tmp_path, content):
     assert said.startswith(f"--label_map {path} is no")
 
 
+def test_a_changed_map_is_read_again(tmp_path):
+    records = [{"text": f"문장 {i}", "label": ["a", "b"][i % 2]} for i in range(20)]
+    path, file = write(tmp_path / "data.csv", records), tmp_path / "map.yaml"
+    arguments = DataArguments(data=[str(path)], labels=["all"], label_map=[str(file)])
+    for name in ("기쁨", "슬픔이"):
+        file.write_text(f"a: {name}\n", encoding="utf-8")
+        assert load_data(arguments).labels == ("b", name)
+
+
 def test_what_was_read_otherwise_is_said_with_counts(tmp_path):
     typed = ["Angry", "angry", "angry", "sad"]
     records = [{"text": f"문장 {i}", "label": typed[i % 4]} for i in range(40)]
     data = load_emotion_data(str(write(tmp_path / "data.csv", records)), labels="all", label_map=["sad=슬픔"])
     assert data.labels == ("angry", "슬픔")
+    assert data.report["labels_renamed"] == {"Angry": "angry", "sad": "슬픔"}
     assert data.report["notes"] == [
         "labels were renamed by --label_map: sad (10 rows) is 슬픔",
         "labels that differ by case, width or blanks alone are one: Angry (10 rows) is angry",
