@@ -168,10 +168,10 @@ def columns_chosen(table: Table, layout: Layout) -> dict[str, str] | None:
     """The columns of a table's text and label, by their roles; None where it has not both."""
     head = replace(table, frame=table.frame.head(LOOKED_AT))
     try:
-        chosen = rows_of(head, text_column=layout.text_column, label_column=layout.label_column, turns="first")[1]
+        taken = rows_of(head, text_column=layout.text_column, label_column=layout.label_column, turns="first")
     except UserError:
         return None
-    return chosen
+    return taken.columns
 
 
 def few(names: Sequence[str], last: str = ", ") -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 
 from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
+from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError
-
-logger = logging.getLogger(__name__)
 
 
 def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
@@ -62,10 +59,6 @@ def make_splits(
             origins[split] = f"carved out of train: {size:.0%}, stratified by label, whole {unit}, seed {seed}"
         rows, more = _without_leaks(rows)
         dropped = {split: dropped[split] + more[split] for split in dropped}
-    if any(dropped.values()):
-        logger.warning(
-            "texts that stand in several splits: %s", ", ".join(f"{n} left {split}" for split, n in dropped.items())
-        )
     return rows, origins, dropped
 
 
@@ -94,15 +87,7 @@ def shared_dialogues(rows: pd.DataFrame) -> int:
     """Count the dialogues that stand in more than one split; only given splits can share one."""
     if "dialogue" not in rows:
         return 0
-    shared = int((rows[rows["dialogue"] != ""].groupby("dialogue")["split"].nunique() > 1).sum())
-    if shared:
-        logger.warning("%d dialogues have turns in several of the given splits: test results may be flattered", shared)
-    return shared
-
-
-def text_keys(text: pd.Series) -> pd.Series:
-    """Make texts that a tokenizer reads alike equal: they differ in white space only."""
-    return text.str.replace(r"\s+", " ", regex=True)
+    return int((rows[rows["dialogue"] != ""].groupby("dialogue")["split"].nunique() > 1).sum())
 
 
 def _without_leaks(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

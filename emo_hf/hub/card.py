@@ -58,6 +58,7 @@ def model_card(
         data=data,
         source=_source(record),
         test=record["test"],
+        absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
         loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
         number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,

@@ -56,7 +56,8 @@ from emo_hf.training.trainer import MetricTrainer
 def load_data(arguments: DataArguments) -> EmotionData:
     """The data of a run; runs of one process share it, while they name the same data and its files don't change."""
     values = (tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values())
-    return _load_data(tuple(source_files(source) for source in arguments.data), *values)
+    files = (*arguments.data, *(arguments.label_map or ()))  # a label map may be a file too
+    return _load_data(tuple(source_files(name) for name in files), *values)
 
 
 @functools.lru_cache(maxsize=8)  # a sweep may vary the data
