@@ -93,7 +93,7 @@ def _read_unnamed(pieces: list[Piece], parts: dict[str | None, Found], place: Pl
         tables = [table for found in parts.values() for _, table in found]
         if tables and all(is_release(table) for table in tables):
             raise UserError(
-                f"{place.name}: AI Hub's validation part is there, its training part is not; put it beside it."
+                f"{place.name}: AI Hub's validation or test part is there, its training part is not; put it beside it."
             )
         held_out = few([piece.name for found in parts.values() for piece, _ in found])
         raise UserError(
