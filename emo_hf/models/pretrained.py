@@ -17,6 +17,7 @@ from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.long_words import part_long_words
 from emo_hf.models.modeling import EmotionModel
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -105,7 +106,7 @@ def check_weights(folder: Path, what: str) -> None:
 
 
 def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
+    """The tokenizer that stands beside the encoder, by its own class, never the model type's; it parts long words."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             encoder_path(arguments.encoder),
@@ -119,7 +120,7 @@ def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
             f"encoder {arguments.encoder!r} has no tokenizer; put tokenizer.json (or vocab.txt) and "
             "tokenizer_config.json of the same model into its folder"
         )
-    return tokenizer
+    return part_long_words(tokenizer)
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, model: ModelArguments) -> None:
