@@ -34,7 +34,6 @@ from rich.console import Console
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
-from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
@@ -44,6 +43,7 @@ from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 from emo_hf.study.tuning import check_tuning, choice, decides, left_alone, with_choices
+from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.progress import quiet_libraries
 from emo_hf.training.run import load_data
 
@@ -130,7 +130,8 @@ def prepare(study: Study, console: Console) -> list[Task]:
     """Write what a study has beside its runs; return the runs that are due."""
     data = load_data(study.data)
     for encoder in study.grid.encoders:
-        load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
+        found = ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision)
+        check_texts_known(data.splits["train"]["text"], found)
     study.claim_folder(data.fingerprint, decides(study) if study.grid.tune else None)
     study.note_test_rows(data)
     tasks, due = study.tasks(), study.due()

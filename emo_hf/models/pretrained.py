@@ -105,13 +105,17 @@ def check_weights(folder: Path, what: str) -> None:
     raise UserError(f"{what} has no weights; model.safetensors is missing from its folder; copy or download it again")
 
 
-def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer that stands beside the encoder, by its own class, never the model type's; it parts long words."""
+def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer that stands beside the encoder, by its own class, never the model type's; it parts long words.
+
+    `settings` hold in place of those in its tokenizer_config.json.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             encoder_path(arguments.encoder),
             revision=arguments.encoder_revision or "main",
             trust_remote_code=False,
+            **settings,
         )
     except Exception as error:  # every class of tokenizer reads files of its own
         raise _not_found(arguments, error) from error
