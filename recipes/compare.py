@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import joblib
 import torch
+from display.notes import say_notes
 from display.study import StudyDisplay
 from rich.console import Console
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a study remembers that
     study, report = read_arguments(argv)
     with said_plainly(study.folder):
-        failed = [] if report.report_only else train(study, console)
+        failed, notes = ([], []) if report.report_only else train(study, console)
         written = write_report(
             study.folder, lang=report.lang, umap=report.umap, jobs=_cores(), equal_within=report.equal_within
         )
@@ -88,6 +89,7 @@ def main(argv: Sequence[str]) -> int:
             console.print(path.read_text(encoding="utf-8"), markup=False)
     for task, error in failed:
         print(f"failed: {task.run_id}: {error}", file=sys.stderr)
+    say_notes(notes)
     return 1 if failed else 0
 
 
@@ -106,12 +108,12 @@ def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
     return Study(grid, model, data, given(training), frozenset(names)), report
 
 
-def train(study: Study, console: Console) -> list[tuple[Task, str]]:
-    """Run what is due, here or on a cluster; the runs that failed come back with their errors."""
+def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[str]]:
+    """Run what is due, here or on a cluster; the runs that failed, with their errors, and the notes of the data."""
     study.check()
     if study.grid.tune:
         check_tuning(study)
-    load_data(study.data)  # a mistake in them is said before there is a folder
+    notes = load_data(study.data).report["notes"]  # a mistake in them is said before there is a folder
     with (
         connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client,
         held(study.folder, "wait for it, or give another --study_dir"),
@@ -123,7 +125,7 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()
-        return failed
+        return failed, notes
 
 
 def prepare(study: Study, console: Console) -> list[Task]:

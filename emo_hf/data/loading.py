@@ -80,9 +80,9 @@ def load_emotion_data(
     """Load, check and split a source; what it is, is found out from what is there.
 
     Args:
-        source: "sample" (the bundled corpus), a file (one table, with an optional column `split`), a folder (files
-            named train, validation, test; a `DatasetDict` saved there; a release of AI Hub), a zip of AI Hub, or the
-            id of a data set on the Hub, "owner/name".
+        source: "sample" (the bundled corpus), a file (one table, with an optional column `split`, or sheets), several
+            files, a folder or zip (files whose names say train, validation, test, or that are one table; a release of
+            AI Hub), the folder of a saved `DatasetDict`, or the id of a data set on the Hub, "owner/name".
         labels: which labels, and in which order: "six" or "sixty" of AI Hub, a list out of either, a list of the
             labels of your own data, or "all" for every label found in training, sorted.
         text_column: the column of texts, where it goes by no usual name.
@@ -148,6 +148,8 @@ def load_emotion_data(
     }
     if left_out:
         logger.info("rows left out, as their labels were not asked for: %s", left_out)
+    for note in notes:
+        logger.warning("%s", note)
     return EmotionData(
         splits=datasets.DatasetDict({split: _dataset(part, wanted, split) for split, part in splits.items()}),
         labels=wanted,

@@ -7,17 +7,10 @@ import logging
 import numpy as np
 import pandas as pd
 
+from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
 from emo_hf.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-SPLITS = ("train", "validation", "test")
-_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
-SPLIT_NAMES = {name: split for split, names in _NAMES.items() for name in names}
 
 
 def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
@@ -28,13 +21,13 @@ def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
     """
     if "split" not in rows:
         return rows.assign(split="train")
-    split = rows["split"].str.lower().map(SPLIT_NAMES)
+    split = rows["split"].map({value: split_of(value) for value in rows["split"].unique()})
     wrong = rows[split.isna()]
     if len(wrong):
         first = wrong.iloc[0]
         raise UserError(
             f"{first['file']}, row {first['row']}: split {first['split']!r} is unknown ({len(wrong)} rows); "
-            "allowed are train, validation (valid, val, dev), test."
+            f"allowed are {ALLOWED}."
         )
     if not (split == "train").any():
         raise UserError(f"{rows['file'].iloc[0]}: no training rows; splits found: {', '.join(sorted(set(split)))}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import logging
 import multiprocessing
 import os
 import shutil
@@ -94,9 +95,13 @@ def run_in_worker(
 ) -> tuple[Task, str | None]:
     """`run_task` in a process that does nothing else: its libraries are quiet, its collections quick."""
     quiet_libraries()
+    said = logging.getLogger("emo_hf.data")  # of the same data, by who started the study
+    before = said.level
+    said.setLevel(logging.ERROR)
     try:
         return run_task(study, task, threads, callbacks, **own)
     finally:
+        said.setLevel(before)
         free_memory()
         if not gc.get_freeze_count():
             gc.freeze()  # what outlives the first run was imported: later collections need not walk through it again

@@ -143,7 +143,8 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a split of no name": (
         "a.csv",
         lambda: as_csv([row | {"split": "trainn"} for row in records()]),
-        "a.csv, row 2: split 'trainn' is unknown (60 rows); allowed are train, validation (valid, val, dev), test.",
+        "a.csv, row 2: split 'trainn' is unknown (60 rows); allowed are train (training, 학습, 훈련), validation "
+        "(valid, val, dev, eval, 검증), test (평가, 시험).",
     ),
     "another suffix": (
         "a.docx",
@@ -223,8 +224,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "zip of nothing": (
         "a.zip",
         lambda: as_zip({"readme.md": b"x"}),
-        "TMP/a.zip: neither files named train, validation, test (.csv .tsv .xlsx .json .jsonl .parquet) nor AI Hub's "
-        "dialogues (columns 사람문장1, 감정_대분류, or its JSON); found nothing readable.",
+        "TMP/a.zip holds no file of data (.csv .tsv .txt .xlsx .json .jsonl .parquet): found nothing readable.",
     ),
     "XLSX that is a bomb": (
         "a.xlsx",

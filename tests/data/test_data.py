@@ -24,8 +24,8 @@ def test_missing_files_and_columns(tmp_path):
     assert "no label column" in error_of(path, text_column="a")
     assert "readable are .csv" in error_of(write(tmp_path / "data.json", []).rename(tmp_path / "data.doc"))
     (tmp_path / "folder").mkdir()
-    write(tmp_path / "folder" / "mine.csv", rows())
-    assert "mine.csv" in error_of(tmp_path / "folder")
+    write(tmp_path / "folder" / "mine.csv", [{"a": "1", "b": "2"}])
+    assert "mine.csv: no text column" in error_of(tmp_path / "folder")
     assert "revision 'v1' is for Hub data sets" in error_of(path, revision="v1")
     assert "turns is 'last'" in error_of(path, turns="last")
 

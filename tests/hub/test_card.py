@@ -58,6 +58,15 @@ def test_a_bundled_encoder_is_called_that_and_a_hub_encoder_is_the_base_model(tr
     assert ModelCard(model_card(klue, "me/mini")).data.base_model == "klue/bert-base"
 
 
+def test_several_files_are_named_without_their_folders(trained) -> None:
+    record = read_record(trained)
+    files = ["data/2019.csv", "/home/someone/2020.csv"]
+    record["data"]["source"], record["arguments"]["data"]["data"] = " ".join(files), files
+    card = ModelCard(model_card(record, "me/mini"))
+    assert "2019.csv, 2020.csv" in card.text and "someone" not in card.content
+    assert card.data.datasets is None  # though it has a `/`, it is no id on the Hub
+
+
 def test_names_cannot_break_the_card(trained) -> None:
     record = read_record(trained)
     evil = "기쁨 |<script>alert(1)</script>\n---\nlicense: mit"
