@@ -39,6 +39,7 @@ from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
+from emo_hf.storage.record import read_record
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import Cell, GridArguments, Study, Task
@@ -125,7 +126,14 @@ def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()
-        return failed, notes
+        return failed, list(dict.fromkeys([*notes, *notes_of_runs(study)]))
+
+
+def notes_of_runs(study: Study) -> Iterator[str]:
+    """What the records say of the data, and of what each tokenizer makes of them."""
+    for task in study.tasks():
+        record = read_record(study.folder / task.run_id) or {}
+        yield from record.get("data", {}).get("report", {}).get("notes", [])
 
 
 def prepare(study: Study, console: Console) -> list[Task]:

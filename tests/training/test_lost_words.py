@@ -215,3 +215,13 @@ def test_the_record_of_a_run(tmp_path, common, encoders):
     record = json.loads((tmp_path / "short" / "record.json").read_text())
     assert record["tokens"]["cut_share"] > 0.5
     assert any("more than 5 tokens and are cut" in note for note in record["data"]["report"]["notes"])
+
+
+def test_a_study_says_it_once_and_last(tmp_path, common, encoders, capfd):
+    main = importlib.import_module("compare").main
+    words = [*common, "--encoders", encoders["bert"], "--poolings", "cls", "mean", "--aux", "none", "--seeds", "1"]
+    assert main([*words, "--study_dir", str(tmp_path / "study"), "--max_length", "5"]) == 0
+    shown = capfd.readouterr()
+    lines = (shown.out + shown.err).splitlines()
+    said = [line for line in lines if "more than 5 tokens and are cut" in line]
+    assert len(said) == 1 and said[0] in (shown.err.splitlines() + shown.out.splitlines())[-3:]
