@@ -35,16 +35,17 @@ from rich.console import Console
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
-from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
+from emo_hf.storage.record import read_record
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 from emo_hf.study.tuning import check_tuning, choice, decides, left_alone, with_choices
+from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.progress import quiet_libraries
 from emo_hf.training.run import load_data
 
@@ -125,14 +126,22 @@ def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()
-        return failed, notes
+        return failed, list(dict.fromkeys([*notes, *notes_of_runs(study)]))
+
+
+def notes_of_runs(study: Study) -> Iterator[str]:
+    """What the records say of the data, and of what each tokenizer makes of them."""
+    for task in study.tasks():
+        record = read_record(study.folder / task.run_id) or {}
+        yield from record.get("data", {}).get("report", {}).get("notes", [])
 
 
 def prepare(study: Study, console: Console) -> list[Task]:
     """Write what a study has beside its runs; return the runs that are due."""
     data = load_data(study.data)
     for encoder in study.grid.encoders:
-        load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
+        found = ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision)
+        check_texts_known(data.splits["train"]["text"], found)
     study.claim_folder(data.fingerprint, decides(study) if study.grid.tune else None)
     study.note_test_rows(data)
     tasks, due = study.tasks(), study.due()

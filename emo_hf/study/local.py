@@ -95,13 +95,16 @@ def run_in_worker(
 ) -> tuple[Task, str | None]:
     """`run_task` in a process that does nothing else: its libraries are quiet, its collections quick."""
     quiet_libraries()
-    said = logging.getLogger("emo_hf.data")  # of the same data, by who started the study
-    before = said.level
-    said.setLevel(logging.ERROR)
+    # Of the same data by who started the study, who says at its end what the tokenizers made of them.
+    said = [logging.getLogger(name) for name in ("emo_hf.data", "emo_hf.training.lost_words")]
+    before = [one.level for one in said]
+    for one in said:
+        one.setLevel(logging.ERROR)
     try:
         return run_task(study, task, threads, callbacks, **own)
     finally:
-        said.setLevel(before)
+        for one, level in zip(said, before, strict=True):
+            one.setLevel(level)
         free_memory()
         if not gc.get_freeze_count():
             gc.freeze()  # what outlives the first run was imported: later collections need not walk through it again

@@ -39,6 +39,7 @@ from emo_hf.storage.model_numbers import original_number
 from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, now, write_record
 from emo_hf.training.checkpoints import MadeWith, check_same_arguments, checkpoint_to_resume, remove_checkpoints
 from emo_hf.training.diagnostics import explain
+from emo_hf.training.lost_words import look_at_tokens
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
     by_length,
@@ -247,8 +248,8 @@ def _prepare(
     training_arguments: MetricTrainingArguments,
     run_dir: Path,
     callbacks: Sequence[TrainerCallback],
-) -> tuple[MetricTrainer, EmotionData, datasets.DatasetDict, str | None]:
-    """The trainer, the data and their tokens, and the checkpoint to go on from; nothing is written yet."""
+) -> tuple[MetricTrainer, EmotionData, datasets.DatasetDict, dict[str, Any], str | None]:
+    """The trainer, the data, their tokens and shares of them, and the checkpoint to go on from; nothing is written."""
     check_arguments(model_arguments, data_arguments, training_arguments)
     data = load_data(data_arguments)
     made_with = MadeWith(
@@ -263,11 +264,19 @@ def _prepare(
     patience = training_arguments.early_stopping_patience
     own = [made_with, *([EarlyStoppingCallback(patience)] if patience else [])]
     trainer, tokens = make_trainer(model_arguments, data_arguments, training_arguments, data, [*callbacks, *own])
-    return trainer, data, tokens, checkpoint
+    tokenizer: Any = trainer.processing_class
+    most = trainer.model.config.max_tokens
+    shares, data = look_at_tokens(data, tokens["train"], tokenizer, model_arguments, data_arguments.max_length, most)
+    return trainer, data, tokens, shares, checkpoint
 
 
 def _train_and_test(
-    trainer: MetricTrainer, data: EmotionData, tokens: datasets.DatasetDict, checkpoint: str | None, run_dir: Path
+    trainer: MetricTrainer,
+    data: EmotionData,
+    tokens: datasets.DatasetDict,
+    shares: dict[str, Any],
+    checkpoint: str | None,
+    run_dir: Path,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Train and test; what the record says of it, and the predictions."""
     wait_for_all()
@@ -299,6 +308,7 @@ def _train_and_test(
             **({"encoder_commit": commit} if commit else {}),
         },
         "data": data.summary(),
+        "tokens": shares,
         **progress(trainer),
         "test": scores,
         "files": {"predictions": PREDICTIONS_FILE},

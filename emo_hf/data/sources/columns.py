@@ -55,16 +55,16 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
     Every human turn of a wide table of dialogues is a row of its own under `turns="all"`.
 
     Raises:
-        UserError: a column that is missing, with the columns found; one of datasets' type Json.
+        UserError: a column that is missing, with the columns found; one of JSON whose texts are not certain.
     """
     columns = list(table.frame.columns)
     source, notes = _sources(table, text_column, label_column)
     text, label = source["text"], source.get("label")
     if escaped := [name for name in source.values() if name in table.escaped]:
         raise UserError(
-            f"{table.name}: column {escaped[0]!r} is of the type Json, which datasets gives a column of texts with a "
-            "number among them, and would be read as escape sequences; give the files that it was made from as "
-            "--data, or write each number there in quotes and save the data set again."
+            f"{table.name}: column {escaped[0]!r} holds JSON and not texts, as datasets writes a column with a number "
+            'among its texts, and a cell like "ok" may stand for ok, or for itself; give the files that it was made '
+            "from as --data, or write each number there in quotes and save the data set again."
         )
     rows = pd.DataFrame({role: table.frame[name] for role, name in source.items()}, dtype="str")
     form = LIST if label in table.lists else PLAIN

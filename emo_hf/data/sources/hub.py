@@ -8,6 +8,7 @@ from pathlib import Path
 import datasets
 
 from emo_hf.data.sources.arrow import table_from_arrow
+from emo_hf.data.sources.hub_files import plain_tables
 from emo_hf.data.sources.tables import Table
 from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
 from emo_hf.errors import UserError
@@ -41,8 +42,12 @@ def read_hub(name: str, revision: str | None, cache_dir: str | Path | None) -> t
     Raises:
         UserError: one that can't be loaded, has no training split, or one split under two names.
     """
+    cache = str(cache_dir) if cache_dir else None
+    found: Mapping[str, datasets.Dataset | list[Table]]
     try:
-        found = datasets.load_dataset(name, revision=revision, cache_dir=str(cache_dir) if cache_dir else None)
+        found = plain_tables(name, revision, cache_dir) or datasets.load_dataset(
+            name, revision=revision, cache_dir=cache
+        )
     except Exception as error:  # the client, the file formats and the network each raise their own
         raise UserError(
             f"{name} is neither a file or folder here nor a Hub data set that could be loaded ({_line(error)}); check "
@@ -51,7 +56,7 @@ def read_hub(name: str, revision: str | None, cache_dir: str | Path | None) -> t
     return _tables_of(found, name)
 
 
-def _tables_of(found: Mapping[str, datasets.Dataset], where: str) -> tuple[Splits, list[str]]:
+def _tables_of(found: Mapping[str, datasets.Dataset | list[Table]], where: str) -> tuple[Splits, list[str]]:
     known = {split: name for split in SPLITS if (name := _name_of(split, list(found), where))}
     if not known and len(found) == 1:  # one table under a name of its own
         known = {"train": next(iter(found))}
@@ -67,11 +72,13 @@ def _tables_of(found: Mapping[str, datasets.Dataset], where: str) -> tuple[Split
     only = len(known) == 1
     tables: Splits = []
     for split, name in known.items():
-        table = found[name].with_format("arrow")[:] if len(found[name]) else found[name].data.table
-        table = table.replace_schema_metadata(found[name].features.arrow_schema.metadata)
+        parts = found[name]
+        if isinstance(parts, datasets.Dataset):
+            table = parts.with_format("arrow")[:] if len(parts) else parts.data.table
+            table = table.replace_schema_metadata(parts.features.arrow_schema.metadata)
+            parts = [table_from_arrow(f"{where} ({name})", table)]
         # A column `split` of a data set with one split tells the same as in a file.
-        own = only and "split" in table.column_names
-        tables.append((None if own else split, table_from_arrow(f"{where} ({name})", table)))
+        tables += [(None if only and "split" in part.frame else split, part) for part in parts]
     return tables, notes
 
 
