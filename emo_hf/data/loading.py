@@ -15,7 +15,8 @@ import pandas as pd
 
 from emo_hf.data.preparing import Choices, Prepared, prepare
 from emo_hf.data.reading import Tables, read_sources
-from emo_hf.data.sources.columns import OTHER_COLUMNS, rows_of
+from emo_hf.data.sources.columns import rows_of
+from emo_hf.data.sources.names import FURTHER_COLUMNS
 from emo_hf.data.sources.tables import Layout, header_row
 from emo_hf.data.splits import SPLITS
 from emo_hf.data.taxonomy import DEFAULT_LABELS, resolve_labels
@@ -186,7 +187,7 @@ def _dataset(rows: pd.DataFrame, labels: Sequence[str], split: str) -> datasets.
         {"text": rows["text"], "label": rows["label"].map({name: i for i, name in enumerate(labels)})}
     )
     features = {"text": datasets.Value("string"), "label": datasets.Value("int64")}
-    for name in OTHER_COLUMNS:
+    for name in FURTHER_COLUMNS:
         if name in rows:
             frame[name] = rows[name]
             features[name] = datasets.Value("string")

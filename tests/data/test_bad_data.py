@@ -14,7 +14,7 @@ from aihub_files import as_json, as_zip
 from bad_files import as_csv, changed, dialogues_with, put, records, workbook
 
 from emo_hf.data.loading import load_emotion_data
-from emo_hf.data.sources.columns import TEXT_COLUMNS
+from emo_hf.data.sources.names import TEXT_COLUMNS
 
 COLUMNS = ", ".join(TEXT_COLUMNS)
 SAVE = "readable encodings are utf-8 and cp949; save the file again as UTF-8"

@@ -12,28 +12,12 @@ from emo_hf.data.bad_rows import shell_word
 from emo_hf.data.several import COLUMNS, LIST, PLAIN
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.contents import label_like, names_of_ones, one_hot, text_like, word_like
+from emo_hf.data.sources.names import FURTHER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.readers import suffix_of
 from emo_hf.data.sources.tables import Table
 from emo_hf.data.text import clean_column
 from emo_hf.errors import UserError
 
-TEXT_COLUMNS = (
-    "sentence", "text", "document", "사람문장1", "utterance", "문장", "발화", "발화문", "사람문장", "댓글", "후기",
-    "리뷰", "comment", "review", "content", "sentences", "texts", "documents", "utterances", "comments", "reviews",
-    "contents",
-)  # fmt: skip
-LABEL_COLUMNS = (
-    "label", "emotion", "감정", "감정_대분류", "labels", "라벨", "레이블", "sentiment", "emotions", "sentiments",
-    "상황",
-)  # fmt: skip
-_OTHER_COLUMNS = {
-    "dialogue": ("dialogue", "dialogue_id", "dialog_id", "conversation_id", "talk_id", "talk-id", "대화번호"),
-    "sub_emotion": ("sub_emotion", "감정_소분류"),
-    "situation": ("situation", "상황키워드"),
-    "age_group": ("age_group", "연령"),
-    "gender": ("gender", "성별"),
-}
-OTHER_COLUMNS = tuple(_OTHER_COLUMNS)
 _NAMED = 20  # columns in a message
 
 
@@ -85,7 +69,7 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
         rows[role] = clean_column(rows[role].fillna(""))
     for role, names in (("text", TEXT_COLUMNS), ("label", LABEL_COLUMNS)):
         asked = text_column if role == "text" else label_column
-        others = [name for name in _match(columns, names) if name not in source.values()]
+        others = [name for name in matched(columns, names) if name not in source.values()]
         if others and asked is None and role in source and table.headed:
             notes.append(f"{table.name}: {source[role]} is read as the {role}, {', '.join(others)} is not")
     return Taken(rows.reset_index(drop=True), {"text": text, "label": label}, tuple(notes))
@@ -97,9 +81,9 @@ def _sources(table: Table, text_column: str | None, label_column: str | None) ->
     if not table.headed:
         return _by_contents(table, text_column, label_column)
     text = _asked(columns, text_column, "text", table.name) or next(
-        (name for name in _match(columns, TEXT_COLUMNS) if name not in table.lists), None
+        (name for name in matched(columns, TEXT_COLUMNS) if name not in table.lists), None
     )
-    label = _asked(columns, label_column, "label", table.name) or next(iter(_match(columns, LABEL_COLUMNS)), None)
+    label = _asked(columns, label_column, "label", table.name) or next(iter(matched(columns, LABEL_COLUMNS)), None)
     if text is None:
         raise _missing("text", table, [label])
     if label is None and not _columns_of_ones(table, text):
@@ -107,14 +91,14 @@ def _sources(table: Table, text_column: str | None, label_column: str | None) ->
     if text == label:
         raise UserError(f"{table.name}: column {text!r} is both the text and the label; name two columns.")
     source = {"text": text} | ({"label": label} if label else {})
-    for role, names in _OTHER_COLUMNS.items():
-        found = _match(columns, names)
+    for role, names in FURTHER_COLUMNS.items():
+        found = matched(columns, names)
         if found and found[0] != text:
             source[role] = found[0]
-    majors = [name for name in _match(columns, LABEL_COLUMNS) if name != label]
+    majors = [name for name in matched(columns, LABEL_COLUMNS) if name != label]
     if majors and label == source.get("sub_emotion"):
         source["major"] = majors[0]
-    if split := _match(columns, ("split",)):
+    if split := matched(columns, ("split",)):
         source["split"] = split[0]
     return source, []
 
@@ -151,17 +135,11 @@ def _columns_of_ones(table: Table, text: str) -> list[str]:
     """The labels that stand in columns of their own, after the text."""
     columns = list(table.frame.columns)
     after = columns[columns.index(text) + 1 :]
-    known = {name for names in _OTHER_COLUMNS.values() for name in _match(columns, names)}
+    known = {name for names in FURTHER_COLUMNS.values() for name in matched(columns, names)}
     ones = one_hot(table.frame, [name for name in after if name not in known])
     # Two of them may be anything, as married and employed, where another column could be the label.
     others = [name for name in columns if name not in (*ones, text)]
     return [] if len(ones) == 2 and label_like(table.frame, others) else ones
-
-
-def _match(columns: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The columns with one of these names, in the order of the names, upper case or lower."""
-    lower = {column.lower(): column for column in columns}
-    return [lower[name] for name in names if name in lower]
 
 
 def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> str:
@@ -170,7 +148,7 @@ def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> 
     Raises:
         UserError: there is none, with the columns found.
     """
-    if found := _asked(columns, wanted, "text", where) or next(iter(_match(columns, TEXT_COLUMNS)), None):
+    if found := _asked(columns, wanted, "text", where) or next(iter(matched(columns, TEXT_COLUMNS)), None):
         return found
     raise UserError(_not_found("text", columns, where) + "; name yours with --text_column.")
 
@@ -194,7 +172,7 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
     if role == "text":
         likely = text_like(table.frame, rest)
         likely = likely or [
-            name for name in word_like(table.frame, rest) if name not in _match(columns, LABEL_COLUMNS)
+            name for name in word_like(table.frame, rest) if name not in matched(columns, LABEL_COLUMNS)
         ]
     else:
         likely = label_like(table.frame, rest)
