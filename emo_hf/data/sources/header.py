@@ -61,7 +61,7 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
         passed = ", ".join(str(number) for number, _ in first[:start][:5])
         which = "the column names" if headed else "the first row of data"
         notes.append(f"{name}: row{'s' if start > 1 else ''} {passed} above {which} (row {first[start][0]}) not read")
-    return Rows(names, _fitted(name, rows, len(names), headed), headed, tuple(notes))
+    return Rows(names, fitted(name, rows, len(names), headed), headed, tuple(notes))
 
 
 def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[int, bool]:
@@ -138,8 +138,12 @@ def _is_data(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     return False
 
 
-def _fitted(name: str, rows: Iterable[Numbered], width: int, headed: bool) -> Iterator[Numbered]:
-    """The rows, each of the width of the header; empty cells beyond it are no cells."""
+def fitted(name: str, rows: Iterable[Numbered], width: int, headed: bool) -> Iterator[Numbered]:
+    """The rows, each of the width of the header; empty cells beyond it are no cells.
+
+    Raises:
+        UserError: a row with more cells, or fewer.
+    """
     for number, row in rows:
         if len(row) > width and not any(map(clean_name, row[width:])):
             row = row[:width]

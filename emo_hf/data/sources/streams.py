@@ -1,83 +1,337 @@
-"""Texts of a file of any length, one after the other."""
+"""The rows of a file of any length, or of standard input, block by block, for predictions that keep their order."""
 
 from __future__ import annotations
 
-import csv
+import io
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+import operator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, BinaryIO
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from emo_hf.data.sources.arrow import table_from_arrow
+from emo_hf.data.sources.columns import find_text_column
+from emo_hf.data.sources.contents import text_like, word_like
+from emo_hf.data.sources.decoding import encoding_of
+from emo_hf.data.sources.delimited import Chunk, chunks, find_dialect, head_of
+from emo_hf.data.sources.header import Numbered, Rows, fitted, named_rows
+from emo_hf.data.sources.json_cells import has_json
+from emo_hf.data.sources.names import TEXT_COLUMNS, matched
+from emo_hf.data.sources.readers import READERS, lines_table, own_delimiter, read_bytes, read_tables, suffix_of
+from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table
 from emo_hf.errors import UserError, first_line
 
-FILES = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
+BLOCK = 8192  # rows
+
+_PIECE = 1 << 20  # bytes
+_WHOLE = (".xlsx", ".json")
+_BEGINNINGS = (
+    (re.compile(rb"PK\x03\x04"), ".xlsx"),
+    (re.compile(rb"PAR1"), ".parquet"),
+    (re.compile(rb"\s*\[\s*\{"), ".json"),
+)
+STANDARD_INPUT = "standard input"
 
 
-def read_file(path: Path, text_column: str | None) -> Iterator[str]:
-    """One sentence after the other; UTF-8, else cp949."""
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a file: their numbers, as the user sees them, and the cells of each column, "" for empty ones."""
+
+    numbers: Sequence[int]
+    columns: Mapping[str, Sequence[str]]
+
+
+@dataclass
+class Opened:
+    """A file whose rows are read as they are asked for.
+
+    Attributes:
+        name: what errors call it.
+        columns: of the file, in order; "1", "2", … where it has no header.
+        text: the column of the texts.
+        headed: whether the columns have names of their own.
+        notes: what was left out or read otherwise than it stands there, a line each; reading may add to them.
+        blocks: at most `BLOCK` rows each; a row that contradicts the others raises a `UserError` when it is reached.
+    """
+
+    name: str
+    columns: list[str]
+    text: str
+    headed: bool
+    notes: list[str]
+    blocks: Iterator[Block]
+
+
+def open_rows(source: Path | BinaryIO, layout: Layout = FOUND_OUT, *, only_text: bool = False) -> Opened:
+    """Open a file, or standard input, which is a table or one text a line.
+
+    Args:
+        source: the path of a file, or the bytes of standard input.
+        layout: what is known of the file.
+        only_text: whether no other column is needed; a Parquet file gives no other then.
+
+    Raises:
+        UserError: no such file, one that holds several tables, one without texts, or whatever its reader finds.
+    """
+    return _of_path(source, layout, only_text=only_text) if isinstance(source, Path) else _of_input(source, layout)
+
+
+def _of_path(path: Path, layout: Layout, *, only_text: bool) -> Opened:
+    _check_file(path)
+    name, suffix = unicodedata.normalize("NFC", path.name), suffix_of(path.name)
+    if suffix == ".parquet":
+        return _parquet(name, path, layout, only_text=only_text)
+    if suffix in _WHOLE:
+        return _whole(name, read_tables(name, read_bytes(path), layout), layout)
+    lines = _lines_of_file(name, path)
+    return _json_lines(name, lines, layout) if suffix == ".jsonl" else _delimited(name, lines, layout)
+
+
+def _of_input(source: BinaryIO, layout: Layout) -> Opened:
+    """Standard input: what it holds is told by how it begins."""
+    name, head = STANDARD_INPUT, source.read(_PIECE)
+    if suffix := next((suffix for begin, suffix in _BEGINNINGS if begin.match(head)), None):
+        return _whole(name, read_tables(f"{name}{suffix}", head + source.read(), layout), layout)
+    lines = _lines_of_input(name, _Rejoined(head, source))
+    return _json_lines(name, lines, layout) if _is_object(head.split(b"\n", 1)[0]) else _delimited(name, lines, layout)
+
+
+def _check_file(path: Path) -> None:
+    kinds = " ".join(READERS)
     if not path.exists():
-        raise UserError(f"{path}: no such file; give sentences in quotes, or a file {' '.join(FILES)}")
-    if path.suffix.lower() not in FILES or path.is_dir():
-        kind = "a folder" if path.is_dir() else "of a kind that is not read piece by piece"
-        raise UserError(f"{path} is {kind}; give one file {' '.join(FILES)}, or sentences")
-    if path.suffix.lower() == ".parquet":
-        yield from read_parquet(path, text_column)
-        return
-    with path.open(encoding=encoding_of(path), newline="") as lines:
-        suffix = path.suffix.lower()
-        if suffix == ".txt":
-            yield from (line.rstrip("\r\n") for line in lines)
-        elif suffix == ".jsonl":
-            column = None
-            for number, line in enumerate(lines, 1):
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    row = None
-                if not isinstance(row, dict):
-                    raise UserError(f"{path}, line {number}: not JSON; a JSONL file holds one object a line")
-                if column not in row:
-                    column = column_of(path, row, text_column)
-                value = row[column]
-                yield "" if value is None else str(value)
-        else:
-            csv.field_size_limit(max(path.stat().st_size, csv.field_size_limit()))  # one cell may be all of the file
-            rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
-            try:
-                if not rows.fieldnames:
-                    raise UserError(f"{path} is empty; a header and rows are needed")
-                column = column_of(path, rows.fieldnames, text_column)
-                yield from (row[column] or "" for row in rows)
-            except csv.Error as error:
-                raise UserError(f"{path}, row {rows.line_num}: {error}; save it again as CSV UTF-8") from None
+        raise UserError(f"{path}: no such file; give sentences in quotes, or a file ({kinds}).")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give one file of it ({kinds}), or sentences.")
+    if suffix_of(path.name) not in READERS:
+        unpack = "unpack it and give" if suffix_of(path.name) == ".zip" else "give"
+        raise UserError(f"{path} is of no kind that is read; {unpack} one file ({kinds}), or sentences.")
+    if not path.is_file():
+        raise UserError(f"{path} is no regular file; give a file, or its content as standard input.")
 
 
-def read_parquet(path: Path, text_column: str | None) -> Iterator[str]:
-    """One sentence after the other, some thousand rows in memory at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
+
+class _Rejoined(io.RawIOBase):
+    """The bytes that were looked at, and those after them."""
+
+    def __init__(self, head: bytes, rest: BinaryIO):
+        self._head, self._rest = io.BytesIO(head), rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head.read(len(buffer)) or self._rest.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _lines_of_file(name: str, path: Path) -> Iterator[str]:
+    """The lines of a text, with their line breaks."""
+
+    def pieces() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    try:
+        with path.open(encoding=encoding_of(name, pieces), newline="") as lines:
+            yield from lines
+    except OSError as error:
+        raise UserError(f"{path} can't be opened ({error.strerror}); check its permissions.") from error
+
+
+def _lines_of_input(name: str, source: _Rejoined) -> Iterator[str]:
+    """The lines of standard input, whose first bytes tell the encoding."""
+    buffered = io.BufferedReader(source, _PIECE)
+    encoding = encoding_of(name, lambda: [buffered.peek()], whole=False)
+    count = 0
+    with io.TextIOWrapper(buffered, encoding=encoding, newline="") as lines:
+        try:
+            for line in lines:
+                yield line
+                count += 1
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{name}, after row {count}: bytes that are not {error.encoding}, as those before them are; save it "
+                "again as UTF-8."
+            ) from None
+
+
+def _delimited(name: str, lines: Iterator[str], layout: Layout) -> Opened:
+    head, whole = head_of(lines)
+    dialect = find_dialect(name, "".join(head), layout, own=own_delimiter(name), whole=whole)
+    parts = chunks(name, itertools.chain(head, lines), dialect)
+    found = None
+    for numbers, rows in parts:
+        if found := named_rows(name, zip(numbers, rows, strict=True), layout if dialect.headed else HEADLESS):
+            parts = itertools.chain(_parted(list(found.rows)), parts)
+            break
+    if found is None:
+        raise UserError(f"{name} is empty; it has to hold sentences.")
+    notes = list(found.notes) if dialect.headed or dialect.delimiter else []  # of lines, nothing else is expected
+    blocks = _blocks(found.names, _tidy(name, found, parts))
+    return _opened(name, found.names, found.headed, notes, blocks, layout)
+
+
+def _blocks(names: list[str], parts: Iterable[Chunk]) -> Iterator[Block]:
+    """The rows as columns."""
+    cells = {key: operator.itemgetter(place) for place, key in enumerate(names)}
+    numbers: list[int] = []
+    columns: dict[str, list[str]] = {key: [] for key in names}
+    for more, rows in parts:
+        if numbers and len(numbers) + len(more) > BLOCK:
+            yield Block(numbers, columns)
+            numbers, columns = [], {key: [] for key in names}
+        numbers += more
+        for key, cell in cells.items():
+            columns[key] += map(cell, rows)
+    if numbers:
+        yield Block(numbers, columns)
+
+
+def _parted(rows: Sequence[Numbered]) -> Iterator[Chunk]:
+    yield [number for number, _ in rows], [row for _, row in rows]
+
+
+def _tidy(name: str, found: Rows, parts: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Rows as wide as the header; blank ones are rows only between others, as those of one column are, too."""
+    width, last = len(found.names), None
+    blank: list[Numbered] = []
+    for numbers, rows in parts:
+        if {*map(len, rows)} != {width}:
+            numbers, rows = next(_parted([*fitted(name, zip(numbers, rows, strict=True), width, found.headed)]))
+        filled = next((place for place in range(len(rows), 0, -1) if any(map(str.strip, rows[place - 1]))), 0)
+        ending = list(zip(numbers[filled:], rows[filled:], strict=True))
+        if not filled:
+            blank += ending
+            continue
+        if blank or filled < len(rows):
+            numbers, rows = next(_parted([*blank, *zip(numbers[:filled], rows[:filled], strict=True)]))
+        blank = ending
+        if width == 1 and (numbers[-1] - (last or numbers[0] - 1)) != len(numbers):
+            by_number = dict(zip(numbers, rows, strict=True))
+            numbers = range((last or numbers[0] - 1) + 1, numbers[-1] + 1)
+            rows = [by_number.get(number, [""]) for number in numbers]
+        last = numbers[-1]
+        yield numbers, rows
+
+
+def _json_lines(name: str, lines: Iterator[str], layout: Layout) -> Opened:
+    filled = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    tables = (lines_table(name, chunk) for chunk in _chunks(filled))
+    return _of_tables(name, tables, layout)
+
+
+def _chunks(numbered: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    while chunk := list(itertools.islice(numbered, BLOCK)):
+        yield chunk
+
+
+def _whole(name: str, tables: list[Table], layout: Layout) -> Opened:
+    """A file that can't be read piece by piece."""
+    if len(tables) > 1:
+        titles = ", ".join(repr(table.sheet) for table in tables)
+        raise UserError(f"{name} holds several tables ({titles}); name one with --sheet.")
+    return _of_tables(name, iter(tables), layout)
+
+
+def _of_tables(name: str, tables: Iterator[Table], layout: Layout) -> Opened:
+    """The rows of tables that are parts of one; its columns are those of the first."""
+    first = next(tables, None)
+    if first is None:
+        raise UserError(f"{name} is empty; it has to hold sentences.")
+    names = list(first.frame.columns)
+    notes = list(first.notes)
+
+    def blocks() -> Iterator[Block]:
+        for table in itertools.chain([first], tables):
+            for start in range(0, len(table.frame), BLOCK):
+                part = table.frame.iloc[start : start + BLOCK]
+                columns = {key: part[key].tolist() if key in part else [""] * len(part) for key in names}
+                yield Block(part.index.tolist(), columns)
+            if more := [key for key in table.frame.columns if key not in names]:
+                note = f"{name}: {', '.join(more)} is not kept, as no row among the first has it"
+                notes.extend([note] if note not in notes else [])
+
+    return _opened(name, names, first.headed, notes, blocks(), layout)
+
+
+def _parquet(name: str, path: Path, layout: Layout, *, only_text: bool) -> Opened:
+    """Some thousand rows in memory at a time."""
+    opened = _of_tables(name, _tables(name, _batches(name, path, None)), layout)
+    if only_text:
+        place = opened.columns.index(opened.text)
+        return replace(opened, columns=[opened.text], blocks=_texts(name, opened.text, _batches(name, path, place)))
+    return opened
+
+
+def _batches(name: str, path: Path, place: int | None) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file, with all of its columns or the one at a place."""
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:  # pyarrow's default keeps what it has read
-            column = column_of(path, file.schema_arrow.names, text_column)
-            for batch in file.iter_batches(batch_size=8192, columns=[column]):
-                yield from ("" if text is None else str(text) for text in batch.column(0).to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: no readable Parquet file ({first_line(error)})") from None
+            columns = None if place is None else [file.schema_arrow.names[place]]
+            yield from file.iter_batches(batch_size=BLOCK, columns=columns)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{name}: no readable Parquet file ({first_line(error)}).") from None
 
 
-def encoding_of(path: Path) -> str:
-    """utf-8-sig if all of the file decodes, read in pieces, else cp949."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            while file.read(1 << 20):
-                pass
-    except UnicodeDecodeError:
-        return "cp949"
-    return "utf-8-sig"
+def _tables(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[Table]:
+    done = 0
+    for batch in batches:
+        table = table_from_arrow(name, pa.Table.from_batches([batch]))
+        yield replace(table, frame=table.frame.set_axis(range(done + 1, done + batch.num_rows + 1)))
+        done += batch.num_rows
 
 
-def column_of(path: Path, columns: Iterable[str], asked: str | None) -> str:
-    """The column of the sentences, by the names that training knows."""
-    from emo_hf.data.sources.columns import find_text_column  # not before it is needed: it brings all readers along
+def _texts(name: str, column: str, batches: Iterator[pa.RecordBatch]) -> Iterator[Block]:
+    """As `_tables`, of one column, and in less time where it holds plain texts."""
+    done = 0
+    for batch in batches:
+        cells = batch.column(0)
+        if pa.types.is_string(cells.type) and not has_json(cells):
+            texts = pc.fill_null(cells, "").to_pylist()
+        else:
+            texts = table_from_arrow(name, pa.Table.from_batches([batch])).frame.iloc[:, 0].tolist()
+        yield Block(range(done + 1, done + len(texts) + 1), {column: texts})
+        done += len(texts)
 
-    return find_text_column(list(columns), asked, str(path))
+
+def _opened(
+    name: str, names: list[str], headed: bool, notes: list[str], blocks: Iterator[Block], layout: Layout
+) -> Opened:
+    first = next(blocks, None)
+    if first is None:
+        raise UserError(f"{name} holds no rows; check that it was saved completely.")
+    text = _text_column(name, names, first, headed, notes, layout)
+    return Opened(name, names, text, headed, notes, itertools.chain([first], blocks))
+
+
+def _text_column(name: str, names: list[str], first: Block, headed: bool, notes: list[str], layout: Layout) -> str:
+    """The column of the texts: asked for, by its usual name, the only one, or the only one that holds sentences."""
+    usual = matched(names, TEXT_COLUMNS) if headed else []
+    if layout.text_column is not None or usual:
+        return find_text_column(names, layout.text_column, name)
+    if len(names) == 1:
+        return names[0]
+    frame = pd.DataFrame(first.columns, dtype="str")
+    likely = text_like(frame, names) or word_like(frame, names)
+    if len(likely) == 1:
+        called = f"column {likely[0]!r}" if headed else f"column {likely[0]}"
+        notes.append(f"{name}: {called} is read as the text, as no other holds sentences")
+        return likely[0]
+    return find_text_column(names, None, name)
