@@ -200,3 +200,8 @@ def test_titles_above_the_header(tmp_path):
 
 def test_nothing_to_tell():
     assert find_dialect("a", "", FOUND_OUT, own=None, whole=True) == LINES
+
+
+def test_half_a_mark_is_no_text():
+    with pytest.raises(UserError, match="row 1: byte 0xef is not utf-8"):
+        read_tables("a.csv", b"\xef")

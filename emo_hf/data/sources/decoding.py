@@ -86,6 +86,8 @@ def _first_wrong(pieces: Iterable[bytes], encoding: str, *, whole: bool) -> _Wro
         rows += text.count("\n")
         done += len(piece)
         waiting = len(decoder.getstate()[0])
+    if whole and waiting:  # the beginning of a mark, of which Python's decoder says nothing
+        return _Wrong(done - waiting, rows, decoder.getstate()[0][0], hangul)
     return None
 
 
