@@ -12,7 +12,6 @@ from emo_hf.errors import UserError
 
 UTF8, UTF16, CP949 = "utf-8-sig", "utf-16", "cp949"
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_UNITS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def decode(name: str, data: bytes) -> tuple[str, str]:
@@ -72,16 +71,14 @@ class _Wrong:
 
 def _first_wrong(pieces: Iterable[bytes], encoding: str, *, whole: bool) -> _Wrong | None:
     decoder = codecs.getincrementaldecoder(encoding)()
-    line_break = "\n".encode(_UNITS[codecs.BOM_UTF16_LE]) if encoding == UTF16 else b"\n"
     done, rows, hangul, waiting = 0, 1, 0, 0
     for piece in itertools.chain(pieces, [b""] if whole else []):
         try:
             text = decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
-            before = error.object[: error.start]
-            hangul += _hangul(before.decode(encoding.removesuffix("-sig"), "ignore"))
-            row = rows + before.count(line_break)
-            return _Wrong(done - waiting + error.start, row, error.object[error.start], hangul)
+            before = error.object[: error.start].decode(encoding.removesuffix("-sig"), "ignore")
+            place = done - waiting + error.start
+            return _Wrong(place, rows + before.count("\n"), error.object[error.start], hangul + _hangul(before))
         hangul += _hangul(text) if hangul < 2 else 0
         rows += text.count("\n")
         done += len(piece)

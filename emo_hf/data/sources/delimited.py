@@ -168,7 +168,7 @@ def find_dialect(name: str, head: str, layout: Layout, *, own: str | None, whole
     if may_be_lines:
         fitting = [parse for parse in fitting if _is_table(parse)]
     if fitting:
-        return max(fitting, key=lambda parse: (bool(parse.names), _tells(parse.body))).dialect
+        return max(fitting, key=lambda parse: (bool(parse.names), _tells(parse.body), not _is_prose(parse))).dialect
     known = [parse for parse in parses if parse.names and parse.width > 1]
     if may_be_lines:
         known = [parse for parse in known if parse.names > 1 or _has_header(parse, head)]
@@ -268,13 +268,17 @@ def _is_table(parse: _Parse) -> bool:
     """Whether what could be one text a line is a table: lines of prose have a comma each by accident."""
     if parse.names > 1 or (parse.names and parse.dialect.delimiter == "\t"):
         return True
-    cells = [cell for row in parse.body for cell in row[1:] if cell]
-    prose = sum(cell[0] == " " for cell in cells) > len(cells) / 2
-    if prose or len(parse.rows) < 2:
+    if _is_prose(parse) or len(parse.rows) < 2:
         return False
     if parse.dialect.delimiter == "\t":
         return True
     return _tells(parse.body) and (bool(parse.names) or len(parse.rows) >= _SURE)
+
+
+def _is_prose(parse: _Parse) -> bool:
+    """Whether a blank follows the delimiter, as it does in sentences."""
+    cells = [cell for row in parse.body for cell in row[1:] if cell]
+    return sum(cell[0] == " " for cell in cells) > len(cells) / 2
 
 
 def _has_header(parse: _Parse, head: str) -> bool:
