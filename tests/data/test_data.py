@@ -110,8 +110,8 @@ def test_broken_files(tmp_path, name, content, part):
     assert part in error_of(tmp_path / name)
 
 
-def test_lists_are_no_labels(tmp_path):
-    path = write(tmp_path / "data.json", [{"text": "a", "label": ["x", "y"]}])
+def test_objects_are_no_labels(tmp_path):
+    path = write(tmp_path / "data.json", [{"text": "a", "label": {"x": "y"}}])
     assert "no label column" in error_of(path)
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
 
 import pandas as pd
 
 from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.decoding import decode
 from emo_hf.data.sources.delimited import chunks, find_dialect, head_of
-from emo_hf.data.sources.dialogues import dialogue_rows, is_dialogues
 from emo_hf.data.sources.header import Numbered, Row, fitted, named_rows
+from emo_hf.data.sources.json_shapes import json_tables, lines_table, parsed, why
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size, header_of
 from emo_hf.data.sources.workbook import sheet_rows
 from emo_hf.errors import UserError
@@ -103,83 +102,22 @@ def _read_xlsx(name: str, data: bytes, layout: Layout) -> list[Table]:
 def _read_json(name: str, data: bytes, layout: Layout) -> list[Table]:
     text, encoding = decode(name, data)
     try:
-        content = _parsed(text)
+        content = parsed(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text.lstrip().startswith("{"):  # JSON lines under the name .json
             return _read_jsonl(name, data, layout)
         raise UserError(f"{name}, row {error.lineno}: not JSON ({error.msg}); mend or export it again.") from error
     except (ValueError, RecursionError) as error:  # an endless number, ten thousand brackets
-        raise UserError(f"{name}: not JSON of a table ({_why(error)}); mend or export it again.") from error
-    if isinstance(content, dict):
-        lists = {key: value for key, value in content.items() if isinstance(value, list)}
-        if len(lists) > 1 and len({len(value) for value in lists.values()}) == 1:  # {"sentence": […], "label": […]}
-            content = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-        elif len(lists) == 1:  # {"data": [{…}, {…}]}
-            content = next(iter(lists.values()))
-    if not isinstance(content, list):
-        raise UserError(f'{name}: not a list of objects; needed is [{{"sentence": "…", "label": "…"}}, …].')
-    return [Table(name, _frame_of(name, content, list(range(1, len(content) + 1))), encoding)]
+        raise UserError(f"{name}: not JSON of a table ({why(error)}); mend or export it again.") from error
+    return [replace(table, encoding=encoding) for table in json_tables(name, content, layout)]
 
 
 def _read_jsonl(name: str, data: bytes, layout: Layout) -> list[Table]:
     text, encoding = decode(name, data)
+    if text.lstrip()[:1] == "[":  # one JSON list under the name .jsonl
+        return _read_json(name, data, layout)
     filled = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     return [replace(lines_table(name, filled), encoding=encoding)]
-
-
-def lines_table(name: str, lines: Sequence[tuple[int, str]]) -> Table:
-    """The table of some JSON lines, given with their numbers.
-
-    Raises:
-        UserError: a line that is no JSON object.
-    """
-    records = []
-    for number, line in lines:
-        try:
-            records.append(_parsed(line))
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{name}, row {number}: not a JSON object ({_why(error)}); mend the line.") from error
-    return Table(name, _frame_of(name, records, [number for number, _ in lines]))
-
-
-def _parsed(text: str) -> Any:
-    # pandas and numpy write a missing value as NaN, which would else pass as the text "nan".
-    return json.loads(text, parse_constant=lambda constant: None if constant == "NaN" else constant)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return error.msg if isinstance(error, json.JSONDecodeError) else str(error).split(";")[0]
-
-
-def _frame_of(name: str, records: list[Any], numbers: list[int]) -> pd.DataFrame:
-    for number, record in zip(numbers, records, strict=True):
-        if not isinstance(record, dict):
-            raise UserError(f'{name}, row {number}: not an object; needed is {{"sentence": "…", "label": "…"}}.')
-    if is_dialogues(records):
-        records = dialogue_rows(name, records)
-    columns = {}
-    keys = dict.fromkeys(key for record in records for key in record)
-    check_size(name, len(keys), len(records))
-    for key in keys:
-        values = [record.get(key) for record in records]
-        if not any(isinstance(value, list | dict) for value in values):  # a text or a label is never nested
-            columns[key] = [
-                "" if value is None else value if isinstance(value, str) else str(value) for value in values
-            ]
-    try:
-        return pd.DataFrame(
-            dict(zip(header_of(name, list(columns)), columns.values(), strict=True)), numbers, dtype="str"
-        )
-    except UnicodeEncodeError as error:
-        rows = zip(numbers, zip(*columns.values(), strict=True), strict=True)
-        broken = next((number for number, row in rows if _is_broken(row)), numbers[0])  # or a name of a column is
-        raise UserError(f"{name}, row {broken}: half of a \\ud… escape pair; mend or remove it.") from error
-
-
-def _is_broken(row: tuple[str, ...]) -> bool:
-    return any("\ud800" <= character <= "\udfff" for cell in row for character in cell)
 
 
 READERS: dict[str, Callable[[str, bytes, Layout], list[Table]]] = {

@@ -25,8 +25,9 @@ from emo_hf.data.sources.decoding import encoding_of
 from emo_hf.data.sources.delimited import Chunk, chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Rows, fitted, named_rows
 from emo_hf.data.sources.json_cells import has_json
+from emo_hf.data.sources.json_shapes import lines_table
 from emo_hf.data.sources.names import TEXT_COLUMNS, matched
-from emo_hf.data.sources.readers import READERS, lines_table, own_delimiter, read_bytes, read_tables, suffix_of
+from emo_hf.data.sources.readers import READERS, own_delimiter, read_bytes, read_tables, suffix_of
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table
 from emo_hf.errors import UserError, first_line
 
@@ -93,7 +94,12 @@ def _of_path(path: Path, layout: Layout, *, only_text: bool) -> Opened:
     if suffix in _WHOLE:
         return _whole(name, read_tables(name, read_bytes(path), layout), layout)
     lines = _lines_of_file(name, path)
-    return _json_lines(name, lines, layout) if suffix == ".jsonl" else _delimited(name, lines, layout)
+    if suffix != ".jsonl":
+        return _delimited(name, lines, layout)
+    first = list(itertools.islice(lines, 1))
+    if first and first[0].lstrip()[:1] == "[":  # one JSON list under the name .jsonl
+        return _whole(name, read_tables(name, read_bytes(path), layout), layout)
+    return _json_lines(name, itertools.chain(first, lines), layout)
 
 
 def _of_input(source: BinaryIO, layout: Layout) -> Opened:
