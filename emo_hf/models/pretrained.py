@@ -161,6 +161,12 @@ def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionMode
         raise UserError(f"encoder {arguments.encoder!r}: {first_line(error)}") from error
 
 
+def default_learning_rate(config: PreTrainedConfig) -> float:
+    """The learning rate where none is given, by the model's configuration: small encoders take a larger one."""
+    encoder = getattr(config, "encoder", config)
+    return 5e-4 if getattr(encoder, "base_encoder", None) in BUNDLED else 3e-5
+
+
 def _not_found(arguments: ModelArguments, error: Exception) -> UserError:
     if "contains custom code" in str(error):
         return UserError(

@@ -18,10 +18,10 @@ from transformers import EarlyStoppingCallback
 
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data.collation import PaddingCollator
 from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
-from emo_hf.evaluation.metrics import trainer_metrics
 from emo_hf.losses.capabilities import AUX_FLAGS, counted
 from emo_hf.models.pretrained import build_model, load_tokenizer
 from emo_hf.search.tables import best_yaml, trials_markdown
@@ -220,8 +220,10 @@ class Search:
             settings = self._suggested(trial) if trial is not None else ()
             model, given, _ = self._with(settings)
             if trainer is not None:
-                for name, value in inputs(model, given).items():
+                of_trial = inputs(model, given)
+                for name, value in of_trial.items():
                     setattr(trainer, name, value)
+                trainer.data_collator = PaddingCollator(of_trial["processing_class"])
             return build_model(model, data.labels)
 
         training = {
@@ -237,7 +239,6 @@ class Search:
             None,
             MetricTrainingArguments(**counted(training["aux"], training)),
             model_init=model_init,
-            compute_metrics=trainer_metrics(data.labels),
             callbacks=[EarlyStoppingCallback(patience)] if patience else [],  # it counts anew in every trial
             **inputs(self.model, self.data),
         )

@@ -24,14 +24,12 @@ from transformers import (
 )
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
-from emo_hf.data.collation import PaddingCollator
 from emo_hf.data.loading import EmotionData, load_emotion_data
 from emo_hf.data.reading import SourceFiles, check_source, source_files
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.distributed import wait_for_all
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError, first_line
-from emo_hf.evaluation.metrics import trainer_metrics
 from emo_hf.models.pooling import POOLINGS
 from emo_hf.models.pretrained import build_model, check_encoder, load_tokenizer
 from emo_hf.storage.files import said_plainly
@@ -111,12 +109,11 @@ def default_learning_rate(encoder: str) -> float:
 
 
 def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """What a trainer is given of the data: the rows to train on and those to choose by, and how they are batched."""
+    """What a trainer is given of the data: the rows to train on, those to choose by, and their tokenizer."""
     return {
-        "train_dataset": tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
+        "train_dataset": tokens["train"],
         "eval_dataset": by_length(tokens["validation"])[0],
         "processing_class": tokenizer,
-        "data_collator": PaddingCollator(tokenizer),
     }
 
 
@@ -232,7 +229,6 @@ def make_trainer(
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
-        compute_metrics=trainer_metrics(data.labels),
         callbacks=list(callbacks),
         **trainer_inputs(tokens, tokenizer),
     )

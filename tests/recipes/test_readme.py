@@ -46,6 +46,17 @@ def test_the_losses_stand_alone() -> None:
     assert names["embeddings"].grad.norm() > 0
 
 
+def test_a_trainer_by_hand_learns_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = [code for name, code in PYTHON if name == "README.md" and "MetricTrainer(" in code]
+    monkeypatch.chdir(tmp_path)
+    exec(code, names := {})
+    assert float(capsys.readouterr().out.splitlines()[-1]) == names["trainer"].state.best_metric > 0.9
+    assert names["arguments"].learning_rate == 5e-4
+    assert list((tmp_path / "runs" / "by_hand").glob("checkpoint-*/tokenizer.json"))
+
+
 @pytest.mark.slow
 def test_the_five_lines_print_what_the_readme_shows(tmp_path: Path) -> None:
     """The same sentences get the same labels with probabilities that sum to one; digits are the processor's."""
