@@ -23,15 +23,16 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
 from emo_hf.losses.capabilities import AUX_FLAGS, counted
-from emo_hf.models.pretrained import build_model, load_tokenizer
+from emo_hf.models.pretrained import build_model, default_learning_rate, load_tokenizer
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
 from emo_hf.storage.record import SCHEMA, environment, now
 from emo_hf.study.space import Dimension, Range, default_space, ends, parse_space, suggest
 from emo_hf.study.variations import OPTION, Settings, applied, check_losses, joined, split, takes
+from emo_hf.training.loaded import load_data
 from emo_hf.training.objective import AUX_DEFAULTS
-from emo_hf.training.run import check_arguments, default_learning_rate, load_data, trainer_inputs
+from emo_hf.training.run import check_arguments, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Search:
     def words(self) -> list[str]:
         """The space as it is typed."""
         return self.arguments.space or default_space(
-            self.model.encoder, self.training["aux"], self.training["distance"]
+            self.model.encoder, self.training["aux"], self.training["distance"], self.model.encoder_revision
         )
 
     @functools.cached_property
@@ -171,7 +172,7 @@ class Search:
 
     def _rate(self, encoder: str) -> float:
         given = self.training["learning_rate"]
-        return default_learning_rate(encoder) if given is None else given
+        return default_learning_rate(replace(self.model, encoder=encoder)) if given is None else given
 
     def _with(self, settings: Settings) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         model, data, training = applied(settings, self.model, self.data, self.training)

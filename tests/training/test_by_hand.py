@@ -230,8 +230,8 @@ REFUSED: dict[str, tuple[Callable[[Hand], Any], str]] = {
     "another model": (
         lambda hand: train(hand, model=plain_bert(hand)),
         "MetricTrainer trains an EmotionModel, and BertForSequenceClassification is none: its config lacks labels "
-        "(the names of its labels) and embedding_size (the dimension of its embeddings), and its output the embeddings "
-        "that a metric loss compares; build one on the same encoder: EmotionModel.from_encoder('ENCODER', "
+        "(the names of its labels) and embedding_size (the dimension of its embeddings), and its output the "
+        "embeddings that a metric loss compares; build one on the same encoder: EmotionModel.from_encoder('ENCODER', "
         "labels=['LABEL_0', 'LABEL_1', 'LABEL_2'])",
     ),
     "a module": (
