@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import joblib
 import torch
+from display.notes import say_notes
 from display.study import StudyDisplay
 from rich.console import Console
 
@@ -36,18 +37,18 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.errors import UserError
 from emo_hf.models.parents import settled
-from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
-from emo_hf.storage.record import is_done
+from emo_hf.storage.record import is_done, read_record
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 from emo_hf.study.tuning import check_tuning, choice, decides, left_alone, with_choices
 from emo_hf.training.loaded import load_data
+from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.progress import quiet_libraries
 
 if TYPE_CHECKING:
@@ -79,9 +80,10 @@ def main(argv: Sequence[str]) -> int:
     quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a study remembers that
     study, report = read_arguments(argv)
     with said_plainly(study.folder):
-        failed = [] if report.report_only else train(study, console)
+        failed, notes = ([], []) if report.report_only else train(study, console)
         if failed and not any(is_done(study.folder / task.run_id) for task in study.tasks()):
             say_failed(failed)
+            say_notes(notes)
             print(f"no run of {study.folder} has ended well, so there is nothing to report", file=sys.stderr)
             return 1
         written = write_report(
@@ -94,6 +96,7 @@ def main(argv: Sequence[str]) -> int:
         if path.name in ("table.md", "findings.md", "sweep.md", "tuning.md"):
             console.print(path.read_text(encoding="utf-8"), markup=False)
     say_failed(failed)
+    say_notes(notes)
     return 1 if failed else 0
 
 
@@ -139,12 +142,12 @@ def start_from(grid: GridArguments, model: ModelArguments, data: DataArguments, 
     return model
 
 
-def train(study: Study, console: Console) -> list[tuple[Task, str]]:
-    """Run what is due, here or on a cluster; the runs that failed come back with their errors."""
+def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[str]]:
+    """Run what is due, here or on a cluster; the runs that failed, with their errors, and the notes of the data."""
     study.check()
     if study.grid.tune:
         check_tuning(study)
-    load_data(study.data)  # a mistake in them is said before there is a folder
+    notes = load_data(study.data).report["notes"]  # a mistake in them is said before there is a folder
     with (
         connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client,
         held(study.folder, "wait for it, or give another --study_dir"),
@@ -156,14 +159,22 @@ def train(study: Study, console: Console) -> list[tuple[Task, str]]:
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()
-        return failed
+        return failed, list(dict.fromkeys([*notes, *notes_of_runs(study)]))
+
+
+def notes_of_runs(study: Study) -> Iterator[str]:
+    """What the records say of the data, and of what each tokenizer makes of them."""
+    for task in study.tasks():
+        record = read_record(study.folder / task.run_id) or {}
+        yield from record.get("data", {}).get("report", {}).get("notes", [])
 
 
 def prepare(study: Study, console: Console) -> list[Task]:
     """Write what a study has beside its runs; return the runs that are due."""
     data = load_data(study.data)
     for encoder in study.grid.encoders:
-        load_tokenizer(ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision))
+        found = ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision)
+        check_texts_known(data.splits["train"]["text"], found)
     seen = data.report.get("seen_before")
     study.claim_folder(data.fingerprint, decides(study) if study.grid.tune else None, seen)
     study.note_test_rows(data)

@@ -18,11 +18,14 @@ import sys
 import time
 from collections.abc import Sequence
 
+from display.notes import say_notes
+
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.models.parents import settled
 from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
 from emo_hf.study.variations import describe
+from emo_hf.training.loaded import load_data
 from emo_hf.training.progress import quiet_libraries
 
 ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
@@ -42,9 +45,11 @@ def main(argv: Sequence[str]) -> None:
     search = Search(arguments, model, data, given(training))
     search.check()
     before: list[int] = []
+    notes: list[str] = []
 
     def begin(done: int) -> None:
         before.append(done)
+        notes.extend(load_data(data).report["notes"])  # which were read just now, and may change
         print(f"{arguments.trials} trials over {' '.join(search.words)}, {done} done, in {search.folder}", flush=True)
 
     started = time.monotonic()
@@ -59,6 +64,7 @@ def main(argv: Sequence[str]) -> None:
         f"python recipes/compare.py --config {search.folder / BEST_FILE} --seeds 1 2 3 4 5 "
         f"--study_dir {search.folder / 'best'}"
     )
+    say_notes(notes)
 
 
 def result(row: dict) -> str:

@@ -58,6 +58,8 @@ def main(argv: Sequence[str]) -> None:
         settings = settings_of(record, named(argv)) | settings
     model, data, training = parse_arguments(ALL, words, settings=settings)
     # Only now: they take as long to import as all else, and --help has no use for them.
+    from display.notes import say_notes
+
     from emo_hf.hub.upload import check_access, push
     from emo_hf.models.parents import settled
     from emo_hf.storage.record import is_done, summary
@@ -95,6 +97,8 @@ def main(argv: Sequence[str]) -> None:
             print(f"the finished run that {folder} held is replaced by this one")
     if repo_id:
         print(f"pushed to {push(folder, record, repo_id)}")
+    if training.process_index == 0:
+        say_notes(record["data"]["report"]["notes"])
 
 
 def train(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments, argv: Sequence[str]) -> dict:

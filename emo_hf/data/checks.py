@@ -1,60 +1,62 @@
-"""What the rows must fulfil before anything is trained on them; each failure is one line that names the rows."""
+"""What the labels mean, and what classes the splits must hold; each failure is one line that says what to do."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
+from emo_hf.data.bad_rows import CONTRADICTORY, UNKNOWN, Helps, few, shell_word
 from emo_hf.data.splits import SPLITS
-from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS, find_emotion, level_of
+from emo_hf.data.taxonomy import MAJOR_EMOTIONS, find_emotion, level_of
 from emo_hf.errors import UserError
 
-_SHOWN = 5
 MOST_LABELS = 1000  # a matrix of all pairs of labels stands in every record
 
 
-def check_filled(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Drop the empty turns of dialogues and count them; refuse empty cells anywhere else.
-
-    Raises:
-        UserError: an empty text in a table of the user's, or an empty label, with file and rows.
-    """
-    if (wrong := rows[rows["text"].str.contains("\0", regex=False)]).shape[0]:
-        raise UserError(f"{_places(wrong)}: the text holds a NUL character; remove it.")
-    empty = rows["text"] == ""
-    if (wrong := rows[empty & ~rows["optional"]]).shape[0]:
-        raise UserError(f"{_places(wrong)}: the text is empty; fill it in or remove the row{_hint(wrong)}.")
-    if (wrong := rows[rows["label"] == ""]).shape[0]:
-        raise UserError(f"{_places(wrong)}: the label is empty; fill it in or remove the row{_hint(wrong)}.")
-    if empty.all():
-        raise UserError(f"{rows['file'].iloc[0]}: every text is empty; is the text column the right one?")
-    return rows[~empty].reset_index(drop=True), int(empty.sum())
-
-
-def name_labels(rows: pd.DataFrame, labels: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
+def name_labels(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool) -> tuple[pd.DataFrame, dict[str, int]]:
     """Give each row the label, out of `labels`, that its cells mean; return the rows, and counts of those left out.
 
-    Left out are rows with an emotion of AI Hub that was not asked for.
-
-    Raises:
-        UserError: a label neither asked for nor AI Hub's, with rows, counts and the nearest allowed name.
+    Left out are rows with an emotion of AI Hub that was not asked for. Rows whose cells mean no label, or contradict
+    each other, have that in their column `bad`, and in `typed` what stands there.
     """
     keys = [name for name in ("label", "sub_emotion", "major") if name in rows]
-    combinations = rows[keys].drop_duplicates()
     level = level_of(labels)
-    meaning = [_mean(level, labels, **cells) for cells in combinations.to_dict("records")]
-    named = rows.merge(combinations.assign(meaning=pd.Series(meaning, combinations.index, dtype="str")), on=keys)
-    unknown = named[named["meaning"].isna()]
-    if len(unknown):
-        if level == "sub" and "sub_emotion" in unknown:
-            unknown = unknown.assign(label=unknown["label"] + "/" + unknown["sub_emotion"])
-        raise UserError(_unknown_labels(unknown, labels))
-    asked = named["meaning"].isin(list(labels))
-    left_out = named.loc[~asked, "meaning"].value_counts().sort_index()
-    kept = named[asked].assign(label=named["meaning"]).drop(columns="meaning").reset_index(drop=True)
+    different = rows[keys].drop_duplicates()
+    codes = rows.groupby(keys, sort=False).ngroup()
+    found = [_mean(level, labels, **cells) for cells in different.to_dict("records")]
+    if all_labels:  # a class of a test set that training lacks was not left out by anybody
+        found = [(name if name in labels else "", bad or ("" if name in labels else UNKNOWN)) for name, bad in found]
+    meaning, wrong = (
+        pd.Series(part, dtype="str").take(codes).set_axis(rows.index) for part in zip(*found, strict=True)
+    )
+    is_new = (rows["bad"] == "") & (wrong != "")
+    rows["bad"] = rows["bad"].mask(is_new, wrong)
+    if "major" in rows:
+        rows["typed"] = rows["typed"].mask(rows["bad"] == CONTRADICTORY, rows["major"] + "/" + rows["label"])
+    elif level == "sub" and "sub_emotion" in rows:
+        rows["typed"] = rows["typed"].mask(is_new, rows["label"] + "/" + rows["sub_emotion"])
+    asked = meaning.isin(list(labels)) | (rows["bad"] != "")
+    left_out = meaning[~asked].value_counts().sort_index()
+    kept = rows.assign(label=meaning)[asked].reset_index(drop=True)
     return kept, {label: int(count) for label, count in left_out.items()}
+
+
+def _mean(level: str, labels: Sequence[str], label: str, sub_emotion: str = "", major: str = "") -> tuple[str, str]:
+    """The name that a row's cells mean at this level, or what is wrong with them."""
+    if level == "sub" and label in MAJOR_EMOTIONS and sub_emotion:
+        emotion = find_emotion(sub_emotion, label)
+        if emotion is None:
+            return "", UNKNOWN
+        return (emotion.label, "") if emotion.major == label else ("", CONTRADICTORY)
+    emotion = find_emotion(label, major)
+    if emotion and level != "plain" and major in MAJOR_EMOTIONS and emotion.major != major:
+        return "", CONTRADICTORY
+    if label in labels:
+        return label, ""
+    if emotion is None:
+        return "", UNKNOWN
+    return {"major": emotion.major, "sub": emotion.label, "plain": label}[level], ""
 
 
 def check_several(rows: pd.DataFrame, labels: Sequence[str]) -> None:
@@ -72,81 +74,63 @@ def check_several(rows: pd.DataFrame, labels: Sequence[str]) -> None:
     if len(found) < 2:
         raise UserError(
             f"the data hold one class only ({', '.join(found) or 'none of those asked for'}); asked for: "
-            f"{_few(labels)}; name at least two labels that the data hold."
+            f"{few(labels)}; name at least two labels that the data hold."
         )
 
 
-def check_classes(rows: pd.DataFrame, labels: Sequence[str], dropped: dict[str, int]) -> None:
-    """Require every label in every split; `dropped` rows explain why one may be missing.
+def check_classes(
+    rows: pd.DataFrame,
+    labels: Sequence[str],
+    given: set[str],
+    dropped: dict[str, int],
+    before: pd.Series,
+    helps: Helps,
+) -> dict[str, list[str]]:
+    """Require every label in training and in what was carved out of it; return those that a given split lacks.
+
+    Args:
+        rows: of all splits.
+        labels: all classes.
+        given: the splits that were given.
+        dropped: rows that left a split, as their text stands in another.
+        before: the training rows of each label, before anything was carved out of them.
+        helps: tries an argument before it is proposed.
 
     Raises:
-        UserError: a class missing from a split.
+        UserError: a class missing from training or from a carved split, or all of them from a given one.
     """
+    absent = {}
     for split in SPLITS:
         present = set(rows.loc[rows["split"] == split, "label"])
         missing = [label for label in labels if label not in present]
-        if missing:
-            leaks = f" ({dropped[split]} rows left it: their text stands in another)" if dropped.get(split) else ""
-            few = [f"{label} has {n}" for label in missing if (n := int((rows["label"] == label).sum())) < len(SPLITS)]
-            leaks += f" ({_few(few)} in all)" if few else ""
-            rest = [label for label in labels if label in present]
-            way_out = f", or leave the label out with --labels {' '.join(rest)}" if len(rest) > 1 else ""
-            raise UserError(
-                f"{split} holds no row of {_few(missing)}{leaks}; every split needs every label: add rows{way_out}."
-            )
+        if missing and present and split in given and split != "train":
+            absent[split] = missing
+        elif missing:
+            raise _missing(split, missing, present, labels, dropped, before, helps)
+    return absent
 
 
-def _mean(level: str, labels: Sequence[str], label: str, sub_emotion: str = "", major: str = "") -> str | None:
-    """The name that a row's cells mean at this level; None where they mean nothing."""
-    if label in labels and (level != "sub" or not (label in MAJOR_EMOTIONS and sub_emotion)):
-        return label
-    emotion = find_emotion(label, major)
-    if level == "sub" and label in MAJOR_EMOTIONS and sub_emotion:
-        emotion = find_emotion(sub_emotion, label)
-        if emotion and emotion.major != label:  # the two cells contradict each other
-            return None
-    if emotion is None:
-        return None
-    return {"major": emotion.major, "sub": emotion.label, "plain": label}[level]
-
-
-def _unknown_labels(unknown: pd.DataFrame, labels: Sequence[str]) -> str:
-    if unknown["text"].isin([*labels, *MAJOR_EMOTIONS]).all():
-        return (
-            f"{_places(unknown)}: the text is a label and the label is none; the two columns seem swapped: name them "
-            "with --text_column and --label_column."
-        )
-    counts = unknown["label"].value_counts()
-    known = list(dict.fromkeys([*labels, *MAJOR_EMOTIONS, *SUB_EMOTIONS]))
-    parts = []
-    for label, count in list(counts.items())[:_SHOWN]:
-        nearest = difflib.get_close_matches(label, known, n=1, cutoff=0.3)
-        hint = f", nearest is {nearest[0]!r}" if nearest else ""
-        parts.append(
-            f"{label!r} in {_places(unknown[unknown['label'] == label])} ({count} row{'s' if count > 1 else ''}{hint})"
-        )
-    more = f" and {len(counts) - _SHOWN} labels more" if len(counts) > _SHOWN else ""
-    return (
-        f"unknown label {'; '.join(parts)}{more}; asked for: {_few(labels)}; correct the rows, "
-        "or name the labels of your data with --labels, or take all with --labels all."
+def _missing(
+    split: str,
+    missing: list[str],
+    present: set[str],
+    labels: Sequence[str],
+    dropped: dict[str, int],
+    before: pd.Series,
+    helps: Helps,
+) -> UserError:
+    leaks = f" ({dropped[split]:,} rows left it: their text stands in another)" if dropped.get(split) else ""
+    few_rows = [f"{label} has {n}" for label in missing if (n := int(before.get(label, 0))) < len(SPLITS)]
+    leaks += f" ({few(few_rows)} in all)" if few_rows else ""
+    ways = ["add rows"]
+    most = max(int(before.get(label, 0)) for label in missing)
+    for least in range(most + 1, most + 4):
+        if helps(drop_labels_below=least):
+            ways.append(f"leave out labels of fewer than {least} training rows with --drop_labels_below {least}")
+            break
+    rest = tuple(label for label in labels if label in present)
+    if 1 < len(rest) <= 20 and helps(labels=rest):
+        ways.append(f"leave the label out with --labels {' '.join(map(shell_word, rest))}")
+    return UserError(
+        f"{split} holds no row of {few(missing)}{leaks}; every split needs every label: {', or '.join(ways)}."
     )
-
-
-def _places(rows: pd.DataFrame) -> str:
-    """`train.csv, rows 5, 9 and 3 more`."""
-    first = rows["file"].iloc[0]
-    numbers = [str(row) for row in rows.loc[rows["file"] == first, "row"].head(_SHOWN)]
-    more = f" and {len(rows) - len(numbers)} more" if len(rows) > len(numbers) else ""
-    return f"{first}, row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
-
-
-def _hint(rows: pd.DataFrame) -> str:
-    """Why a cell may be empty that a spreadsheet shows as filled."""
-    if not rows["file"].iloc[0].lower().endswith(".xlsx"):
-        return ""
-    return " (a cell merged into another, and a formula that was saved without its result, read as empty)"
-
-
-def _few(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -13,13 +13,15 @@ from typing import Any
 import datasets
 import pandas as pd
 
-from emo_hf.data.checks import check_classes, check_filled, check_several, name_labels
-from emo_hf.data.reading import read_sources
-from emo_hf.data.sources.columns import OTHER_COLUMNS, rows_of
+from emo_hf.data.preparing import Choices, Prepared, prepare
+from emo_hf.data.reading import Tables, read_sources
+from emo_hf.data.sources.columns import rows_of
+from emo_hf.data.sources.names import FURTHER_COLUMNS
 from emo_hf.data.sources.tables import Layout, header_row
-from emo_hf.data.splits import SPLITS, given_splits, keep_fraction, make_splits, shared_dialogues, text_keys
+from emo_hf.data.splits import SPLITS
 from emo_hf.data.taxonomy import DEFAULT_LABELS, resolve_labels
-from emo_hf.errors import UserError
+from emo_hf.data.text import text_keys
+from emo_hf.errors import UserError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -80,13 +82,22 @@ def load_emotion_data(
     """Load, check and split a source; what it is, is found out from what is there.
 
     Args:
-        source: "sample" (the bundled corpus), a file (one table, with an optional column `split`), a folder (files
-            named train, validation, test; a `DatasetDict` saved there; a release of AI Hub), a zip of AI Hub, or the
-            id of a data set on the Hub, "owner/name".
+        source: "sample" (the bundled corpus), a file (one table, with an optional column `split`, or sheets), several
+            files, a folder or zip (files whose names say train, validation, test, or that are one table; a release of
+            AI Hub), the folder of a saved `DatasetDict`, or the id of a data set on the Hub, "owner/name".
         labels: which labels, and in which order: "six" or "sixty" of AI Hub, a list out of either, a list of the
             labels of your own data, or "all" for every label found in training, sorted.
-        text_column: the column of texts, where it goes by no usual name.
-        label_column: the column of labels, where it goes by no usual name.
+        label_map: new names of labels, as they are typed: a mapping, or "old=new" words and YAML files; what gets
+            one name is one label.
+        drop_labels_below: labels of fewer training rows are left out, before anything is carved.
+        on_bad_rows: what becomes of rows with an empty text or label, an unknown label, cells that contradict each
+            other, or a NUL character: "drop", "error", or "auto", which drops up to a fifth of a split.
+        task: "single" trains one label a row, and so does "auto" until a row has several; "multi" is refused.
+        several_labels: what "single" does with rows of several labels: "error", "first" or "drop".
+        text_column: the column of texts, where it goes by no usual name: its name, or its number from 1.
+        label_column: the column of labels, where it goes by no usual name: its name, or its number from 1.
+        header: the row of the column names, from 1, or "none"; None: it is found out.
+        sheet: the sheet of a workbook; None: it is found out.
         turns: of the dialogues that stand one in a row, the "first" human turn or "all" of them.
         validation_size: the share of training that becomes validation, where that split is missing.
         test_size: the share of training that becomes test, where that split is missing.
@@ -101,59 +112,74 @@ def load_emotion_data(
     """
     if turns not in ("first", "all"):
         raise UserError(f"turns is {turns!r}; allowed are 'first' and 'all'.")
-    wanted = resolve_labels(labels)
+    choices = Choices(
+        labels=resolve_labels(labels),
+        label_map=label_map,
+        drop_labels_below=drop_labels_below,
+        on_bad_rows=on_bad_rows,
+        task=task,
+        several_labels=several_labels,
+        validation_size=validation_size,
+        test_size=test_size,
+        train_fraction=train_fraction,
+        seed=seed,
+    )
     sources = [str(source)] if isinstance(source, str | Path) else [str(name) for name in source]
     layout = Layout(header_row(header), sheet, text_column, label_column)
     kind, tables, notes = read_sources(sources, layout, revision, cache_dir)
-    parts, files = [], []
-    chosen: dict[str, str] = {}
-    for split, table in tables:
-        rows, chosen = rows_of(table, text_column=text_column, label_column=label_column, turns=turns)
-        if split is not None:
-            rows["split"] = split
-        parts.append(rows)
-        files.append({"name": table.name, "encoding": table.encoding, "rows": len(table.frame), "split": split})
-    rows = pd.concat(parts, ignore_index=True)
-    words = [name for name in rows if name not in ("file", "row", "optional")]
-    rows[words] = rows[words].fillna("")  # a column that only some of the files have
-    rows = given_splits(rows)
-    given = set(rows["split"])
-    rows, empty = check_filled(rows)
-    if wanted is None:
-        wanted = tuple(sorted(rows.loc[rows["split"] == "train", "label"].unique()))
-    rows, left_out = name_labels(rows, wanted)
-    check_several(rows, wanted)
-    rows, origins, dropped = make_splits(rows, given, validation_size=validation_size, test_size=test_size, seed=seed)
-    rows = keep_fraction(rows, train_fraction, seed)
-    check_classes(rows, wanted, dropped)
+    rows, chosen, more = _rows_of_all(tables, text_column=text_column, label_column=label_column, turns=turns)
+    made = prepare(rows, choices)
+    del rows  # as large as what came of them
+    notes = [one_line(note) for note in (*notes, *more, *made.notes)]
+    for note in notes:
+        logger.warning("%s", note)
+    origin = {"source": " ".join(sources), "kind": kind, "files": _files(tables), "columns": chosen, "turns": turns}
+    return _emotion_data(made, origin, {"train_fraction": train_fraction, "notes": notes})
 
-    splits = {split: rows[rows["split"] == split] for split in SPLITS}
+
+def _files(tables: Tables) -> list[dict[str, Any]]:
+    return [
+        {"name": table.name, "encoding": table.encoding, "rows": len(table.frame), "split": split}
+        for split, table in tables
+    ]
+
+
+def _emotion_data(made: Prepared, origin: dict[str, Any], rest: dict[str, Any]) -> EmotionData:
+    """The splits as data sets; the report begins with the origin of the rows."""
+    splits = {split: made.rows[made.rows["split"] == split] for split in SPLITS}
     report = {
-        "source": " ".join(sources),
-        "kind": kind,
-        "files": files,
-        "columns": chosen,
-        "turns": turns,
+        **origin,
         "counts": {
-            split: {label: int((part["label"] == label).sum()) for label in wanted} for split, part in splits.items()
+            split: {label: int((part["label"] == label).sum()) for label in made.labels}
+            for split, part in splits.items()
         },
-        "left_out": left_out,
-        "empty_dropped": empty,
-        "duplicates_removed": dropped,
+        **made.report,
         "duplicates_kept": {split: int(text_keys(part["text"]).duplicated().sum()) for split, part in splits.items()},
-        "dialogues_shared": shared_dialogues(rows),
-        "splits": origins,
-        "train_fraction": train_fraction,
-        "notes": notes,
+        **rest,
     }
-    if left_out:
-        logger.info("rows left out, as their labels were not asked for: %s", left_out)
     return EmotionData(
-        splits=datasets.DatasetDict({split: _dataset(part, wanted, split) for split, part in splits.items()}),
-        labels=wanted,
-        fingerprint=_fingerprint(splits, wanted),
+        splits=datasets.DatasetDict({split: _dataset(part, made.labels, split) for split, part in splits.items()}),
+        labels=made.labels,
+        fingerprint=_fingerprint(splits, made.labels),
         report=report,
     )
+
+
+def _rows_of_all(
+    tables: Tables, *, text_column: str | None, label_column: str | None, turns: str
+) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+    """The rows of all tables, the columns that they were taken from, and what is to be said of them."""
+    parts, notes = [], list[str]()
+    chosen: dict[str, str] = {}
+    for split, table in tables:
+        taken = rows_of(table, text_column=text_column, label_column=label_column, turns=turns)
+        chosen = taken.columns
+        notes += taken.notes
+        parts.append(taken.rows if split is None else taken.rows.assign(split=split))
+    rows = pd.concat(parts, ignore_index=True)
+    words = [name for name in rows if name not in ("file", "row", "optional", "form", "column")]
+    rows[words] = rows[words].fillna("")  # a column that only some of the files have
+    return rows, chosen, list(dict.fromkeys(notes))
 
 
 def _dataset(rows: pd.DataFrame, labels: Sequence[str], split: str) -> datasets.Dataset:
@@ -161,7 +187,7 @@ def _dataset(rows: pd.DataFrame, labels: Sequence[str], split: str) -> datasets.
         {"text": rows["text"], "label": rows["label"].map({name: i for i, name in enumerate(labels)})}
     )
     features = {"text": datasets.Value("string"), "label": datasets.Value("int64")}
-    for name in OTHER_COLUMNS:
+    for name in FURTHER_COLUMNS:
         if name in rows:
             frame[name] = rows[name]
             features[name] = datasets.Value("string")

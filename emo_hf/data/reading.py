@@ -1,28 +1,28 @@
-"""From the name of a source to its tables: the bundled corpus, a file, a folder, a zip of AI Hub, or the Hub."""
+"""From the name of a source to its tables: the bundled corpus, files, a folder, a zip, or the Hub."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import difflib
+import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import datasets
-
-from emo_hf.data.sources.aihub import is_release, read_release
-from emo_hf.data.sources.arrow import table_from_arrow
+from emo_hf.data.assembly import Place, assemble, assemble_sheets, read_as
+from emo_hf.data.pieces import Tables, few, piece_of_file
+from emo_hf.data.sources.aihub import is_release
+from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
+from emo_hf.data.sources.members import DataFile, files_of
 from emo_hf.data.sources.readers import READERS, read_file, suffix_of
-from emo_hf.data.sources.tables import Layout, Table
-from emo_hf.data.splits import SPLIT_NAMES
+from emo_hf.data.sources.tables import Layout
+from emo_hf.data.split_names import split_of_path
+from emo_hf.data.unlabelled import without_unlabelled
 from emo_hf.errors import UserError
 from emo_hf.storage.record import holds_results
 
-logger = logging.getLogger(__name__)
-
 SAMPLE = Path(__file__).parent / "sample" / "emotions.csv"
-Tables = list[tuple[str | None, Table]]
 SourceFiles = tuple[tuple[str, int, int], ...]
 
 
@@ -30,16 +30,27 @@ def check_source(source: str) -> None:
     """Look whether there is such a source, without reading it.
 
     Raises:
-        UserError: it is no file, folder or id of a data set.
+        UserError: it is no file, folder or id of a data set; a near name that does exist is named.
     """
-    if source == "sample" or Path(source).expanduser().exists():
+    path = Path(source).expanduser()
+    if source == "sample" or path.exists():
         return
     hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source, re.ASCII)
     if not hub_id or suffix_of(source) in {*READERS, ".zip"}:
         raise UserError(
-            f"{source} does not exist; give a file ({' '.join(READERS)} .zip), a folder, a Hub id 'owner/name', "
-            "or 'sample'."
+            f"{source} does not exist{_near(path)}; give a file ({' '.join(READERS)} .zip), a folder, a Hub id "
+            "'owner/name', or 'sample'."
         )
+
+
+def _near(path: Path) -> str:
+    """`, did you mean …?`, of a name in the same folder."""
+    with contextlib.suppress(OSError):
+        near = {unicodedata.normalize("NFC", other.name).lower(): other.name for other in path.parent.iterdir()}
+        wanted = unicodedata.normalize("NFC", path.name).lower()
+        if found := difflib.get_close_matches(wanted, near, n=1, cutoff=0.75):
+            return f", did you mean {path.parent / near[found[0]]}?"
+    return ""
 
 
 def source_files(source: str) -> SourceFiles:
@@ -76,108 +87,88 @@ def _file_state(path: Path) -> tuple[str, int, int]:
 def read_sources(
     sources: Sequence[str], layout: Layout, revision: str | None, cache_dir: str | Path | None
 ) -> tuple[str, Tables, list[str]]:
-    """As `read_source`, of one or several sources; the notes are what was left out, a line each."""
-    kind, tables = read_source(sources[0], layout, revision, cache_dir)
-    return kind, tables, [note for _, table in tables for note in table.notes]
+    """Find out what the sources are; return their kind, their tables with the splits that they are, and notes.
 
-
-def read_source(source: str, layout: Layout, revision: str | None, cache_dir: str | Path | None) -> tuple[str, Tables]:
-    """Find out what the source is; return its kind, and its tables with the splits that they were given as.
-
-    The split is None where the table itself may tell, in a column.
+    The split is None where the table itself may tell, in a column. The notes are what was left out or read otherwise
+    than it stands there, a line each, and of several files or sheets which was read as which split.
 
     Raises:
-        UserError: no such source, one that can't be read, or a split that it holds twice.
+        UserError: no such source, one that can't be read, a split that is there twice, sources that don't go together.
     """
-    check_source(source)
-    path = SAMPLE if source == "sample" else Path(source).expanduser()
-    is_local = source == "sample" or path.exists()
-    if is_local and revision is not None:
-        raise UserError(f"revision {revision!r} is for Hub data sets, but {source} is a file or folder; leave it out.")
-    if source == "sample":
-        return "sample", [(None, table) for table in read_file(path)]
-    if path.is_dir():
-        return _read_folder(path, layout)
-    if is_local and suffix_of(path.name) == ".zip":
-        return "aihub", list(read_release(path, layout))
-    if is_local:
-        return "file", [(None, table) for table in read_file(path, layout)]
-    return "hub", _read_hub(source, revision, cache_dir)
-
-
-def _read_folder(path: Path, layout: Layout) -> tuple[str, Tables]:
-    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        try:
-            saved = datasets.load_from_disk(str(path))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+    for source in sources:
+        check_source(source)
+        if revision is not None and _is_local(source):
             raise UserError(
-                f"{path} holds a saved data set that can't be read ({_line(error)}); save again."
-            ) from error
-        return "saved", _tables_of(saved if isinstance(saved, dict) else {"train": saved}, str(path))
-    tables: Tables = []
-    names: dict[str, list[str]] = {}
-    for file in sorted(path.iterdir()):
-        name = unicodedata.normalize("NFC", file.name)
-        # Shards, as the Hub names them, are one table: train-00000-of-00002.parquet.
-        whole = re.sub(r"-\d{5}-of-\d{5}(?=\.[^.]*$)", "", name)
-        split = SPLIT_NAMES.get(whole.removesuffix(file.suffix).lower())
-        if split is not None and file.is_file() and suffix_of(name) in READERS:
-            tables += [(split, table) for table in read_file(file, layout)]
-            names.setdefault(split, []).append(whole)
-    if "train" not in names or (all(is_release(table) for _, table in tables) and "test" not in names):
-        return "aihub", list(read_release(path, layout))  # whose validation part is the test set
-    for split, several in names.items():
-        _check_one(str(path), split, several, "file")
-    return "folder", tables
+                f"revision {revision!r} is for Hub data sets, but {source} is a file or folder; leave it out."
+            )
+    if len(sources) > 1:
+        kind, tables, notes = _read_several(sources, layout)
+    else:
+        kind, tables, notes = _read_one(sources[0], layout, revision, cache_dir)
+    tables, aside = without_unlabelled(tables, layout)
+    if kind == "aihub" or (kind in ("file", "files", "folder", "zip") and (len(tables) > 1 or notes or aside)):
+        notes = [read_as(tables), *notes]
+    return kind, tables, [*notes, *aside, *dict.fromkeys(note for _, table in tables for note in table.notes)]
 
 
-def _check_one(where: str, split: str, names: Sequence[str], kind: str) -> None:
-    """Refuse a split that is there under two names: whether it is read once, twice or in part, nobody could tell."""
-    if len(different := list(dict.fromkeys(names))) > 1:
-        raise UserError(
-            f"{where}: {' and '.join(different)} are each the {split} split; keep one {kind}, with all rows that are "
-            "to be read."
-        )
+def _is_local(source: str) -> bool:
+    return source == "sample" or Path(source).expanduser().exists()
 
 
-def _read_hub(name: str, revision: str | None, cache_dir: str | Path | None) -> Tables:
-    try:
-        found = datasets.load_dataset(name, revision=revision, cache_dir=str(cache_dir) if cache_dir else None)
-    except Exception as error:  # the client, the file formats and the network each raise their own
-        raise UserError(
-            f"{name} is neither a file or folder here nor a Hub data set that could be loaded ({_line(error)}); check "
-            "the name, the revision, your log-in and the network, or download the files and give their folder."
-        ) from error
-    return _tables_of(found, name)
+def _read_one(
+    source: str, layout: Layout, revision: str | None, cache_dir: str | Path | None
+) -> tuple[str, Tables, list[str]]:
+    path = Path(source).expanduser()
+    if source == "sample":
+        return "sample", [(None, table) for table in read_file(SAMPLE)], []
+    if not path.exists():
+        return ("hub", *read_hub(source, revision, cache_dir))
+    if path.is_dir() and is_saved(path):
+        return ("saved", *read_saved(path))
+    if path.is_dir() or suffix_of(path.name) == ".zip":
+        return _read_files(*files_of(path), Place(str(path), layout), "folder" if path.is_dir() else "zip")
+    return ("file", *assemble_sheets(read_file(path, layout), Place(path.name, layout)))
 
 
-def _tables_of(found: Mapping[str, datasets.Dataset], where: str) -> Tables:
-    several: dict[str, list[str]] = {}
-    for name in found:
-        if name.lower() in SPLIT_NAMES:
-            several.setdefault(SPLIT_NAMES[name.lower()], []).append(name)
-    for split, names in several.items():
-        _check_one(where, split, names, "split")
-    known = {split: names[0] for split, names in several.items()}
-    if not known and len(found) == 1:  # one table under a name of its own
-        known = {"train": next(iter(found))}
-    if "train" not in known:
-        raise UserError(f"{where}: no training split; splits found: {', '.join(found)}; one must be named train.")
-    unread = [name for name in found if name not in known.values()]
-    if unread:
-        logger.warning("%s: splits that are not read: %s", where, ", ".join(unread))
-    only = len(known) == 1
-    tables: Tables = []
-    for split, name in known.items():
-        table = found[name].with_format("arrow")[:] if len(found[name]) else found[name].data.table
-        table = table.replace_schema_metadata(found[name].features.arrow_schema.metadata)
-        # A column `split` of a data set with one split tells the same as in a file.
-        own = only and "split" in table.column_names
-        tables.append((None if own else split, table_from_arrow(f"{where} ({name})", table)))
-    return tables
+def _read_several(sources: Sequence[str], layout: Layout) -> tuple[str, Tables, list[str]]:
+    """Files, folders and zips that the user put together; each is called by what tells it from the others."""
+    for source in sources:
+        if source == "sample" or not _is_local(source) or is_saved(Path(source).expanduser()):
+            raise UserError(
+                f"{source} can't be read together with other data; give it alone, or several files, folders or zips."
+            )
+    paths = list(dict.fromkeys(Path(source).expanduser().absolute() for source in sources))
+    if len(paths) == 1:
+        return _read_one(sources[0], layout, None, None)
+    top = Path(os.path.commonpath([path.parent for path in paths]))
+    names = [unicodedata.normalize("NFC", path.relative_to(top).as_posix()) for path in paths]
+    found = [files_of(path, name) for path, name in zip(paths, names, strict=True)]
+    files = [file for read, _ in found for file in read]
+    left = [name for _, others in found for name in others]
+    listed = not any(path.is_dir() or suffix_of(path.name) == ".zip" for path in paths)
+    return _read_files(files, left, Place(few(names), layout, listed), "files")
 
 
-def _line(error: Exception) -> str:
-    """The first line of a foreign message, which tends to run on."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+def _read_files(
+    files: Sequence[DataFile], left: Sequence[str], place: Place, kind: str
+) -> tuple[str, Tables, list[str]]:
+    """The tables of the files of a folder, a zip, or a list; those that are `left`, or of a kind not read, are noted.
+
+    Raises:
+        UserError: none that is read; one that is not, though its name says a split that no other is.
+    """
+    read = [file for file in files if file.is_read]
+    others = [file for file in files if not file.is_read]
+    splits = {split_of_path(file.name) for file in read} | {None}
+    wrong = others if place.listed or not read else [file for file in others if split_of_path(file.name) not in splits]
+    if wrong:
+        names = few([file.name for file in wrong])
+        raise UserError(f"{place.name}: {names} can't be read; save as one of {' '.join(READERS)}, or take it away.")
+    if not read:
+        raise UserError(f"{place.name} holds no file of data ({' '.join(READERS)}): found nothing readable.")
+    tables, notes = assemble([piece_of_file(file) for file in read], place)
+    if unread := [*(file.name for file in others), *left]:
+        notes.append(f"not read: {few(unread)}")
+    if kind in ("folder", "zip") and all(is_release(table) for _, table in tables):
+        kind = "aihub"
+    return kind, tables, notes

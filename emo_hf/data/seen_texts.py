@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from emo_hf.data.loading import EmotionData
-from emo_hf.data.splits import text_keys
+from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError, one_line
 
 logger = logging.getLogger(__name__)

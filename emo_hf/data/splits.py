@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 
+from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
+from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError
-
-logger = logging.getLogger(__name__)
-
-SPLITS = ("train", "validation", "test")
-_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
-SPLIT_NAMES = {name: split for split, names in _NAMES.items() for name in names}
 
 
 def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
@@ -28,13 +18,13 @@ def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
     """
     if "split" not in rows:
         return rows.assign(split="train")
-    split = rows["split"].str.lower().map(SPLIT_NAMES)
+    split = rows["split"].map({value: split_of(value) for value in rows["split"].unique()})
     wrong = rows[split.isna()]
     if len(wrong):
         first = wrong.iloc[0]
         raise UserError(
             f"{first['file']}, row {first['row']}: split {first['split']!r} is unknown ({len(wrong)} rows); "
-            "allowed are train, validation (valid, val, dev), test."
+            f"allowed are {ALLOWED}."
         )
     if not (split == "train").any():
         raise UserError(f"{rows['file'].iloc[0]}: no training rows; splits found: {', '.join(sorted(set(split)))}.")
@@ -69,10 +59,6 @@ def make_splits(
             origins[split] = f"carved out of train: {size:.0%}, stratified by label, whole {unit}, seed {seed}"
         rows, more = _without_leaks(rows)
         dropped = {split: dropped[split] + more[split] for split in dropped}
-    if any(dropped.values()):
-        logger.warning(
-            "texts that stand in several splits: %s", ", ".join(f"{n} left {split}" for split, n in dropped.items())
-        )
     return rows, origins, dropped
 
 
@@ -101,15 +87,7 @@ def shared_dialogues(rows: pd.DataFrame) -> int:
     """Count the dialogues that stand in more than one split; only given splits can share one."""
     if "dialogue" not in rows:
         return 0
-    shared = int((rows[rows["dialogue"] != ""].groupby("dialogue")["split"].nunique() > 1).sum())
-    if shared:
-        logger.warning("%d dialogues have turns in several of the given splits: test results may be flattered", shared)
-    return shared
-
-
-def text_keys(text: pd.Series) -> pd.Series:
-    """Make texts that a tokenizer reads alike equal: they differ in white space only."""
-    return text.str.replace(r"\s+", " ", regex=True)
+    return int((rows[rows["dialogue"] != ""].groupby("dialogue")["split"].nunique() > 1).sum())
 
 
 def _without_leaks(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -19,8 +19,9 @@ class ClassificationScores(evaluate.Metric):
     """Accuracy, macro-F1, precision, recall and F1 of each class, and the confusion matrix.
 
     `compute(predictions=(N,), references=(N,), labels=[names])` gives a dictionary: `accuracy`, `macro_f1` (the mean
-    of the classes' F1, over all given labels; a class that nobody predicts counts 0), `per_class` {name: {precision,
-    recall, f1, support}}, `confusion_matrix` (C, C), rows true and columns predicted.
+    of the F1 of those classes that references have; one that nobody predicts counts 0), `per_class` {name: {precision,
+    recall, f1, support}}, `confusion_matrix` (C, C), rows true and columns predicted. The scores of a class without a
+    reference are None: no answer could raise them.
     """
 
     def __init__(self, **kwargs: Any):
@@ -43,12 +44,12 @@ class ClassificationScores(evaluate.Metric):
         )
         return {
             "accuracy": float(accuracy_score(references, predictions)),
-            "macro_f1": float(np.mean(f1)),
+            "macro_f1": float(np.mean(f1[support > 0])),
             "per_class": {
                 label: {
-                    "precision": float(precision[i]),
-                    "recall": float(recall[i]),
-                    "f1": float(f1[i]),
+                    "precision": float(precision[i]) if support[i] else None,
+                    "recall": float(recall[i]) if support[i] else None,
+                    "f1": float(f1[i]) if support[i] else None,
                     "support": int(support[i]),
                 }
                 for i, label in enumerate(labels)

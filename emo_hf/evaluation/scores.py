@@ -21,11 +21,13 @@ class ClassCounts:
         hits: rows of the class that are predicted so.
         predicted: rows that are predicted so.
         actual: rows of the class.
+        present: whether any row is of the class (C,), whatever its weight; macro-F1 is the mean over these.
     """
 
     hits: np.ndarray
     predicted: np.ndarray
     actual: np.ndarray
+    present: np.ndarray
 
 
 class RowWeights:
@@ -35,10 +37,13 @@ class RowWeights:
         self.labels, self.classes = labels, classes
         self._by_row = np.ascontiguousarray(weights.T)
         self._actual = self._sums(labels)
+        self._present = np.bincount(labels, minlength=classes) > 0
 
     def counts(self, predictions: np.ndarray) -> ClassCounts:
         """The counts of predicted classes (N,) under each weighting."""
-        return ClassCounts(self._sums(predictions, predictions == self.labels), self._sums(predictions), self._actual)
+        return ClassCounts(
+            self._sums(predictions, predictions == self.labels), self._sums(predictions), self._actual, self._present
+        )
 
     def _sums(self, classes: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
         """The weights (B, C) of the rows of each class; with `kept` (N,), of those rows alone.
@@ -52,11 +57,15 @@ class RowWeights:
 
 
 def score(counts: ClassCounts, metric: Metric = "macro_f1") -> np.ndarray:
-    """Macro-F1, accuracy or the F1 of a class (B,) of counts; a class that never occurs has F1 0, as usual."""
+    """Macro-F1, accuracy or the F1 of a class (B,) of counts.
+
+    A class that the test rows have, but not the ones that were drawn, has F1 0; one that they lack is left out of the
+    mean, as `ClassificationScores` does it.
+    """
     if metric == "accuracy":
         return counts.hits.sum(-1) / counts.actual.sum(-1)
     if metric == "macro_f1" or isinstance(metric, int):
         total = counts.actual + counts.predicted
         found = np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0)
-        return found.mean(-1) if metric == "macro_f1" else found[:, metric]
+        return found[:, counts.present].mean(-1) if metric == "macro_f1" else found[:, metric]
     raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")

@@ -57,8 +57,9 @@ def model_card(
         record=record,
         model=model,
         data=data,
-        source=_source(data),
+        source=_source(record),
         test=record["test"],
+        absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
         loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
         number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
@@ -85,7 +86,7 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
         EvalResult(
             task_type="text-classification",
             dataset_type=_hub_id(data["source"]) or "emo_hf-sample",
-            dataset_name=_source(data),
+            dataset_name=_source(record),
             dataset_split="test",
             metric_type=metric,
             metric_value=round(test[key], 4),
@@ -143,15 +144,18 @@ def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Score | int] | Non
     return {"runs": len(seeds)} | {metric: Score.over([run["test"][metric] for run in seeds]) for metric in METRICS}
 
 
-def _source(data: dict[str, Any]) -> str:
+def _source(record: dict[str, Any]) -> str:
     """The data's name without the folders that hold it on somebody's disk."""
-    if data["source"] == "sample":
+    source = record["data"]["source"]
+    if source == "sample":
         return "the sample of emo_hf"
-    return _hub_id(data["source"]) or Path(str(data["source"])).name
+    sources = ((record.get("arguments") or {}).get("data") or {}).get("data")
+    several = sources if isinstance(sources, list) and len(sources) > 1 else [source]
+    return _hub_id(source) or ", ".join(Path(str(name)).name for name in several)
 
 
 def _hub_id(name: Any) -> str | None:
     """`name` if it is a Hub id and no path."""
     text = str(name)
-    is_path = text.startswith((".", "/", "~")) or "\\" in text or Path(text).exists()
+    is_path = text.startswith((".", "/", "~")) or "\\" in text or len(text.split()) > 1 or Path(text).exists()
     return text if text.count("/") == 1 and not is_path and all(text.split("/")) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from transformers import AutoTokenizer
 
+from emo_hf.data.text import clean
 from emo_hf.inference.backends import cant_load, open_backend
 
 # Sentences that are sorted by length together: enough for batches without padding, little to hold.
@@ -70,9 +70,12 @@ class Predictor:
 
     def outputs(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Probabilities (N, C) and embeddings (N, D) of N sentences that fit in memory, N > 0."""
-        texts = [unicodedata.normalize("NFC", sentence) for sentence in sentences]
         encoded = self.tokenizer(
-            texts, truncation=True, max_length=self.max_length, padding=False, return_token_type_ids=False
+            [clean(sentence) for sentence in sentences],
+            truncation=True,
+            max_length=self.max_length,
+            padding=False,
+            return_token_type_ids=False,
         )
         ids = encoded["input_ids"]
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))

@@ -19,6 +19,7 @@ from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.folders import WEIGHTS_FILE, check_start
+from emo_hf.models.long_words import part_long_words
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.storage.files import read_object
 
@@ -130,13 +131,17 @@ def check_weights(folder: Path, what: str) -> None:
     raise UserError(f"{what} has no weights; model.safetensors is missing from its folder; copy or download it again")
 
 
-def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
-    """The tokenizer that stands beside the encoder; its class is the tokenizer's own, never the model type's."""
+def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer that stands beside the encoder, by its own class, never the model type's; it parts long words.
+
+    `settings` hold in place of those in its tokenizer_config.json.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             encoder_path(arguments.encoder),
             revision=arguments.encoder_revision or "main",
             trust_remote_code=False,
+            **settings,
         )
     except Exception as error:  # every class of tokenizer reads files of its own
         raise _not_found(arguments, error) from error
@@ -145,7 +150,7 @@ def load_tokenizer(arguments: ModelArguments) -> PreTrainedTokenizerBase:
             f"encoder {arguments.encoder!r} has no tokenizer; put tokenizer.json (or vocab.txt) and "
             "tokenizer_config.json of the same model into its folder"
         )
-    return tokenizer
+    return part_long_words(tokenizer)
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, model: ModelArguments) -> None:

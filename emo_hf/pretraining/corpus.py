@@ -6,6 +6,7 @@ import io
 import lzma
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,15 +67,43 @@ def train_tokenizer(texts: list[str], folder: Path, layout: str, vocab_size: int
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = folder.parent.parent / f"vocab-{vocab_size}.txt"
     if not vocabulary.exists():
-        trainer = BertWordPieceTokenizer(lowercase=False, strip_accents=False, clean_text=True)
-        trainer.train_from_iterator(texts, vocab_size=vocab_size, limit_alphabet=1800, special_tokens=SPECIALS["bert"])
-        pieces = sorted(trainer.get_vocab().items(), key=lambda item: item[1])
-        write_whole(vocabulary, "\n".join(piece for piece, _ in pieces).encode())
+        write_whole(vocabulary, "\n".join(trained_pieces(texts, vocab_size)).encode())
     pieces = [p for p in vocabulary.read_text(encoding="utf-8").split("\n") if p not in SPECIALS["bert"]]
     ordered = {piece: index for index, piece in enumerate(SPECIALS[layout] + pieces)}
     tokenizer = BertTokenizer(vocab=ordered, do_lower_case=False, strip_accents=False, model_max_length=256)
     tokenizer.save_pretrained(folder)
     return tokenizer
+
+
+def trained_pieces(texts: list[str], vocab_size: int, letters: int = 1800) -> list[str]:
+    """BERT's special tokens, then the pieces of a WordPiece vocabulary, sorted: the same for the same texts.
+
+    On its own, the trainer numbers the letters that go on a word, and chooses the rarest of the alphabet, in the order
+    of a hash table, and that order decides which of two equally frequent pieces there is. Here both are given to it.
+    """
+    counts: Counter[str] = Counter()
+    normalizer = BertWordPieceTokenizer(lowercase=False, strip_accents=False, clean_text=True).normalizer
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    found = sorted((letter for letter in counts if not letter.isspace()), key=lambda letter: (-counts[letter], letter))
+    alphabet = sorted(found[:letters])
+    ends = sorted(_train(texts, 0, [], alphabet) - {*alphabet})  # nothing is joined: letters, alone and after others
+    pieces = _train(texts, vocab_size, [*SPECIALS["bert"], *alphabet, *ends], alphabet)
+    return [*SPECIALS["bert"], *sorted(pieces - {*SPECIALS["bert"]})]
+
+
+def _train(texts: list[str], vocab_size: int, first: list[str], alphabet: list[str]) -> set[str]:
+    """The pieces of a vocabulary whose first ones are given."""
+    trainer = BertWordPieceTokenizer(lowercase=False, strip_accents=False, clean_text=True)
+    trainer.train_from_iterator(
+        texts,
+        vocab_size=vocab_size,
+        limit_alphabet=len(alphabet),
+        initial_alphabet=alphabet,
+        special_tokens=first,
+        show_progress=bool(first),
+    )
+    return set(trainer.get_vocab())
 
 
 def encode(tokenizer: BertTokenizer, ratings: np.ndarray, texts: list[str], cache: Path) -> tuple[Corpus, Corpus]:

@@ -70,7 +70,7 @@ def markdown_table(analysis: Analysis, *, lang: str = "en") -> str:
     # The four columns that name the model read from the left, numbers from the right.
     lines = [header, ["---"] * 4 + ["---:"] * (len(header) - 4), *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{_note(analysis, lang)}\n"
+    return f"{table}\n\n{_note(analysis, lang, markdown_name)}\n"
 
 
 def latex_table(analysis: Analysis, *, lang: str = "en") -> str:
@@ -86,7 +86,7 @@ def latex_table(analysis: Analysis, *, lang: str = "en") -> str:
         if place and encoders[place] != encoders[place - 1]:
             lines.append(r"\midrule")
         lines.append(" & ".join(cell.replace(" ± ", r" $\pm$ ").replace(MISSING, "--") for cell in row) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(analysis, lang)}"]
+    lines += [r"\bottomrule", r"\end{tabular}", f"% {_note(analysis, lang, latex_name)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -111,14 +111,22 @@ def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str)
             cells.append(name(model.setting_text()) or MISSING)
         for column, score in scores(model).items():
             text = printed(column, score)
-            cells.append(bold.format(text) if is_model and printed_mean(column, score) == best.get(column) else text)
+            is_best = score.mean is not None and printed_mean(column, score) == best.get(column)
+            cells.append(bold.format(text) if is_model and is_best else text)
         rows.append([*cells, str(len(model.runs))])
     return [header, *rows]
 
 
-def _note(analysis: Analysis, lang: str) -> str:
+def _note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
     words = WORDS[lang]
-    return words["note"].format(rows=_rows(analysis.rows, words["rows"]))
+    return words["note"].format(rows=_rows(analysis.rows, words["rows"])) + absent_note(analysis, lang, name)
+
+
+def absent_note(analysis: Analysis, lang: str, name: Callable[[str], str] = str) -> str:
+    """Which classes the test rows lack, so that macro-F1 is the mean over the others; nothing where they have all."""
+    tested = [run["test"]["per_class"] for model in analysis.models for run in model.runs]
+    absent = [label for label in analysis.labels if not any(scores[label]["support"] for scores in tested)]
+    return " " + WORDS[lang]["absent"].format(", ".join(map(name, absent))) if absent else ""
 
 
 def csv_table(analysis: Analysis) -> str:

@@ -31,6 +31,7 @@ from emo_hf.storage.record import SCHEMA, environment, now
 from emo_hf.study.space import Dimension, Range, default_space, ends, parse_space, suggest
 from emo_hf.study.variations import OPTION, Settings, applied, check_losses, joined, split, takes
 from emo_hf.training.loaded import load_data
+from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.objective import AUX_DEFAULTS
 from emo_hf.training.run import check_arguments, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
@@ -128,6 +129,9 @@ class Search:
         optuna = _optuna()
         with said_plainly(self.folder), held(self.folder, "wait for it, or give another --search_dir"):
             data = load_data(self.data)
+            encoders = self.space.get("encoder", (self.model.encoder,))
+            for encoder in () if isinstance(encoders, Range) else encoders:
+                check_texts_known(data.splits["train"]["text"], replace(self.model, encoder=encoder))
             study = self._study()
             self._claim(study, data.fingerprint)
             for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):

@@ -228,6 +228,8 @@ def summary(record: dict[str, Any]) -> str:
     classes = [
         f"  {label:<{width}}  precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"
         f"  ({score['support']} rows)"
+        if score["support"]
+        else f"  {label:<{width}}  no test row"
         for label, score in test["per_class"].items()
     ]
     best = record["best"]

@@ -53,7 +53,9 @@ def _fit_tfidf(train: tuple[list[str], np.ndarray], validation: tuple[list[str],
     best, best_score = None, -1.0
     for strength, weights in itertools.product((1, 10, 100), (None, "balanced")):
         classifier = LogisticRegression(C=strength, class_weight=weights, max_iter=2000).fit(features, train[1])
-        score = f1_score(validation[1], classifier.predict(held_out), average="macro")
+        # Of the classes that validation has: scikit-learn would count one that is only predicted too.
+        present = np.unique(validation[1])
+        score = f1_score(validation[1], classifier.predict(held_out), labels=present, average="macro")
         if score > best_score:
             best, best_score = classifier, score
     return make_pipeline(vectorizer, best)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import logging
 import multiprocessing
 import os
 import shutil
@@ -94,9 +95,16 @@ def run_in_worker(
 ) -> tuple[Task, str | None]:
     """`run_task` in a process that does nothing else: its libraries are quiet, its collections quick."""
     quiet_libraries()
+    # Of the same data by who started the study, who says at its end what the tokenizers made of them.
+    said = [logging.getLogger(name) for name in ("emo_hf.data", "emo_hf.training.lost_words")]
+    before = [one.level for one in said]
+    for one in said:
+        one.setLevel(logging.ERROR)
     try:
         return run_task(study, task, threads, callbacks, **own)
     finally:
+        for one, level in zip(said, before, strict=True):
+            one.setLevel(level)
         free_memory()
         if not gc.get_freeze_count():
             gc.freeze()  # what outlives the first run was imported: later collections need not walk through it again

@@ -25,7 +25,8 @@ def load_data(arguments: DataArguments) -> EmotionData:
     parents = tuple(parent_of(name) for name in arguments.unseen_by)
     plain = asdict(replace(arguments, unseen_by=[])).values()
     values = (tuple(value) if isinstance(value, list) else value for value in plain)
-    return _load_data(parents, tuple(source_files(source) for source in arguments.data), *values)
+    files = (*arguments.data, *(arguments.label_map or ()))  # a label map may be a file too
+    return _load_data(parents, tuple(source_files(name) for name in files), *values)
 
 
 @functools.lru_cache(maxsize=8)  # a sweep may vary the data

@@ -58,6 +58,7 @@ from emo_hf.training.checkpoints import (
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.going_on import check_folder, refuse_finished, trained_further
 from emo_hf.training.loaded import load_data
+from emo_hf.training.lost_words import look_at_tokens
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
     by_length,
@@ -224,8 +225,8 @@ def _prepare(
     training_arguments: MetricTrainingArguments,
     run_dir: Path,
     callbacks: Sequence[TrainerCallback],
-) -> tuple[MetricTrainer, EmotionData, datasets.DatasetDict, str | None]:
-    """The trainer, the data and their tokens, and the checkpoint to go on from; nothing is written yet."""
+) -> tuple[MetricTrainer, EmotionData, datasets.DatasetDict, dict[str, Any], str | None]:
+    """The trainer, the data, their tokens and shares of them, and the checkpoint to go on from; nothing is written."""
     check_arguments(model_arguments, data_arguments, training_arguments)
     if training_arguments.learning_rate is None:
         training_arguments.learning_rate = default_learning_rate(model_arguments)
@@ -246,13 +247,17 @@ def _prepare(
     patience = training_arguments.early_stopping_patience
     own = [made_with, *([EarlyStoppingCallback(patience)] if patience else [])]
     trainer, tokens = make_trainer(model_arguments, data_arguments, training_arguments, data, [*callbacks, *own])
-    return trainer, data, tokens, checkpoint
+    tokenizer: Any = trainer.processing_class
+    most = trainer.model.config.max_tokens
+    shares, data = look_at_tokens(data, tokens["train"], tokenizer, model_arguments, data_arguments.max_length, most)
+    return trainer, data, tokens, shares, checkpoint
 
 
 def _train_and_test(
     trainer: MetricTrainer,
     data: EmotionData,
     tokens: datasets.DatasetDict,
+    shares: dict[str, Any],
     checkpoint: str | None,
     run_dir: Path,
     texts: bytes,
@@ -285,6 +290,7 @@ def _train_and_test(
             "embedding_size": model.config.embedding_size,
         },
         "data": data.summary(),
+        "tokens": shares,
         **progress(trainer),
         "test": scores,
         "files": {"predictions": PREDICTIONS_FILE},

@@ -1,1 +1,1 @@
-"""What train.py and compare.py show while they work; nothing of it has a part in a result."""
+"""What the recipes show while they work and when they end; nothing of it has a part in a result."""

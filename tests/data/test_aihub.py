@@ -135,6 +135,8 @@ def test_short_names_of_parts_and_files_without_a_part(tmp_path, caplog):
     put(tmp_path / "extra.csv", "사람문장1,감정_대분류\n".encode() + _lines(6, 900))
     check(load_emotion_data(str(tmp_path)))
     assert "stands in the name: extra.csv" in caplog.text
+    assert "training: train.csv (120 rows); test: dev.csv (24 rows)" in caplog.text
+    assert "AI Hub's validation part is the test set" in caplog.text
 
 
 def _lines(count: int, start: int) -> bytes:

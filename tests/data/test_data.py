@@ -19,13 +19,13 @@ def test_missing_files_and_columns(tmp_path):
     assert "does not exist" in error_of("data/nowhere.csv")
     assert "does not exist" in error_of("nowhere")
     path = write(tmp_path / "data.csv", [{"a": "1", "b": "2"}])
-    assert "columns found: a, b; name yours with --text_column" in error_of(path)
+    assert "columns found: a, b; none of the others holds sentences" in error_of(path)
     assert "--text_column 'c' is missing; columns found: a, b" in error_of(path, text_column="c")
     assert "no label column" in error_of(path, text_column="a")
     assert "readable are .csv" in error_of(write(tmp_path / "data.json", []).rename(tmp_path / "data.doc"))
     (tmp_path / "folder").mkdir()
-    write(tmp_path / "folder" / "mine.csv", rows())
-    assert "mine.csv" in error_of(tmp_path / "folder")
+    write(tmp_path / "folder" / "mine.csv", [{"a": "1", "b": "2"}])
+    assert "mine.csv: no text column" in error_of(tmp_path / "folder")
     assert "revision 'v1' is for Hub data sets" in error_of(path, revision="v1")
     assert "turns is 'last'" in error_of(path, turns="last")
 
@@ -36,7 +36,7 @@ def test_empty_text_and_empty_label_name_their_rows(tmp_path, suffix):
     for column in ("sentence", "label"):
         records = rows()
         records[4][column], records[7][column] = " ", "\u200b"
-        message = error_of(write(tmp_path / f"data{suffix}", records))
+        message = error_of(write(tmp_path / f"data{suffix}", records), on_bad_rows="error")
         assert (
             f"data{suffix}, rows {first + 4}, {first + 7}: the {'text' if column == 'sentence' else column} is"
             in message
@@ -46,7 +46,7 @@ def test_empty_text_and_empty_label_name_their_rows(tmp_path, suffix):
 def test_unknown_label_names_rows_counts_and_neighbour(tmp_path):
     records = rows()
     records[0]["label"], records[2]["label"], records[5]["label"] = "불안함", "불안함", "행복"
-    message = error_of(write(tmp_path / "data.csv", records))
+    message = error_of(write(tmp_path / "data.csv", records), on_bad_rows="error")
     assert "'불안함' in data.csv, rows 2, 4 (2 rows, nearest is '불안')" in message
     assert "'행복' in data.csv, row 7 (1 row)" in message
 
@@ -56,10 +56,9 @@ def test_one_class_only_and_class_missing_from_a_split(tmp_path):
     assert "one class only (기쁨)" in error_of(path)
     assert "one class only (none of those" in error_of(path, labels="분노,상처")
     assert "at least two" in error_of(path, labels="기쁨")
-    write(tmp_path / "train.csv", rows(12))
     write(tmp_path / "valid.csv", rows(12, 20))
-    write(tmp_path / "test.csv", [row for row in rows(12, 40) if row["label"] != "슬픔"])
-    assert "test holds no row of 슬픔; every split needs every label" in error_of(tmp_path)
+    write(tmp_path / "train.csv", [row for row in rows(12, 60) if row["label"] != "슬픔"])
+    assert "train holds no row of 슬픔 (슬픔 has 0 in all); every split needs every label" in error_of(tmp_path)
 
 
 def test_a_given_split_is_never_replaced_by_a_carved_one(tmp_path):
@@ -148,7 +147,7 @@ def test_unused_turns_of_a_users_own_table_are_no_mistake(tmp_path):
     assert len(all_texts(load_emotion_data(str(path)))) == 60
     assert len(all_texts(load_emotion_data(str(path), turns="all"))) == 90
     records[0]["사람문장1"] = ""
-    assert "row 2: the text is empty" in error_of(write(path, records), turns="all")
+    assert "row 2: the text is empty" in error_of(write(path, records), turns="all", on_bad_rows="error")
 
 
 def test_sample():

@@ -27,9 +27,10 @@ from hypothesis import strategies as st
 from emo_hf.arguments.config_file import read_config
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import parse_arguments
-from emo_hf.data.sources.aihub import read_release
+from emo_hf.data.reading import read_sources
 from emo_hf.data.sources.columns import rows_of
 from emo_hf.data.sources.readers import READERS, read_tables
+from emo_hf.data.sources.tables import Layout
 from emo_hf.errors import UserError
 from emo_hf.study.grid import GridArguments
 
@@ -75,7 +76,8 @@ def read(suffix: str, data: bytes, folder: Path) -> None:
             if suffix == ".yaml":
                 read_config(str(bad.put(folder / "a.yaml", data)))
             elif suffix == ".zip":
-                for _, table in read_release(bad.put(folder / "a.zip", data)):
+                source = str(bad.put(folder / "a.zip", data))
+                for _, table in read_sources([source], Layout(), None, None)[1]:
                     rows_of(table, text_column=None, label_column=None, turns="all")
             else:
                 for table in read_tables(f"a{suffix}", data):

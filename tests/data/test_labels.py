@@ -82,7 +82,7 @@ def test_sixty_is_decided_by_major_and_sub_emotion(tmp_path):
 
 def test_contradicting_cells_are_refused(tmp_path):
     records = [{"text": f"문장 {i}", "label": "불안", "sub_emotion": "감사하는"} for i in range(10)]
-    assert "'불안/감사하는'" in error_of(write(tmp_path / "data.csv", records), labels="sixty")
+    assert "contradict each other (불안/감사하는)" in error_of(write(tmp_path / "data.csv", records), labels="sixty")
 
 
 def test_own_labels(tmp_path):

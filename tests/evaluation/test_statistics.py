@@ -61,7 +61,7 @@ def test_scores_equal_scikit_learn_s(metric: str | int) -> None:
 
 
 def test_a_thousand_classes_take_no_room_for_their_pairs() -> None:
-    """Counts of pairs of classes would be 1,000 × 1,000 × 500 numbers."""
+    """Counts of pairs of classes would be 1,000 × 1,000 × 500 numbers; macro-F1 is of the 250 that there are."""
     labels = np.arange(500) % 250 * 4
     runs = np.random.default_rng(0).integers(1000, size=(2, 500))
     tracemalloc.start()
@@ -69,7 +69,7 @@ def test_a_thousand_classes_take_no_room_for_their_pairs() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 30e6
-    expected = [f1_score(labels, run, average="macro", labels=range(1 + runs.max()), zero_division=0) for run in runs]
+    expected = [f1_score(labels, run, average="macro", labels=np.unique(labels)) for run in runs]
     assert bootstrap.scores["a"] == pytest.approx(expected, abs=1e-7)
 
 

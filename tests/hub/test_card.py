@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from emo_hf.hub.card import draw_pictures, model_card
-from emo_hf.storage.record import read_record
+from emo_hf.storage.record import read_record, summary
 
 
 def test_the_card_says_what_the_record_says(trained) -> None:
@@ -28,6 +28,16 @@ def test_the_card_says_what_the_record_says(trained) -> None:
     assert str(Path(trained).parent) not in card.content.replace(str(record["arguments"]), "")
     low, high = (float(x) for x in card.text.split("| macro-F1 | ")[1].split("[")[1].split("]")[0].split(", "))
     assert (low <= record["test"]["macro_f1"] <= high and low < high) or low == high == 1.0
+
+
+def test_a_class_without_a_test_row_has_no_score(trained) -> None:
+    record = read_record(trained)
+    label = next(iter(record["test"]["per_class"]))
+    record["test"]["per_class"][label] = {"precision": None, "recall": None, "f1": None, "support": 0}
+    text = ModelCard(model_card(record, "someone/mini")).text
+    assert f"| {label} | – | – | – | 0 |" in text
+    assert f"The test split has no row of {label}: macro-F1 is the mean over the other classes." in text
+    assert f"  {label}  no test row" in summary(record)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +66,15 @@ def test_a_bundled_encoder_is_called_that_and_a_hub_encoder_is_the_base_model(tr
     assert bundled.data.base_model is None and "it is no KLUE model" in bundled.text
     klue = record | {"model": record["model"] | {"encoder": "klue/bert-base"}}
     assert ModelCard(model_card(klue, "me/mini")).data.base_model == "klue/bert-base"
+
+
+def test_several_files_are_named_without_their_folders(trained) -> None:
+    record = read_record(trained)
+    files = ["data/2019.csv", "/home/someone/2020.csv"]
+    record["data"]["source"], record["arguments"]["data"]["data"] = " ".join(files), files
+    card = ModelCard(model_card(record, "me/mini"))
+    assert "2019.csv, 2020.csv" in card.text and "someone" not in card.content
+    assert card.data.datasets is None  # though it has a `/`, it is no id on the Hub
 
 
 def test_names_cannot_break_the_card(trained) -> None:

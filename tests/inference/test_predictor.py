@@ -69,6 +69,15 @@ def test_batches_change_nothing(model) -> None:
     assert together.std(0).max() > 1e-3  # the sentences differ, so a wrong order would show
 
 
+@pytest.mark.parametrize("seen", [" {}\u3000", "\u200b{}\ufeff"])
+def test_texts_are_cleaned_as_in_training(model, seen) -> None:
+    """Space and what is invisible around a text is no part of it; a Hangul filler is a blank."""
+    predictor = Predictor(model)
+    pairs = [(SENTENCES[0], seen.format(SENTENCES[0])), (SENTENCES[0], SENTENCES[0].replace(" ", "\u3164"))]
+    for plain, marked in pairs:
+        assert torch.equal(predictor.probabilities([marked]), predictor.probabilities([plain]))
+
+
 def test_they_equal_the_model(model) -> None:
     tokenizer = prediction.AutoTokenizer.from_pretrained(model)
     logits = EmotionModel.from_pretrained(model).eval()(**tokenizer(SENTENCES[0], return_tensors="pt")).logits

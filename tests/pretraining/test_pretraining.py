@@ -14,6 +14,7 @@ import torch
 from places import RECIPES
 from transformers import AutoModel, AutoTokenizer
 
+from emo_hf.pretraining.corpus import train_tokenizer, trained_pieces
 from emo_hf.pretraining.objectives import Pretrainer, encoder_config
 
 RECIPE = RECIPES / "pretrain.py"
@@ -116,3 +117,27 @@ def test_whole_words_are_masked_together(encoders: dict[str, str]) -> None:
         split = (masked[:, 1:] != masked[:, :-1]) & continues[:, 1:]
         whole += int(split.sum()) < 0.2 * int(continues.sum())  # some of the chosen pieces stay or are shuffled
     assert 2 <= whole <= 10
+
+
+def test_a_vocabulary_follows_from_its_texts(tmp_path: Path) -> None:
+    """Trained anew, from the same texts in another order too, the file is the same to the byte."""
+    draw = random.Random(1)
+    letters = [chr(code) for code in range(0xAC00, 0xAC00 + 120)]
+    texts = [" ".join("".join(draw.choices(letters, k=draw.randint(1, 4))) for _ in range(6)) for _ in range(400)]
+    files = []
+    for name in ("one", "two", "three"):
+        train_tokenizer(texts, tmp_path / name / "model" / "encoder", "bert", 400)
+        files.append((tmp_path / name / "vocab-400.txt").read_bytes())
+        texts = texts[1:] + texts[:1]
+        draw.shuffle(texts)
+    assert files[0] == files[1] == files[2]
+    pieces = files[0].decode().split("\n")
+    assert len(pieces) == len(set(pieces)) == 400
+    assert pieces[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] and pieces[5:] == sorted(pieces[5:])
+    assert {*letters, *(f"##{letter}" for letter in letters)} < {*pieces}
+
+
+def test_the_rarest_letters_are_left_out_alike() -> None:
+    texts = ["가나 다라"] * 9 + ["마", "바", "사", "아", "자", "차"]
+    assert trained_pieces(texts, 60, letters=6) == trained_pieces(texts[::-1], 60, letters=6)
+    assert {"마", "바"} < {*trained_pieces(texts, 60, letters=6)} and "사" not in trained_pieces(texts, 60, letters=6)

@@ -220,6 +220,17 @@ def test_a_run_is_the_same_alone_and_after_others(make):
     assert records[0]["test"] == records[1]["test"]
 
 
+def test_baselines_are_scored_without_a_class_that_the_test_set_lacks(csv_file, tmp_path):
+    data = load_emotion_data(csv_file)
+    kept = data.splits["test"].filter(lambda row: row["label"] != 2)
+    splits = data.splits | {"test": kept}
+    run_baselines(replace(data, splits=splits), tmp_path)
+    majority, tfidf = sorted(read_records(tmp_path), key=lambda record: record["test"]["accuracy"])
+    for record in (majority, tfidf):
+        scores = [scores["f1"] for scores in record["test"]["per_class"].values()]
+        assert scores[2] is None and record["test"]["macro_f1"] == pytest.approx((scores[0] + scores[1]) / 2)
+
+
 def test_baselines(csv_file, tmp_path):
     data = load_emotion_data(csv_file)
     run_baselines(data, tmp_path)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
+from emo_hf.data.sources.json_cells import has_json, plain_texts
 from emo_hf.data.sources.tables import Table, check_size, header_of
 from emo_hf.errors import UserError
 
@@ -36,13 +37,18 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
     """
     by_datasets = b"huggingface" in (table.schema.metadata or {})
     features = Features.from_arrow_schema(table.schema) if by_datasets else {}
-    columns, escaped = {}, set()
+    columns, escaped, notes = {}, set(), []
     for key in table.column_names:
         column = table.column(key)
         if pa.types.is_nested(column.type):
             continue
-        if getattr(column.type, "extension_name", None) == "arrow.json":
-            escaped.add(unicodedata.normalize("NFC", key).strip())
+        if has_json(column):
+            title = unicodedata.normalize("NFC", key).strip()
+            if texts := plain_texts(column):
+                columns[key] = pd.Series(texts, dtype="str")
+                notes.append(f"{name}: column {title!r} was written as JSON by datasets; its texts are read out of it")
+                continue
+            escaped.add(title)
         if isinstance(feature := features.get(key), ClassLabel):
             columns[key] = _names_of(name, key, feature, column)
             continue
@@ -55,7 +61,7 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
         columns[key] = column.to_pandas(ignore_metadata=True)
     header = header_of(name, list(columns))
     frame = pd.DataFrame(dict(zip(header, columns.values(), strict=True)), dtype="str")
-    return Table(name, frame.set_axis(range(1, len(frame) + 1)), escaped=frozenset(escaped))
+    return Table(name, frame.set_axis(range(1, len(frame) + 1)), escaped=frozenset(escaped), notes=tuple(notes))
 
 
 def _names_of(name: str, key: str, feature: ClassLabel, column: pa.ChunkedArray) -> pd.Series:

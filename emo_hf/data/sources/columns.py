@@ -2,70 +2,62 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from emo_hf.data.bad_rows import shell_word
+from emo_hf.data.several import COLUMNS, LIST, PLAIN
 from emo_hf.data.sources.aihub import is_release
+from emo_hf.data.sources.contents import label_like, names_of_ones, one_hot, text_like, word_like
+from emo_hf.data.sources.names import FURTHER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.readers import suffix_of
 from emo_hf.data.sources.tables import Table
+from emo_hf.data.text import clean_column
 from emo_hf.errors import UserError
 
-logger = logging.getLogger(__name__)
-
-TEXT_COLUMNS = ("sentence", "text", "document", "사람문장1", "utterance", "문장", "발화")
-LABEL_COLUMNS = ("label", "emotion", "감정", "감정_대분류", "labels", "라벨", "레이블")
-_OTHER_COLUMNS = {
-    "dialogue": ("dialogue", "dialogue_id", "dialog_id", "conversation_id", "talk_id", "talk-id", "대화번호"),
-    "sub_emotion": ("sub_emotion", "감정_소분류"),
-    "situation": ("situation", "상황키워드"),
-    "age_group": ("age_group", "연령"),
-    "gender": ("gender", "성별"),
-}
-OTHER_COLUMNS = tuple(_OTHER_COLUMNS)
-_EDGES = r"^[\s\u200b\ufeff]+|[\s\u200b\ufeff]+$"
+_NAMED = 20  # columns in a message
 
 
-def rows_of(
-    table: Table, *, text_column: str | None, label_column: str | None, turns: str
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Pick text, label and whatever else is known from a table; return the rows and the names of the columns chosen.
+@dataclass(frozen=True)
+class Taken:
+    """What a table gave: its rows, the names of the columns of text and label, and what is to be said of them."""
+
+    rows: pd.DataFrame
+    columns: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def rows_of(table: Table, *, text_column: str | None, label_column: str | None, turns: str) -> Taken:
+    """Pick text, label and whatever else is known from a table.
 
     The rows have text, label and major (the class beside a column of sub-emotions) as clean NFC strings, and those
-    of dialogue, sub_emotion, situation, age_group, gender and split that the table has. File and row say where a row
-    stands, optional whether its text may be empty. Every human turn of a wide table of dialogues is a row of its own
-    under `turns="all"`.
+    of dialogue, sub_emotion, situation, age_group, gender and split that the table has. `form` says how a label
+    stands in its cell (see `label_sets`), file, column and row where, optional whether the text may be empty.
+    Every human turn of a wide table of dialogues is a row of its own under `turns="all"`.
 
     Raises:
-        UserError: a column that is missing, with the columns found; one of datasets' type Json.
+        UserError: a column that is missing, with the columns found; one of JSON whose texts are not certain.
     """
     columns = list(table.frame.columns)
-    text = find_text_column(columns, text_column, table.name)
-    label = _find(columns, LABEL_COLUMNS, label_column, "label", table.name)
-    if text == label:
-        raise UserError(f"{table.name}: column {text!r} is both the text and the label; name two columns.")
-    source = {"text": text, "label": label}
-    for role, names in _OTHER_COLUMNS.items():
-        found = _match(columns, names)
-        if found and found[0] != text:
-            source[role] = found[0]
-    majors = [name for name in _match(columns, LABEL_COLUMNS) if name != label]
-    if majors and label == source.get("sub_emotion"):
-        source["major"] = majors[0]
-    if split := _match(columns, ("split",)):
-        source["split"] = split[0]
+    source, notes = _sources(table, text_column, label_column)
+    text, label = source["text"], source.get("label")
     if escaped := [name for name in source.values() if name in table.escaped]:
         raise UserError(
-            f"{table.name}: column {escaped[0]!r} is of the type Json, which datasets gives a column of texts with a "
-            "number among them, and would be read as escape sequences; give the files that it was made from as "
-            "--data, or write each number there in quotes and save the data set again."
+            f"{table.name}: column {escaped[0]!r} holds JSON and not texts, as datasets writes a column with a number "
+            'among its texts, and a cell like "ok" may stand for ok, or for itself; give the files that it was made '
+            "from as --data, or write each number there in quotes and save the data set again."
         )
     rows = pd.DataFrame({role: table.frame[name] for role, name in source.items()}, dtype="str")
-    rows["file"] = table.name
-    rows["row"] = table.frame.index
+    form = LIST if label in table.lists else PLAIN
+    if label is None:
+        ones = _columns_of_ones(table, text)
+        rows["label"], form, label = names_of_ones(table.frame, ones), COLUMNS, ", ".join(ones)
+        notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {_few(ones)}")
     # Each line of a wide table is a dialogue of its own.
+    rows = rows.assign(form=form, column=label, file=table.name, row=table.frame.index)
     wide = bool(re.fullmatch(r"사람문장\d{1,3}", text))
     if wide and "dialogue" not in rows:
         rows["dialogue"] = table.name + ":" + rows["row"].astype("str")
@@ -73,10 +65,62 @@ def rows_of(
         rows = _every_turn(rows, table.frame)
     # AI Hub leaves turns empty, and so does every table of several turns.
     rows["optional"] = is_release(table) | (rows.pop("turn") > 0 if "turn" in rows else False)
-    words = rows.columns.drop(["file", "row", "optional"])
-    for role in words:
-        rows[role] = rows[role].fillna("").str.normalize("NFC").str.replace(_EDGES, "", regex=True)
-    return rows.reset_index(drop=True), {role: name for role, name in source.items() if role in ("text", "label")}
+    for role in rows.columns.drop(["file", "row", "optional", "form", "column"]):
+        rows[role] = clean_column(rows[role].fillna(""))
+    for role, names in (("text", TEXT_COLUMNS), ("label", LABEL_COLUMNS)):
+        asked = text_column if role == "text" else label_column
+        others = [name for name in matched(columns, names) if name not in source.values()]
+        if others and asked is None and role in source and table.headed:
+            notes.append(f"{table.name}: {source[role]} is read as the {role}, {', '.join(others)} is not")
+    return Taken(rows.reset_index(drop=True), {"text": text, "label": label}, tuple(notes))
+
+
+def _sources(table: Table, text_column: str | None, label_column: str | None) -> tuple[dict[str, str], list[str]]:
+    """The column of each role; none of the label where it stands in columns of 0 and 1."""
+    columns = list(table.frame.columns)
+    if not table.headed:
+        return _by_contents(table, text_column, label_column)
+    text = _asked(columns, text_column, "text", table.name) or next(
+        (name for name in matched(columns, TEXT_COLUMNS) if name not in table.lists), None
+    )
+    label = _asked(columns, label_column, "label", table.name) or next(iter(matched(columns, LABEL_COLUMNS)), None)
+    if text is None:
+        raise _missing("text", table, [label])
+    if label is None and not _columns_of_ones(table, text):
+        raise _missing("label", table, [text])
+    if text == label:
+        raise UserError(f"{table.name}: column {text!r} is both the text and the label; name two columns.")
+    source = {"text": text} | ({"label": label} if label else {})
+    for role, names in FURTHER_COLUMNS.items():
+        found = matched(columns, names)
+        if found and found[0] != text:
+            source[role] = found[0]
+    majors = [name for name in matched(columns, LABEL_COLUMNS) if name != label]
+    if majors and label == source.get("sub_emotion"):
+        source["major"] = majors[0]
+    if split := matched(columns, ("split",)):
+        source["split"] = split[0]
+    return source, []
+
+
+def _by_contents(table: Table, text_column: str | None, label_column: str | None) -> tuple[dict[str, str], list[str]]:
+    """Text and label of a table without a header."""
+    columns = list(table.frame.columns)
+    text, label = (
+        _asked(columns, asked, role, table.name) for asked, role in ((text_column, "text"), (label_column, "label"))
+    )
+    texts = [text] if text else [name for name in text_like(table.frame, columns) if name != label]
+    labels = [label] if label else [name for name in label_like(table.frame, columns) if name not in texts]
+    if len(texts) == len(labels) == 1 and texts != labels:
+        said = f"column {texts[0]} is read as the text, column {labels[0]} as the label"
+        notes = [] if text and label else [f"{table.name} has no header: {said}"]
+        return {"text": texts[0], "label": labels[0]}, notes
+    # What is proposed was found to hold texts and labels.
+    ways = [f"--header none --text_column {one} --label_column {other}" for one in texts for other in labels]
+    ways = [way for way in ways[:2] if len(set(way.split()[3::2])) == 2]
+    way_out = f"say which column is what, as {' or '.join(ways)}" if ways else "write one above the rows"
+    found = f"{len(columns)} columns, of which {_or(texts) or 'none'} could be the text"
+    raise UserError(f"{table.name} has no header: {found} and {_or(labels) or 'none'} the label; {way_out}.")
 
 
 def _every_turn(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
@@ -87,33 +131,68 @@ def _every_turn(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(turns).sort_values(["row", "turn"], kind="stable")
 
 
-def _match(columns: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The columns with one of these names, in the order of the names, upper case or lower."""
-    lower = {column.lower(): column for column in columns}
-    return [lower[name] for name in names if name in lower]
+def _columns_of_ones(table: Table, text: str) -> list[str]:
+    """The labels that stand in columns of their own, after the text."""
+    columns = list(table.frame.columns)
+    after = columns[columns.index(text) + 1 :]
+    known = {name for names in FURTHER_COLUMNS.values() for name in matched(columns, names)}
+    ones = one_hot(table.frame, [name for name in after if name not in known])
+    # Two of them may be anything, as married and employed, where another column could be the label.
+    others = [name for name in columns if name not in (*ones, text)]
+    return [] if len(ones) == 2 and label_like(table.frame, others) else ones
 
 
 def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> str:
-    """The column that was asked for, or the first of a usual name.
+    """The column that was asked for by name or number, or the first of a usual name.
 
     Raises:
         UserError: there is none, with the columns found.
     """
-    return _find(columns, TEXT_COLUMNS, wanted, "text", where)
+    if found := _asked(columns, wanted, "text", where) or next(iter(matched(columns, TEXT_COLUMNS)), None):
+        return found
+    raise UserError(_not_found("text", columns, where) + "; name yours with --text_column.")
 
 
-def _find(columns: Sequence[str], names: Sequence[str], wanted: str | None, role: str, where: str) -> str:
-    if wanted is not None:
-        if wanted in columns:
-            return wanted
-        raise UserError(f"{where}: --{role}_column {wanted!r} is missing; columns found: {', '.join(columns)}.")
-    found = _match(columns, names)
-    if not found:
-        single = len(columns) == 1 and suffix_of(where) in (".csv", ".tsv", ".txt")
-        raise UserError(
-            f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {', '.join(columns)}; "
-            f"{'part columns with commas, tabs or semicolons' if single else f'name yours with --{role}_column'}."
-        )
-    if len(found) > 1:
-        logger.warning("%s: %s is read as the %s, %s is not", where, found[0], role, ", ".join(found[1:]))
-    return found[0]
+def _asked(columns: Sequence[str], wanted: str | None, role: str, where: str) -> str | None:
+    """The column of the name that was asked for, or of the number, from 1."""
+    if wanted is None or wanted in columns:
+        return wanted
+    if wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+        return columns[int(wanted) - 1]
+    raise UserError(f"{where}: --{role}_column {wanted!r} is missing; columns found: {_few(columns)}.")
+
+
+def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
+    """What to do where no column has a usual name: proposed are columns that could be it, as a look at them shows."""
+    columns = list(table.frame.columns)
+    said = _not_found(role, columns, table.name)
+    if len(columns) == 1 and suffix_of(table.name) in (".csv", ".tsv", ".txt"):
+        return UserError(f"{said}; part columns with commas, tabs or semicolons.")
+    rest = [name for name in columns if name not in taken and name not in table.lists]
+    if role == "text":
+        likely = text_like(table.frame, rest)
+        likely = likely or [
+            name for name in word_like(table.frame, rest) if name not in matched(columns, LABEL_COLUMNS)
+        ]
+    else:
+        likely = label_like(table.frame, rest)
+    if not likely:
+        none = "sentences" if role == "text" else "a few values that come again and again"
+        return UserError(f"{said}; none of the others holds {none}, so add a column {role}.")
+    if len(likely) == 1:
+        word = shell_word(likely[0]) if likely[0].isprintable() else str(columns.index(likely[0]) + 1)
+        return UserError(f"{said}; is it {likely[0]!r}? then --{role}_column {word}.")
+    return UserError(f"{said}; {_or(likely)} could be it: name yours with --{role}_column.")
+
+
+def _not_found(role: str, columns: Sequence[str], where: str) -> str:
+    names = TEXT_COLUMNS if role == "text" else LABEL_COLUMNS
+    return f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {_few(columns)}"
+
+
+def _few(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:_NAMED]) + (f" and {len(columns) - _NAMED:,} more" if len(columns) > _NAMED else "")
+
+
+def _or(columns: Sequence[str]) -> str:
+    return " or ".join(columns[:5])

@@ -43,7 +43,7 @@ class Table:
         name: what errors call it.
         frame: the cells; where the file has no header, the columns are called "1", "2", …
         encoding: of the bytes, where they are text.
-        escaped: columns whose cells are JSON and not what they stand for.
+        escaped: columns whose cells are JSON that may stand for two texts each.
         lists: columns whose cells are JSON lists, as they are of several labels a row.
         sheet: which sheet of its workbook it is.
         headed: whether the columns have names of their own.

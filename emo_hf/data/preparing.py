@@ -1,0 +1,170 @@
+"""From the rows of all files to the rows of three splits: bad ones out, labels named, what is missing carved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from emo_hf.data.bad_rows import EMPTY_LABEL, EMPTY_TEXT, NUL, POLICIES, BadRows, Helps, few
+from emo_hf.data.checks import check_classes, check_several, name_labels
+from emo_hf.data.label_names import final_names, named_in, read_label_map, spelling
+from emo_hf.data.one_label import SEVERAL, TASKS, one_label
+from emo_hf.data.several import PLAIN, label_sets
+from emo_hf.data.splits import given_splits, keep_fraction, make_splits, shared_dialogues
+from emo_hf.data.taxonomy import find_emotion
+from emo_hf.data.text import MISSING
+from emo_hf.errors import UserError
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is to be made of rows; see `load_emotion_data`. `labels` is None where all of training are taken."""
+
+    labels: tuple[str, ...] | None
+    label_map: Sequence[str] | Mapping[str, str] | None = None
+    drop_labels_below: int | None = None
+    on_bad_rows: str = "auto"
+    task: str = "auto"
+    several_labels: str = "error"
+    validation_size: float = 0.1
+    test_size: float = 0.1
+    train_fraction: float = 1.0
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("on_bad_rows", POLICIES), ("task", TASKS), ("several_labels", SEVERAL)):
+            if getattr(self, name) not in allowed:
+                raise UserError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}.")
+        if self.drop_labels_below is not None and self.drop_labels_below < 1:
+            raise UserError(f"drop_labels_below is {self.drop_labels_below}; allowed is a number of rows from 1.")
+
+
+@dataclass
+class Prepared:
+    """Rows with text, label and split, the labels, and what a report says of how they came about."""
+
+    rows: pd.DataFrame
+    labels: tuple[str, ...] = ()
+    report: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def prepare(rows: pd.DataFrame, choices: Choices) -> Prepared:
+    """Make the splits of the rows of all files, as `rows_of` gives them.
+
+    Raises:
+        UserError: one line that says what is wrong with the rows; what it proposes has been tried.
+    """
+
+    def helps(**changes: Any) -> bool:
+        try:
+            _prepare(rows, replace(choices, **changes), lambda **_: False)
+        except UserError:
+            return False
+        return True
+
+    return _prepare(rows, choices, helps)
+
+
+def _prepare(rows: pd.DataFrame, choices: Choices, helps: Helps) -> Prepared:
+    made = Prepared(given_splits(rows))
+    given = set(made.rows["split"])
+    _mark_empty_texts(made)
+    _name_labels_as_typed(made, choices, helps)
+    made.labels = choices.labels or _labels_found(made.rows, choices)
+    made.rows, made.report["left_out"] = name_labels(made.rows, made.labels, choices.labels is None)
+    if left_out := made.report["left_out"]:
+        said = few(f"{label} ({count:,})" for label, count in left_out.items())
+        made.notes.append(f"rows of labels that were not asked for were left out: {said}")
+    policy = BadRows(choices.on_bad_rows, made.labels, choices.labels is None, helps)
+    made.rows, made.report["bad_rows"], notes = policy.leave_out(made.rows)
+    made.notes += notes
+    if choices.drop_labels_below is not None:
+        _drop_rare_labels(made, choices.drop_labels_below)
+    check_several(made.rows, made.labels)
+    _split(made, choices, given, helps)
+    return made
+
+
+def _mark_empty_texts(made: Prepared) -> None:
+    """Drop the unused turns of dialogues, and say of other rows without a text what is wrong, in a column `bad`."""
+    empty = made.rows["text"].isin(["", *MISSING])
+    if empty.all():
+        raise UserError(f"{made.rows['file'].iloc[0]}: every text is empty; is the text column the right one?")
+    unused = empty & made.rows["optional"]
+    made.report["empty_dropped"] = int(unused.sum())
+    rows = made.rows.drop(columns="optional")[~unused].reset_index(drop=True)
+    bad = pd.Series("", rows.index, dtype="str").mask(rows["text"].isin(["", *MISSING]), EMPTY_TEXT)
+    made.rows = rows.assign(bad=bad.mask(rows["text"].str.contains("\0", regex=False), NUL))
+
+
+def _name_labels_as_typed(made: Prepared, choices: Choices, helps: Helps) -> None:
+    """Rename and join the labels, one for each row; `typed` keeps what stands in the cell."""
+    renamings = read_label_map(choices.label_map)
+    protected = {*map(spelling, choices.labels or ()), *map(spelling, named_in(renamings))}
+    typed = label_sets(
+        made.rows["label"], made.rows["form"], lambda cell: bool(find_emotion(cell)) or spelling(cell) in protected
+    )
+    names, notes = final_names(typed.counts(), choices.labels, renamings)
+    rows, record, more = one_label(
+        made.rows.assign(typed=made.rows["label"]),
+        typed.renamed(names),
+        task=choices.task,
+        several_labels=choices.several_labels,
+        helps=helps,
+    )
+    rows["bad"] = rows["bad"].mask((rows["label"] == "") & (rows["bad"] == ""), EMPTY_LABEL)
+    rows["typed"] = rows["typed"].mask(rows["form"] != PLAIN, rows["label"])
+    made.rows = rows.drop(columns=["form", "column"])
+    made.report["several_labels"] = record
+    made.report["labels_renamed"] = {typed: name for typed, name in names.items() if name not in ("", typed)}
+    made.notes += notes + more
+
+
+def _labels_found(rows: pd.DataFrame, choices: Choices) -> tuple[str, ...]:
+    # A label of no training row is rare too, where rare ones are to be left out, and else unknown.
+    known = (rows["bad"] == "") & ((rows["split"] == "train") | (choices.drop_labels_below is not None))
+    return tuple(sorted(rows.loc[known, "label"].unique()))
+
+
+def _drop_rare_labels(made: Prepared, least: int) -> None:
+    counts = made.rows.loc[made.rows["split"] == "train", "label"].value_counts()
+    rare = {label: int(counts.get(label, 0)) for label in made.labels if counts.get(label, 0) < least}
+    made.report["labels_dropped"] = rare
+    if rare:
+        is_rare = made.rows["label"].isin(list(rare))
+        made.rows = made.rows[~is_rare].reset_index(drop=True)
+        made.labels = tuple(label for label in made.labels if label not in rare)
+        said = few(f"{label} ({count:,})" for label, count in rare.items())
+        made.notes.append(
+            f"{len(rare):,} labels of fewer than {least:,} training rows were left out, {int(is_rare.sum()):,} rows "
+            f"in all: {said}"
+        )
+
+
+def _split(made: Prepared, choices: Choices, given: set[str], helps: Helps) -> None:
+    before = made.rows.loc[made.rows["split"] == "train", "label"].value_counts()
+    made.rows, made.report["splits"], dropped = make_splits(
+        made.rows, given, validation_size=choices.validation_size, test_size=choices.test_size, seed=choices.seed
+    )
+    made.report["duplicates_removed"] = dropped
+    if any(dropped.values()):
+        said = ", ".join(f"{count:,} left {split}" for split, count in dropped.items() if count)
+        made.notes.append(f"texts that stand in several splits: {said}")
+    made.rows = keep_fraction(made.rows, choices.train_fraction, choices.seed)
+    absent = check_classes(made.rows, made.labels, given, dropped, before, helps)
+    made.report["labels_absent"] = absent
+    for split, labels in absent.items():
+        rest = len(made.labels) - len(labels)
+        made.notes.append(
+            f"{split} holds no row of {few(labels)}: its macro-F1 is the mean over the other {rest:,} "
+            f"label{'s' if rest > 1 else ''}"
+        )
+    made.report["dialogues_shared"] = shared = shared_dialogues(made.rows)
+    if shared:
+        made.notes.append(
+            f"{shared:,} dialogues have turns in several of the given splits: test results may be flattered"
+        )

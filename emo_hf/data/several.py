@@ -1,0 +1,154 @@
+"""Labels of rows that may have several: as lists, joined by a mark, as ids, or as columns of 0 and 1."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from emo_hf.data.label_names import spelling
+from emo_hf.data.text import MISSING
+
+# How a cell holds labels: one name (or several that are joined), a JSON list, or the names of columns with a 1.
+PLAIN, LIST, COLUMNS = "plain", "list", "columns"
+FORMS = {LIST: "lists", COLUMNS: "columns of 0 and 1"}
+# Marks that names hardly hold, and those that they do: 악플/욕설 is one name unless both parts are names elsewhere.
+_MARKS, _DOUBTFUL_MARKS = ("|", ";"), (",", "/", "+", "&")
+_BRACKETS = re.compile(r"\s*[\[({](.*)[\])}]\s*", re.DOTALL)
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """The labels of each row, as typed and in their order.
+
+    Attributes:
+        codes: which of the sets a row has (N,).
+        sets: every different set once; empty where a row has no label.
+        how: in what way several labels stand in a row, in words; none where they don't.
+    """
+
+    codes: np.ndarray
+    sets: tuple[tuple[str, ...], ...]
+    how: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """The rows of each label."""
+        found: Counter[str] = Counter()
+        for code, rows in enumerate(np.bincount(self.codes, minlength=len(self.sets)).tolist()):
+            found.update(dict.fromkeys(self.sets[code], rows))
+        return {name: rows for name, rows in found.items() if rows}
+
+    def renamed(self, names: dict[str, str]) -> LabelSets:
+        """The same rows under new names; one that is empty is no label, and equal ones are one."""
+        sets = (tuple(dict.fromkeys(names[name] for name in found if names[name])) for found in self.sets)
+        return LabelSets(self.codes, tuple(sets), self.how)
+
+
+def label_sets(cells: pd.Series, forms: pd.Series, is_name: Callable[[str], bool]) -> LabelSets:
+    """Take labels apart where a row has several.
+
+    Args:
+        cells: of the label column (N,), clean; a JSON list where the form is one.
+        forms: `PLAIN`, `LIST` or `COLUMNS` of each row (N,).
+        is_name: says of a cell that it is one name, whatever marks stand in it.
+    """
+    pairs = pd.DataFrame({"cell": cells, "form": forms})
+    grouped = pairs.groupby(["cell", "form"], sort=False)
+    different = pairs.drop_duplicates().reset_index(drop=True)
+    codes = grouped.ngroup().to_numpy()
+    sets: list[tuple[str, ...]] = [()] * len(different)
+    how = []
+    for form, part in different.groupby("form", sort=False):
+        if form == PLAIN:
+            found, marks = _split(part["cell"].tolist(), is_name)
+            how += marks
+        else:
+            found = [_elements(cell) for cell in part["cell"]]
+            found = _places_of_ones(found) if form == LIST else found
+            how += [FORMS[str(form)]] if any(len(names) > 1 for names in found) else []
+        for place, names in zip(part.index, found, strict=True):
+            sets[place] = names
+    return LabelSets(codes, tuple(sets), tuple(dict.fromkeys(how)))
+
+
+def _elements(cell: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(cell) if cell else []
+    except ValueError:
+        return (cell,)
+    found = found if isinstance(found, list) else [found]
+    return tuple(str(name).strip() for name in found if name is not None and str(name).strip())
+
+
+def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Each cell's names, and in which ways some hold several."""
+    names = {cell: [cell] for cell in cells if cell}
+    filled = [cell for cell in names if cell not in MISSING and not is_name(cell)]
+    if taken := _bracketed(filled):
+        how = [FORMS[LIST]] if any(len(found) > 1 for found in taken) else []
+    elif taken := _ids(filled):
+        how = ["ids in one cell"]
+    if taken:
+        names |= dict(zip(filled, map(list, _places_of_ones(taken)), strict=True))
+        return [tuple(names.get(cell, ())) for cell in cells], how
+    how = []
+    for mark in (*_MARKS, *_DOUBTFUL_MARKS):
+        parts = {
+            cell: [part.strip() for part in cell.split(mark) if part.strip()]
+            for cell in filled
+            if mark in cell and names[cell] == [cell]
+        }
+        parts = {cell: found for cell, found in parts.items() if found}
+        alone = {spelling(cell) for cell in names if cell not in parts}
+        reused = Counter(spelling(part) for found in parts.values() for part in set(found))
+        known = alone | ({part for part, times in reused.items() if times > 1} if mark in _MARKS else set())
+        sure = {cell: [is_name(part) or spelling(part) in known for part in found] for cell, found in parts.items()}
+        if any(len(found) > 1 and all(found) for found in sure.values()):
+            how.append(f"joined by {mark!r}")
+            names |= {cell: found for cell, found in parts.items() if mark in _MARKS or any(sure[cell])}
+    return [tuple(names.get(cell, ())) for cell in cells], how
+
+
+def _ids(cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """The numbers of each cell, where all cells hold whole numbers and some hold several; else nothing."""
+    found = [tuple(re.split(r"\s*[,;|]\s*|\s+", cell)) for cell in cells]
+    several = any(len(numbers) > 1 for numbers in found)
+    whole = all(number.isascii() and number.isdecimal() for numbers in found for number in numbers)
+    return found if several and whole else []
+
+
+def _bracketed(cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """The names of each cell, where all are lists, sets or arrays as they print themselves; else nothing.
+
+    `['a', 'b']`, `["a" "b"]`, `{'a'}`, `[0 7]`; not `(a)`, which may be a name.
+    """
+    inner = [match[1].strip() for cell in cells if (match := _BRACKETS.fullmatch(cell))]
+    telling = any(re.search("[,'\"]", inside) or re.fullmatch(r"[\d.\s]+", inside) for inside in inner)
+    if len(inner) < len(cells) or not telling:
+        return []
+    return [_listed(inside) for inside in inner]
+
+
+def _listed(inside: str) -> tuple[str, ...]:
+    if found := _QUOTED.findall(inside):
+        return tuple(name for pair in found if (name := (pair[0] or pair[1]).strip()))
+    parts = inside.split(",")
+    if len(parts) == 1 and re.fullmatch(r"[\d.\s-]+", inside):
+        parts = inside.split()
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _places_of_ones(found: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The places, from 0, of the ones in lists of one length that hold 0 and 1 alone; else the lists as they are."""
+    lengths = {len(numbers) for numbers in found if numbers}
+    if len(lengths) != 1 or not {"0", "1", "0.0", "1.0"}.issuperset(number for numbers in found for number in numbers):
+        return found
+    if all(len(set(numbers)) == len(numbers) for numbers in found):  # ids, of which no row has one twice
+        return found
+    return [tuple(str(place) for place, number in enumerate(numbers) if float(number)) for numbers in found]

@@ -1,0 +1,73 @@
+"""What the columns of a table seem to hold, where their names don't tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from emo_hf.data.several import PLAIN, label_sets
+from emo_hf.data.text import MISSING
+
+_LOOKED_AT = 5000  # rows
+_LETTERS = r"[A-Za-z\u1100-\u11ff\u3131-\u318e\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
+_ONES, _ZEROS = ("1", "1.0"), ("0", "0.0", "")
+
+
+def text_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns of sentences: words with blanks between them, mostly another in each row; the longest first."""
+    lengths = {}
+    for name in columns:
+        cells = _filled(frame[name])
+        if len(cells) == 0 or cells.nunique() < len(cells) / 2 or cells.str.contains(_LETTERS).mean() < 0.5:
+            continue
+        if cells.str.contains(" ", regex=False).mean() >= 0.3:
+            lengths[name] = cells.str.len().mean()
+    return sorted(lengths, key=lambda name: -lengths[name])
+
+
+def word_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns that hold letters, be they sentences or not."""
+    found = {name: _filled(frame[name]) for name in columns}
+    return [name for name, cells in found.items() if len(cells) and cells.str.contains(_LETTERS).mean() >= 0.5]
+
+
+def label_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns of few values that come again and again, be there one a row or several."""
+    found, coded = [], []
+    for name in columns:
+        cells = _filled(frame[name])
+        if len(cells) < len(frame.head(_LOOKED_AT)) / 2 or cells.str.len().mean() > 200:
+            continue
+        sets = label_sets(cells, pd.Series(PLAIN, cells.index, dtype="str"), lambda _: False)
+        counts = sets.counts()
+        if 2 <= len(counts) <= sum(counts.values()) / 3 and max(map(len, counts)) <= 40:
+            found.append(name)
+            if cells.str.fullmatch(r"[01](?:[,;| ]+[01])+").all():  # 0,0,1,0: another column tells it in fewer words
+                coded.append(name)
+    found = [name for name in found if name not in coded] or coded
+    return word_like(frame, found) or found  # names tell more than numbers do
+
+
+def one_hot(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns of 0 and 1, or of 1 and nothing; none unless there are two with a 1 among them."""
+    found = [name for name in columns if frame[name].isin([*_ONES, *_ZEROS]).all() and (frame[name] != "").any()]
+    return found if len(found) > 1 and frame[found].isin(_ONES).any(axis=None) else []
+
+
+def names_of_ones(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """The names of the columns with a 1, of each row, as a JSON list."""
+    flags = frame[list(columns)].isin(_ONES)
+    different = flags.drop_duplicates()
+    cells = [
+        json.dumps([name for name, one in zip(columns, row, strict=True) if one], ensure_ascii=False)
+        for row in different.to_numpy()
+    ]
+    codes = flags.groupby(list(columns), sort=False).ngroup()
+    return pd.Series(cells, dtype="str").take(codes).set_axis(frame.index)
+
+
+def _filled(cells: pd.Series) -> pd.Series:
+    cells = cells.head(_LOOKED_AT).str.strip()
+    return cells[~cells.isin(["", *MISSING])]

@@ -1,0 +1,20 @@
+"""What was left out of the data or read otherwise than it stands there: the last lines of a recipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from emo_hf.errors import one_line
+
+MOST = 12  # lines; the record has them all
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """Print the notes of the data on standard output, below all that was printed before on either stream."""
+    sys.stderr.flush()
+    for note in notes[:MOST]:
+        print(f"data: {one_line(note)}")
+    if len(notes) > MOST:
+        print(f"data: {len(notes) - MOST:,} notes more, in record.json under data, report, notes")
+    sys.stdout.flush()

@@ -1,0 +1,140 @@
+"""Which column is which: by its name, its number, or what it holds; and advice that was tried."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from tables import LABELS, error_of, rows, write
+
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.sources.columns import find_text_column, rows_of
+from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS
+from emo_hf.data.sources.tables import Table
+from emo_hf.errors import UserError
+
+
+def named(text="sentence", label="label", count=30, **others) -> list[dict[str, str]]:
+    return [
+        {**{name: cells[place % len(cells)] for name, cells in others.items()}, text: row["sentence"],
+         label: row["label"]}
+        for place, row in enumerate(rows(count))
+    ]  # fmt: skip
+
+
+def taken(frame: pd.DataFrame, text_column=None, label_column=None, **table):
+    return rows_of(Table("a.txt", frame, **table), text_column=text_column, label_column=label_column, turns="first")
+
+
+@pytest.mark.parametrize("name", [*TEXT_COLUMNS, "Comments", "REVIEW"])
+def test_usual_names_of_texts(tmp_path, name):
+    data = load_emotion_data(str(write(tmp_path / "data.csv", named(text=name, id="12"))))
+    assert data.report["columns"] == {"text": name, "label": "label"} and data.report["notes"] == []
+
+
+@pytest.mark.parametrize("name", [*LABEL_COLUMNS, "Sentiment"])
+def test_usual_names_of_labels(tmp_path, name):
+    data = load_emotion_data(str(write(tmp_path / "data.csv", named(label=name))))
+    assert data.report["columns"] == {"text": "sentence", "label": name} and data.report["notes"] == []
+
+
+def test_of_several_usual_names_one_is_read_and_it_is_said(tmp_path):
+    records = named(text="발화문", label="감정", 상황=["학교", "집"], 댓글=["x"])
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    assert data.report["columns"] == {"text": "발화문", "label": "감정"}
+    assert data.report["notes"] == [
+        "data.csv: 발화문 is read as the text, 댓글 is not",
+        "data.csv: 감정 is read as the label, 상황 is not",
+    ]
+
+
+def test_columns_by_number_where_no_name_is_one(tmp_path):
+    records = named(text="유저", label="구분", 번호=["1", "2"])
+    path = str(write(tmp_path / "data.csv", records))
+    assert load_emotion_data(path, text_column="2", label_column="3").report["columns"] == {
+        "text": "유저", "label": "구분",
+    }  # fmt: skip
+    for wrong in ("0", "4", "-1", "²"):
+        assert f"--text_column {wrong!r} is missing; columns found: 번호, 유저, 구분." in error_of(
+            path, text_column=wrong
+        )
+    renamed = [{("2" if name == "구분" else name): cell for name, cell in row.items()} for row in records]
+    path = str(write(tmp_path / "data.csv", renamed))
+    assert load_emotion_data(path, text_column="유저", label_column="2").report["columns"]["label"] == "2"
+    assert find_text_column(["a", "b"], "2", "x") == "b"
+
+
+ADVICE = {
+    "a text": ({"text": "유저", "챗봇": ["그렇군요."]}, "is it '유저'? then --text_column 유저."),
+    "a name with a blank": ({"text": "my text"}, "is it 'my text'? then --text_column 'my text'."),
+    "two texts": (
+        {"text": "유저", "챗봇": [f"나는 {i}번째 답이다" for i in range(30)]},
+        "유저 or 챗봇 could be it: name yours with --text_column.",
+    ),
+    "a label": ({"label": "grade"}, "is it 'grade'? then --label_column grade."),
+    "a label beside ids": ({"label": "grade", "user": [f"u{i}" for i in range(30)], "n": [*range(30)]},
+                           "is it 'grade'? then --label_column grade."),
+    "two labels": ({"label": "grade", "school": ["가", "나"]}, "school or grade could be it: name yours with"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ADVICE)
+def test_what_is_proposed_helps(tmp_path, case):
+    others, said = ADVICE[case]
+    path = write(tmp_path / "data.csv", named(**others))
+    message = error_of(path)
+    assert said in message
+    column = {"text_column": others.get("text"), "label_column": others.get("label")}
+    assert sum(len(part) for part in load_emotion_data(str(path), **column).splits.values()) == 30
+
+
+def test_where_nothing_could_be_it_nothing_is_proposed(tmp_path):
+    numbers = [{"a": i, "label": "x"} for i in range(30)]
+    assert "none of the others holds sentences" in error_of(write(tmp_path / "data.csv", numbers))
+    texts = [{"text": f"{i}번째 날", "n": i} for i in range(30)]
+    said = error_of(write(tmp_path / "data.csv", texts))
+    assert "none of the others holds a few values that come again" in said and "--label_column" not in said
+
+
+def unheaded(*columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({str(number): cells for number, cells in enumerate(columns, 1)}, dtype="str")
+
+
+SENTENCES = [row["sentence"] for row in rows(60)]
+NAMES = [LABELS[i % 3] for i in range(60)]
+
+
+def test_without_a_header_the_contents_tell():
+    ids = [str(9000 + i) for i in range(60)]
+    for columns, found in (
+        ((SENTENCES, NAMES), ("1", "2")),
+        ((NAMES, SENTENCES), ("2", "1")),
+        ((ids, SENTENCES, [str(i % 7) for i in range(60)]), ("2", "3")),
+    ):
+        got = taken(unheaded(*columns), headed=False)
+        assert got.columns == dict(zip(("text", "label"), found, strict=True)) and len(got.rows) == 60
+        assert got.notes == (
+            f"a.txt has no header: column {found[0]} is read as the text, column {found[1]} as the label",
+        )
+
+
+def test_without_a_header_ids_of_several_labels_are_the_label():
+    """As KOTE has it: id, text, ids, and the same once more as a vector."""
+    ids = [",".join(map(str, sorted({i % 7, i * 3 % 7}))) for i in range(60)]
+    vectors = [",".join("1" if str(place) in one.split(",") else "0" for place in range(7)) for one in ids]
+    got = taken(unheaded([str(7000 + i) for i in range(60)], SENTENCES, ids, vectors), headed=False)
+    assert got.columns == {"text": "2", "label": "3"}
+
+
+def test_without_a_header_and_in_doubt_the_line_says_how():
+    schools = [["가", "나"][i % 2] for i in range(60)]
+    frame = unheaded(SENTENCES, NAMES, schools)
+    with pytest.raises(UserError) as caught:
+        taken(frame, headed=False)
+    assert str(caught.value) == (
+        "a.txt has no header: 3 columns, of which 1 could be the text and 2 or 3 the label; say which column is what, "
+        "as --header none --text_column 1 --label_column 2 or --header none --text_column 1 --label_column 3."
+    )
+    assert taken(frame, "1", "2", headed=False).notes == ()
+    assert taken(frame, None, "3", headed=False).columns == {"text": "1", "label": "3"}
+    with pytest.raises(UserError, match="none could be the text and none the label; write one above the rows"):
+        taken(unheaded([str(i) for i in range(60)]), headed=False)

@@ -1,0 +1,169 @@
+"""Several labels a row: recognised in whatever form they stand, and said for what they are."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from tables import error_of, rows, write
+
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.several import COLUMNS, LIST, PLAIN, label_sets
+from emo_hf.data.sources.columns import rows_of
+from emo_hf.data.sources.tables import Table
+from emo_hf.data.taxonomy import find_emotion
+
+
+def sets_of(cells, form=PLAIN, named=()):
+    column = pd.Series(cells, dtype="str")
+    forms = pd.Series(form, column.index, dtype="str")
+    found = label_sets(column, forms, lambda cell: cell in named or find_emotion(cell) is not None)
+    return [found.sets[code] for code in found.codes], list(found.how)
+
+
+SPLIT = {
+    "a bar": (["a|b", "a", "b", "a | b"], [("a", "b"), ("a",), ("b",), ("a", "b")], ["joined by '|'"]),
+    "a bar, and a name of its own": (["a|b", "a", "b", "a|c"], [("a", "b"), ("a",), ("b",), ("a", "c")],
+                                     ["joined by '|'"]),
+    "a bar alone": (["a|b", "b|c", "a|c"], [("a", "b"), ("b", "c"), ("a", "c")], ["joined by '|'"]),
+    "a bar within names": (["joy|high", "sad|low"], [("joy|high",), ("sad|low",)], []),
+    "a semicolon": (["a;b;", "a", "b"], [("a", "b"), ("a",), ("b",)], ["joined by ';'"]),
+    "a comma": (["분노, 불안", "분노", "불안"], [("분노", "불안"), ("분노",), ("불안",)], ["joined by ','"]),
+    "emotions known elsewhere": (["분노/불안", "기쁨"], [("분노", "불안"), ("기쁨",)], ["joined by '/'"]),
+    "a slash within names": (["악플/욕설", "여성/가족", "clean"], [("악플/욕설",), ("여성/가족",), ("clean",)], []),
+    "a slash of both kinds": (["악플/욕설", "a/b", "a", "b"], [("악플/욕설",), ("a", "b"), ("a",), ("b",)],
+                              ["joined by '/'"]),
+    "other spellings": (["Joy/Sad", "joy", "SAD"], [("Joy", "Sad"), ("joy",), ("SAD",)], ["joined by '/'"]),
+    "a name of the taxonomy": (["가난한, 불우한", "가난한", "불우한"], [("가난한, 불우한",), ("가난한",), ("불우한",)],
+                               []),
+    "ids": (["0,6,10", "6", "", "10"], [("0", "6", "10"), ("6",), (), ("10",)], ["ids in one cell"]),
+    "ids and blanks": (["0 6", "6", "0"], [("0", "6"), ("6",), ("0",)], ["ids in one cell"]),
+    "ids, some missing": (["0,6", "nan", "6"], [("0", "6"), ("nan",), ("6",)], ["ids in one cell"]),
+    "vectors": (["0,1,0", "1,0,1", "0,0,0"], [("1",), ("0", "2"), ()], ["ids in one cell"]),
+    "numbers": (["0", "1", "2"], [("0",), ("1",), ("2",)], []),
+    "decimals": (["0.5", "1.5"], [("0.5",), ("1.5",)], []),
+    "printed lists": (["['a', 'b']", '["a"]', "[]"], [("a", "b"), ("a",), ()], ["lists"]),
+    "printed arrays": (["['a' 'b c']", "['a']"], [("a", "b c"), ("a",)], ["lists"]),
+    "printed numbers": (["[0 7]", "[0]", "[7, 3]"], [("0", "7"), ("0",), ("7", "3")], ["lists"]),
+    "lists of one": (["['a']", "['b']"], [("a",), ("b",)], []),
+    "names in brackets": (["[긍정]", "[부정]"], [("[긍정]",), ("[부정]",)], []),
+    "one in brackets": (["[a, b]", "a", "b"], [("[a, b]",), ("a",), ("b",)], []),
+    "empty": (["", "a"], [(), ("a",)], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPLIT)
+def test_what_a_cell_holds(case):
+    cells, expected, how = SPLIT[case]
+    assert sets_of(cells) == (expected, how)
+
+
+def test_what_was_asked_for_is_one_name():
+    assert sets_of(["a|b", "a", "b"], named={"a|b"}) == ([("a|b",), ("a",), ("b",)], [])
+
+
+LISTS = {
+    "names": ([["a", "b"], ["a"]], [("a", "b"), ("a",)], ["lists"]),
+    "numbers": ([[0, 7], [1.0]], [("0", "7"), ("1.0",)], ["lists"]),
+    "one each": ([["a"], ["b"], []], [("a",), ("b",), ()], []),
+    "names with commas": ([["가난한, 불우한"], ["a|b"]], [("가난한, 불우한",), ("a|b",)], []),
+    "vectors": ([[0, 1, 0], [1, 0, 1], [0, 0, 0]], [("1",), ("0", "2"), ()], ["lists"]),
+    "ids of two": ([[0, 1], [1, 0]], [("0", "1"), ("1", "0")], ["lists"]),
+    "nothing": ([[None], [""], ["a"]], [(), (), ("a",)], []),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_what_a_list_holds(case):
+    lists, expected, how = LISTS[case]
+    assert sets_of([json.dumps(one, ensure_ascii=False) for one in lists], LIST) == (expected, how)
+
+
+def test_names_of_columns_are_never_split():
+    assert sets_of(['["a/b", "a"]', '["a"]'], COLUMNS) == ([("a/b", "a"), ("a",)], ["columns of 0 and 1"])
+
+
+def test_a_list_column_of_a_table_is_its_label():
+    cells = [json.dumps([number % 7, *([7] if number % 5 == 0 else [])]) for number in range(30)]
+    frame = pd.DataFrame({"text": [row["sentence"] for row in rows()], "labels": cells}, dtype="str")
+    taken = rows_of(
+        Table("a.jsonl", frame, lists=frozenset({"labels"})), text_column=None, label_column=None, turns="first"
+    )
+    assert set(taken.rows["form"]) == {LIST} and taken.columns["label"] == "labels"
+
+
+def joined(tmp_path, count=6):
+    """Rows of three labels, and some of two."""
+    labels = ["분노|불안" if i < count else ["분노", "불안", "슬픔"][i % 3] for i in range(60)]
+    return str(write(tmp_path / "data.csv", [{"text": f"문장 {i}", "label": label} for i, label in enumerate(labels)]))
+
+
+def test_the_line_says_what_was_found_and_what_to_do(tmp_path):
+    said = error_of(joined(tmp_path), labels="all")
+    assert said == (
+        "6 of 60 rows have several labels each (column label: joined by '|'; data.csv, rows 2, 3, 4, 5, 6 and 1 more: "
+        "the first has '분노' and '불안'), but one label a row is trained; --task single --several_labels drop keeps "
+        "the 54 rows of one label; --task single --several_labels first takes the first label of each row; a name "
+        "that holds the mark is one label if --labels names it so."
+    )
+    assert error_of(joined(tmp_path), labels="all", task="single") == said
+    assert error_of(joined(tmp_path), labels="all", task="multi") == said
+    assert load_emotion_data(joined(tmp_path), labels=["분노|불안", "슬픔", "분노", "불안"]).labels[0] == "분노|불안"
+
+
+def test_what_would_not_help_is_not_proposed(tmp_path):
+    said = error_of(joined(tmp_path, count=60), labels="all")  # no row of one label, and one first label
+    assert "--several_labels" not in said and said.endswith("; give each row one label.")
+    said = error_of(joined(tmp_path, count=60), labels="all", task="single", several_labels="drop")
+    assert said.endswith("so --several_labels drop leaves none; give each row one label.")
+
+
+@pytest.mark.parametrize(("several_labels", "counts"), [
+    ("drop", {"분노": 18, "불안": 18, "슬픔": 18}), ("first", {"분노": 24, "불안": 18, "슬픔": 18}),
+])  # fmt: skip
+def test_single_does_with_them_as_it_is_told(tmp_path, several_labels, counts):
+    data = load_emotion_data(joined(tmp_path), labels="all", task="single", several_labels=several_labels)
+    assert {label: sum(part[label] for part in data.counts().values()) for label in data.labels} == counts
+    assert data.report["several_labels"] == {
+        "rows": 6, "of": 60, "how": ["joined by '|'"], "kept": several_labels,
+    }  # fmt: skip
+    assert "6 of 60 rows have several labels each" in data.report["notes"][0]
+
+
+def test_multi_is_refused_in_a_line_of_its_own(tmp_path):
+    assert error_of(write(tmp_path / "data.csv", rows()), task="multi").startswith("--task multi trains several")
+    assert "task is 'both'; allowed are 'auto', 'single', 'multi'" in error_of("sample", task="both")
+    assert "several_labels is 'last'" in error_of("sample", several_labels="last")
+
+
+def hot(tmp_path, several=0, none=0, marks=("1", "0")):
+    """Columns 여성/가족, clean and 기타 혐오; some rows have two ones, some none."""
+    records = []
+    for i in range(60):
+        ones = {i % 3, (i + 1) % 3} if i < several else set() if i >= 60 - none else {i % 3}
+        cells = {
+            name: marks[0] if place in ones else marks[1]
+            for place, name in enumerate(("여성/가족", "clean", "기타 혐오"))
+        }
+        records.append({"id": i, "문장": f"문장 번호 {i}", **cells})
+    return write(tmp_path / "data.tsv", records)
+
+
+@pytest.mark.parametrize("marks", [("1", "0"), ("1.0", "0.0"), ("1", "")])
+def test_columns_of_ones_are_labels(tmp_path, marks):
+    data = load_emotion_data(str(hot(tmp_path, none=3, marks=marks)), labels="all")
+    assert data.labels == ("clean", "기타 혐오", "여성/가족")
+    assert sum(len(part) for part in data.splits.values()) == 57
+    assert data.report["bad_rows"]["empty label"]["train"]["count"] == 3
+    assert data.report["columns"] == {"text": "문장", "label": "여성/가족, clean, 기타 혐오"}
+    said = error_of(hot(tmp_path, several=9, marks=marks), labels="all")
+    assert said.startswith("9 of 60 rows have several labels each (columns 여성/가족, clean, 기타 혐오: columns of 0")
+
+
+def test_columns_of_ones_beside_a_label_are_none(tmp_path):
+    records = [row | {"married": i % 2, "employed": 1} for i, row in enumerate(rows())]
+    assert load_emotion_data(str(write(tmp_path / "data.csv", records))).report["columns"]["label"] == "label"
+    for row in records:
+        row["grade"] = row.pop("label")
+    assert "is it 'grade'? then --label_column grade" in error_of(write(tmp_path / "data.csv", records))
