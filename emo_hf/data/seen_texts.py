@@ -80,6 +80,10 @@ def without_seen(data: EmotionData, seen: Mapping[str, np.ndarray | None]) -> Em
     report["counts"] = data.report["counts"] | {
         split: dict(zip(data.labels, map(int, count), strict=True)) for split, count in counts.items()
     }
+    report["duplicates_kept"] = data.report["duplicates_kept"] | {
+        split: int(text_keys(pd.Series(part["text"][:], dtype=object)).duplicated().sum())
+        for split, part in parts.items()
+    }
     content = json.dumps([data.fingerprint, gone])
     return replace(
         data,

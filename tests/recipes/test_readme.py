@@ -51,7 +51,7 @@ def test_the_losses_stand_alone() -> None:
 def test_a_trainer_by_hand_learns_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code of README as it is, with an encoder that needs no network."""
     [code] = [code for name, code in PYTHON if name == "README.md" and "MetricTrainer(" in code]
-    texts = ["내일이 떨려", "자꾸 초조해", "많이 울었어", "너무 서러워", "정말 신나", "크게 웃었어"] * 8
+    texts = ["내일이 떨려", "자꾸 초조해", "많이 울었어", "너무 서러워", "정말 신나", "크게 웃었어"] * 16
     rows = datasets.Dataset.from_list([{"sentence": t, "label": k % 6 // 2} for k, t in enumerate(texts)])
     monkeypatch.chdir(tmp_path)
     exec(code.replace("klue/bert-base", encoder_path("tiny-bert")), {"rows": rows})

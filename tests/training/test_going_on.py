@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,15 @@ def test_what_the_parent_was_trained_on_scores_nothing(parent, rows, half, tmp_p
     # The child's list holds its parent's.
     hashes, known = read_texts(tmp_path / "on" / "train_texts.npz")
     assert known and set(hashes.tolist()) == set(text_hashes([*trained, *of(half, "train")]).tolist())
+
+
+def test_two_models_are_scored_on_rows_that_neither_has_seen(parent, speck, half, tmp_path):
+    """By `--unseen_by`, where nothing starts from the run."""
+    data = replace(half, unseen_by=[str(parent)])
+    record = start(tmp_path / "apart", ModelArguments(encoder=speck[0], pooling="mean", embedding_size=8), data)
+    assert record["data"]["report"]["seen_before"] == {"validation": 3, "test": 3} and "parent" not in record["model"]
+    child = start(tmp_path / "child", ModelArguments(init_from=str(parent)), half)
+    assert child["data"]["fingerprint"] == record["data"]["fingerprint"] != load_data(half).fingerprint
 
 
 def test_the_grandparents_texts_are_known_too(parent, half, rows, tmp_path):
