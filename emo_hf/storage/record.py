@@ -87,7 +87,7 @@ def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, n
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # no array is named allow_pickle
         write_whole(run_dir / PREDICTIONS_FILE, buffer.getvalue())
-        record = record | {"files": {"predictions": PREDICTIONS_FILE}}
+        record = record | {"files": record.get("files", {}) | {"predictions": PREDICTIONS_FILE}}
     text = json.dumps(redacted(record), ensure_ascii=False, indent=2, sort_keys=False, allow_nan=False)
     return write_whole(run_dir / RECORD_FILE, (text + "\n").encode())
 

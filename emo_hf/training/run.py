@@ -293,6 +293,6 @@ def _train_and_test(
         "tokens": shares,
         **progress(trainer),
         "test": scores,
-        "files": {"predictions": PREDICTIONS_FILE},
+        "files": {"predictions": PREDICTIONS_FILE, "texts": TEXTS_FILE},
     }
     return details, predicted.arrays()
