@@ -23,14 +23,15 @@ def body(text: str = "", label: str = "") -> list[list[str]]:
 @pytest.mark.parametrize("names", [["id", "문장", "감정"], ["번호", "내용", "기분"], ["", "발화", ""]])
 def test_names_stand_in_the_first_row_or_below_titles(titles, names):
     rows = found([*titles, names, *body()])
-    assert rows.headed and [name for name in rows.names if not name.startswith("Unnamed")] == list(filter(None, names))
+    own = {place: name for place, name in enumerate(names) if name}
+    assert rows.headed and len(rows.names) == 3 and {place: rows.names[place] for place in own} == own
     assert [row for _, row in rows.rows] == body()
     assert bool(rows.notes) is bool(titles)
 
 
 def test_rows_without_names_are_called_by_numbers():
     rows = found(body())
-    assert (rows.names, rows.headed) == (["1", "2", "3"], False) and "by their numbers" in rows.notes[0]
+    assert (rows.names, rows.headed) == (["1", "2", "3"], False)
     assert list(rows.rows) == list(enumerate(body(), 1))
 
 
@@ -78,6 +79,11 @@ def test_a_column_may_go_without_a_name_and_blank_cells_are_none():
     rows = found([["문장", "감정"], ["좋아", "기쁨"], ["싫어, 정말", "슬픔", "또"]])
     with pytest.raises(UserError, match="row 3: 3 cells, but the header has 2"):
         list(rows.rows)
+
+
+def test_what_stands_above_a_blank_cell_names_its_column():
+    rows = found([["dialog #", "", ""], ["", "발화", "감정"], ["S", "좋아", "기쁨"], ["", "싫어", "슬픔"]])
+    assert rows.names == ["dialog #", "발화", "감정"] and [number for number, _ in rows.rows] == [3, 4]
 
 
 def test_nothing_is_nothing():

@@ -54,19 +54,28 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
     if headed:
         # A column may go without a name; cells beyond the header's own are none of its table.
         width = max(widths[0], min(len(first[start][1]), max(widths)))
-        names = header_of(name, first[start][1][:width])
+        names = header_of(name, _with_titles(first[start][1][:width], [row for _, row in first[:start]]))
     else:
         width = max(widths)
         names = [str(place) for place in range(1, width + 1)]
     notes = []
-    if not headed and layout.header is None:
-        notes.append(f"{name}: no row of column names is found, so that columns are called by their numbers, from 1")
     if start:
         passed = ", ".join(str(number) for number, _ in first[:start][:5])
         which = "the column names" if headed else "the first row of data"
         notes.append(f"{name}: row{'s' if start > 1 else ''} {passed} above {which} (row {first[start][0]}) not read")
     rows = itertools.chain(first[start + headed :], numbered)
     return Rows(names, fitted(name, rows, width, headed), headed, tuple(notes))
+
+
+def _with_titles(header: Row, above: Sequence[Row]) -> list[Any]:
+    """The cells of a header, an empty one filled by what stands above it, as `dialog #` stands above a blank."""
+    cells = list(header)
+    for place, cell in enumerate(cells):
+        if not clean_name(cell):
+            cells[place] = next(
+                (row[place] for row in reversed(above) if len(row) > place and clean_name(row[place])), ""
+            )
+    return cells
 
 
 def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[int, bool]:

@@ -337,7 +337,7 @@ def _text_column(name: str, names: list[str], first: Block, headed: bool, notes:
     frame = pd.DataFrame(first.columns, dtype="str")
     likely = text_like(frame, names) or word_like(frame, names)
     if len(likely) == 1:
-        called = f"column {likely[0]!r}" if headed else f"column {likely[0]}"
-        notes.append(f"{name}: {called} is read as the text, as no other holds sentences")
+        said = f"{name}: column {likely[0]!r}" if headed else f"{name} has no header: column {likely[0]}"
+        notes.append(f"{said} is read as the text, as no other holds sentences")
         return likely[0]
     return find_text_column(names, None, name)
