@@ -1,83 +1,95 @@
-"""Texts of a file of any length, one after the other."""
+"""A file or standard input as rows, some thousand at a time, for whoever needs no more than that in memory."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from emo_hf.errors import UserError, first_line
+from emo_hf.data.sources.columns import find_text_column
+from emo_hf.data.sources.contents import text_like, word_like
+from emo_hf.data.sources.readers import READERS, decode, read_file, suffix_of
+from emo_hf.data.sources.tables import Layout, Table
+from emo_hf.errors import UserError
 
-FILES = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
-
-
-def read_file(path: Path, text_column: str | None) -> Iterator[str]:
-    """One sentence after the other; UTF-8, else cp949."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file; give sentences in quotes, or a file {' '.join(FILES)}")
-    if path.suffix.lower() not in FILES or path.is_dir():
-        kind = "a folder" if path.is_dir() else "of a kind that is not read piece by piece"
-        raise UserError(f"{path} is {kind}; give one file {' '.join(FILES)}, or sentences")
-    if path.suffix.lower() == ".parquet":
-        yield from read_parquet(path, text_column)
-        return
-    with path.open(encoding=encoding_of(path), newline="") as lines:
-        suffix = path.suffix.lower()
-        if suffix == ".txt":
-            yield from (line.rstrip("\r\n") for line in lines)
-        elif suffix == ".jsonl":
-            column = None
-            for number, line in enumerate(lines, 1):
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    row = None
-                if not isinstance(row, dict):
-                    raise UserError(f"{path}, line {number}: not JSON; a JSONL file holds one object a line")
-                if column not in row:
-                    column = column_of(path, row, text_column)
-                value = row[column]
-                yield "" if value is None else str(value)
-        else:
-            csv.field_size_limit(max(path.stat().st_size, csv.field_size_limit()))  # one cell may be all of the file
-            rows = csv.DictReader(lines, delimiter="\t" if suffix == ".tsv" else ",")
-            try:
-                if not rows.fieldnames:
-                    raise UserError(f"{path} is empty; a header and rows are needed")
-                column = column_of(path, rows.fieldnames, text_column)
-                yield from (row[column] or "" for row in rows)
-            except csv.Error as error:
-                raise UserError(f"{path}, row {rows.line_num}: {error}; save it again as CSV UTF-8") from None
+ROWS = 4096
 
 
-def read_parquet(path: Path, text_column: str | None) -> Iterator[str]:
-    """One sentence after the other, some thousand rows in memory at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+@dataclass(frozen=True)
+class Block:
+    """Rows that follow each other.
 
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:  # pyarrow's default keeps what it has read
-            column = column_of(path, file.schema_arrow.names, text_column)
-            for batch in file.iter_batches(batch_size=8192, columns=[column]):
-                yield from ("" if text is None else str(text) for text in batch.column(0).to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: no readable Parquet file ({first_line(error)})") from None
+    Attributes:
+        numbers: of the rows, as the user sees them.
+        columns: the cells by column, "" where empty; each as long as `numbers`.
+    """
 
-
-def encoding_of(path: Path) -> str:
-    """utf-8-sig if all of the file decodes, read in pieces, else cp949."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            while file.read(1 << 20):
-                pass
-    except UnicodeDecodeError:
-        return "cp949"
-    return "utf-8-sig"
+    numbers: Sequence[int]
+    columns: dict[str, Sequence[str]]
 
 
-def column_of(path: Path, columns: Iterable[str], asked: str | None) -> str:
-    """The column of the sentences, by the names that training knows."""
-    from emo_hf.data.sources.columns import find_text_column  # not before it is needed: it brings all readers along
+@dataclass
+class Opened:
+    """What is read block by block.
 
-    return find_text_column(list(columns), asked, str(path))
+    Attributes:
+        name: what errors call it.
+        columns: of the input, in order; "1", "2", … where they have no names.
+        text: the column of the sentences.
+        headed: whether the columns have names of their own.
+        notes: what was left out or read otherwise than it stands there.
+        blocks: at most `ROWS` rows each; a row that can't be read is a `UserError` in the middle.
+    """
+
+    name: str
+    columns: list[str]
+    text: str
+    headed: bool
+    notes: tuple[str, ...]
+    blocks: Iterator[Block]
+
+
+def open_rows(source: Path | BinaryIO, layout: Layout, *, only_text: bool = False) -> Opened:
+    """Open a file of any kind that training takes, or a stream of lines.
+
+    Raises:
+        UserError: nothing that can be read, or a column that is not there.
+    """
+    if not isinstance(source, Path):
+        return _lines("standard input", source.read())
+    if not source.exists():
+        raise UserError(f"{source}: no such file; give sentences in quotes, or a file {' '.join(READERS)}")
+    if source.is_dir():
+        raise UserError(f"{source} is a folder; give one file {' '.join(READERS)}, or sentences")
+    if suffix_of(source.name) == ".txt":
+        return _lines(source.name, source.read_bytes())
+    [table] = read_file(source, layout)
+    columns = [str(name) for name in table.frame.columns]
+    text = _text(table, columns, layout)
+    return Opened(
+        table.name, columns, text, table.headed, table.notes, _blocks(table, [text] if only_text else columns)
+    )
+
+
+def _text(table: Table, columns: list[str], layout: Layout) -> str:
+    if table.headed or layout.text_column:
+        return find_text_column(columns, layout.text_column, table.name)
+    return (text_like(table.frame, columns) or word_like(table.frame, columns))[0]
+
+
+def _blocks(table: Table, columns: list[str]) -> Iterator[Block]:
+    for start in range(0, len(table.frame), ROWS):
+        part = table.frame.iloc[start : start + ROWS]
+        yield Block(part.index.tolist(), {name: part[name].tolist() for name in columns})
+
+
+def _lines(name: str, data: bytes) -> Opened:
+    lines = decode(name, data)[0].splitlines() if data else []
+    starts = range(0, len(lines), ROWS)
+    blocks = (
+        Block(range(start + 1, start + 1 + len(part)), {"1": part})
+        for start in starts
+        for part in [lines[start : start + ROWS]]
+    )
+    return Opened(name, ["1"], "1", False, (), blocks)
