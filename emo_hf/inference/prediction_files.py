@@ -79,9 +79,9 @@ def prediction_file(path: Path, others: Sequence[str], labels: Sequence[str]) ->
     try:
         with writing_whole(path) as file:
             if kind == "xlsx":
-                workbook = Workbook(path.name, others, labels)
-                yield workbook
-                workbook.save(file)
+                with Workbook(path.name, others, labels) as workbook:
+                    yield workbook
+                    workbook.save(file)
             else:
                 text = io.TextIOWrapper(file, encoding="utf-8", newline="")
                 yield writer_to(text, kind, others, labels, mark=True)

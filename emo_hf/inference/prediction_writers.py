@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
 from collections.abc import Sequence
-from typing import BinaryIO, Protocol, TextIO
+from typing import BinaryIO, Protocol, Self, TextIO
 
 from emo_hf.errors import UserError, visible
 from emo_hf.escaping import csv_cell, csv_name
@@ -80,7 +81,7 @@ class _Ended:
 class Workbook:
     """A sheet with the columns of `Delimited`, whose texts are texts, whatever they look like.
 
-    Rows go to a temporary file of openpyxl's own until `save`.
+    Rows go to a temporary file of openpyxl's own until `save`; as a context, it is gone after an error too.
 
     Args:
         name: what errors call it.
@@ -101,6 +102,15 @@ class Workbook:
         self._book = openpyxl.Workbook(write_only=True)
         self._sheet = self._book.create_sheet("predictions")
         self._append([self._text(column, 1) for column in columns])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._sheet.closed:
+            with contextlib.suppress(Exception):  # else its generators complain of their end at some later time
+                self._sheet.close()
+                self._sheet._writer.cleanup()
 
     def write(self, row: Prediction) -> None:
         """Write a row; raises `UserError` for one too many, or a text that is too long for a cell."""
