@@ -60,7 +60,9 @@ class Delimited:
         self._nothing = [""] * len(labels)
         if mark:
             out.write(MARK)
-        self._table.writerow(map(csv_name, column_names(others, ["sentence", "label", *labels])))
+        # Names that differ by the apostrophe before a formula would else be one name twice.
+        own = ["sentence", "label", *map(csv_name, labels)]
+        self._table.writerow(column_names([*map(csv_name, others)], own))
 
     def write(self, row: Prediction) -> None:
         """Write a row."""

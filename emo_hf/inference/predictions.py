@@ -57,9 +57,11 @@ def column_names(others: Sequence[str], own: Sequence[str]) -> list[str]:
     ours: list[str] = []
     for name in own:
         ours.append(_free(f"class_{name}", {*ours, *own}) if name in ours else name)
-    taken, kept = {*ours, *others}, []
+    kept: list[str] = []
+    used, taken = set(ours), {*ours, *others}
     for name in others:
-        kept.append(_free(f"input_{name}", taken) if name in ours else name)
+        kept.append(_free(f"input_{name}", taken) if name in used else name)
+        used.add(kept[-1])
         taken.add(kept[-1])
     return [*kept, *ours]
 

@@ -367,6 +367,7 @@ def test_a_link_goes_on_to_lead_to_the_file(predict, tmp_path) -> None:
         (["id", "label"], ["sentence", "label", "1"], ["id", "input_label", "sentence", "label", "1"]),
         (["1", "input_1"], ["sentence", "label", "1"], ["input_1_2", "input_1", "sentence", "label", "1"]),
         (["input_1", "1"], ["sentence", "label", "1"], ["input_1", "input_1_2", "sentence", "label", "1"]),
+        (["a", "a"], ["sentence"], ["a", "input_a", "sentence"]),
         (["Label"], ["sentence", "label"], ["Label", "sentence", "label"]),
         ([], ["sentence", "label", "label", "class_label"], ["sentence", "label", "class_label_2", "class_label"]),
     ],
