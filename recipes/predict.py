@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
         count, empty = write(opened, predictor, writer)
     seconds = time.monotonic() - started
     if arguments.output:
-        print(f"wrote {arguments.output}, {count:,} rows")
+        print(f"wrote {arguments.output}, {count:,} row{'s' * (count != 1)}")
     if count > MANY or sys.stderr.isatty():
         print(f"{count:,} sentences in {seconds:.1f} s, {count / seconds:,.0f} a second", file=sys.stderr)
     say_notes(opened.notes, aside=True)
