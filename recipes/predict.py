@@ -122,7 +122,7 @@ def open_input(source: Path | list[str] | None, arguments: argparse.Namespace, k
     if isinstance(source, list):
         parts = ((start + 1, source[start : start + ROWS]) for start in range(0, len(source), ROWS))
         blocks = (Block(range(first, first + len(part)), {"1": part}) for first, part in parts)
-        return Opened("the command line", ["1"], "1", False, (), blocks)
+        return Opened("the command line", ["1"], "1", False, [], blocks)
     layout = Layout(header_row(arguments.header), arguments.sheet, arguments.text_column)
     if source is None and sys.stdin.isatty():
         print("sentences, one a line; Ctrl-D ends", file=sys.stderr)

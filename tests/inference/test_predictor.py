@@ -225,7 +225,7 @@ def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
         (model, str(tmp_path / "nothing.csv")): "no such file",
         (model, str(table)): "columns found: a, b; name yours with --text_column",
         (model, str(table), "--text_column", "c"): "--text_column 'c' is missing",
-        (model, str(empty), "--format", "csv"): "is empty; a header and rows are needed",
+        (model, str(empty), "--format", "csv"): "is empty",
         (model, str(workbook)): "comments.xlsx is empty",
         (model, str(tmp_path)): "is a folder",
         (model, "오늘", str(table)): "one file at a time",
