@@ -35,19 +35,21 @@ from rich.console import Console
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
+from emo_hf.errors import UserError
+from emo_hf.models.parents import settled
 from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
-from emo_hf.storage.record import read_record
+from emo_hf.storage.record import is_done, read_record
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 from emo_hf.study.tuning import check_tuning, choice, decides, left_alone, with_choices
+from emo_hf.training.loaded import load_data
 from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.progress import quiet_libraries
-from emo_hf.training.run import load_data
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -79,6 +81,11 @@ def main(argv: Sequence[str]) -> int:
     study, report = read_arguments(argv)
     with said_plainly(study.folder):
         failed, notes = ([], []) if report.report_only else train(study, console)
+        if failed and not any(is_done(study.folder / task.run_id) for task in study.tasks()):
+            say_failed(failed)
+            say_notes(notes)
+            print(f"no run of {study.folder} has ended well, so there is nothing to report", file=sys.stderr)
+            return 1
         written = write_report(
             study.folder, lang=report.lang, umap=report.umap, jobs=_cores(), equal_within=report.equal_within
         )
@@ -88,10 +95,15 @@ def main(argv: Sequence[str]) -> int:
     for path in written:
         if path.name in ("table.md", "findings.md", "sweep.md", "tuning.md"):
             console.print(path.read_text(encoding="utf-8"), markup=False)
-    for task, error in failed:
-        print(f"failed: {task.run_id}: {error}", file=sys.stderr)
+    say_failed(failed)
     say_notes(notes)
     return 1 if failed else 0
+
+
+def say_failed(failed: Sequence[tuple[Task, str]]) -> None:
+    """Name the runs that failed, each with its error and where its traceback stands, if it has one."""
+    for task, error in failed:
+        print(f"failed: {task.run_id}: {error}", file=sys.stderr)
 
 
 def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
@@ -106,7 +118,28 @@ def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
         grid.encoders = [model.encoder]
     if "pooling" in names and "poolings" not in names:
         grid.poolings = [model.pooling]
+    if model.init_from:
+        model = start_from(grid, model, data, names)
+    _, data = settled(model, data, arms=grid.encoders)
     return Study(grid, model, data, given(training), frozenset(names)), report
+
+
+def start_from(grid: GridArguments, model: ModelArguments, data: DataArguments, names: set[str]) -> ModelArguments:
+    """Have all cells of a grid start from one run: its encoder and its pooling are the grid's."""
+    source = str(model.init_from)
+    if "encoders" in names and grid.encoders != [source]:
+        raise UserError(
+            f"--init_from {source} brings its own encoder, but --encoders is {' '.join(grid.encoders)}; leave one of "
+            "them out"
+        )
+    model, _ = settled(model, data, names)
+    if "poolings" in names and grid.poolings != [model.pooling]:
+        raise UserError(
+            f"--poolings is {' '.join(grid.poolings)}, but the model of --init_from {source} has {model.pooling}; "
+            f"leave --poolings out, or take its encoder alone: --encoders {source}"
+        )
+    grid.encoders, grid.poolings = [model.encoder], [model.pooling]
+    return model
 
 
 def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[str]]:
@@ -142,7 +175,8 @@ def prepare(study: Study, console: Console) -> list[Task]:
     for encoder in study.grid.encoders:
         found = ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision)
         check_texts_known(data.splits["train"]["text"], found)
-    study.claim_folder(data.fingerprint, decides(study) if study.grid.tune else None)
+    seen = data.report.get("seen_before")
+    study.claim_folder(data.fingerprint, decides(study) if study.grid.tune else None, seen)
     study.note_test_rows(data)
     tasks, due = study.tasks(), study.due()
     console.print(f"{len(tasks)} runs, {len(tasks) - len(due)} done, {len(due)} due, in {study.folder}")

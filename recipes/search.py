@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from display.notes import say_notes
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
-from emo_hf.arguments.parsing import parse_arguments
+from emo_hf.arguments.parsing import named, parse_arguments
+from emo_hf.models.parents import settled
 from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
 from emo_hf.study.variations import describe
+from emo_hf.training.loaded import load_data
 from emo_hf.training.progress import quiet_libraries
-from emo_hf.training.run import load_data
 
 ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
@@ -38,6 +39,9 @@ def main(argv: Sequence[str]) -> None:
         [SearchArguments], argv, partial=True, others=ALL, description=__doc__
     )
     model, data, training = parse_arguments(ALL, words, settings=settings)
+    varied = Search(arguments, model, data, given(training)).space.get("encoder")
+    arms = [model.encoder, *varied] if isinstance(varied, tuple) else []
+    model, data = settled(model, data, named(argv), arms)
     search = Search(arguments, model, data, given(training))
     search.check()
     before: list[int] = []

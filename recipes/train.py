@@ -19,6 +19,7 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 # isort: split
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,6 @@ from pathlib import Path
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, precision
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.distributed import leave
-from emo_hf.errors import UserError
 from emo_hf.storage.files import said_plainly
 from emo_hf.storage.lock import held
 from emo_hf.training.threads import take_cores
@@ -61,12 +61,16 @@ def main(argv: Sequence[str]) -> None:
     from display.notes import say_notes
 
     from emo_hf.hub.upload import check_access, push
+    from emo_hf.models.parents import settled
     from emo_hf.storage.record import is_done, summary
+    from emo_hf.training.going_on import check_folder, refuse_finished
+    from emo_hf.training.loaded import load_data
     from emo_hf.training.progress import quiet_libraries
-    from emo_hf.training.run import check_arguments, load_data
+    from emo_hf.training.run import check_arguments
     from emo_hf.training.run_names import run_name
 
     quiet_libraries()
+    model, data = settled(model, data, named(argv))
     if again.from_record:
         check_same(record, data, training.world_size, named(argv))
     name = run_name(model.encoder, model.pooling, training.aux, training.seed)
@@ -76,20 +80,16 @@ def main(argv: Sequence[str]) -> None:
         if training.process_index == 0:
             repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
     check_arguments(model, data, training)
-    load_data(data)  # before there is a folder
     training.output_dir = training.output_dir.replace("{name}", name)
     folder = Path(training.output_dir)
-    finished = is_done(folder)
-    if finished and str(training.resume_from_checkpoint).lower() in ("last", "true"):
-        raise UserError(
-            f"{folder} holds a finished run, which keeps no checkpoint to go on from; leave "
-            "--resume_from_checkpoint out to train it anew in its place, or give another --output_dir"
-        )
-    replaced = training.process_index == 0 and finished
+    check_folder(model, folder)
+    refuse_finished(model, data, training, folder)
+    load_data(data)  # before there is a folder
+    replaced = training.process_index == 0 and is_done(folder)
     if replaced:
         said = f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both"
         print(said, file=sys.stderr)
-    record = train(model, data, training)
+    record = train(model, data, training, argv)
     if training.process_index == 0:
         print(f"trained on {training.device} in {precision(training)}")
         print(summary(record))
@@ -101,10 +101,11 @@ def main(argv: Sequence[str]) -> None:
         say_notes(record["data"]["report"]["notes"])
 
 
-def train(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments) -> dict:
+def train(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments, argv: Sequence[str]) -> dict:
     """Run in a folder that nobody else uses, with progress; the record comes back."""
     from display.run import RunDisplay
 
+    from emo_hf.training.checkpoints import newest_sound
     from emo_hf.training.run import run
 
     folder = Path(training.output_dir)
@@ -116,13 +117,23 @@ def train(model: ModelArguments, data: DataArguments, training: MetricTrainingAr
         with said_plainly(folder), alone, contextlib.closing(display):
             return run(model, data, training, callbacks=[display])
     except KeyboardInterrupt:
-        goes_on = any(folder.glob("checkpoint-*"))
-        way_on = (
-            "; --resume_from_checkpoint last goes on from its last checkpoint"
-            if goes_on
-            else " before its first checkpoint; the same command begins anew"
-        )
-        raise KeyboardInterrupt(f"stopped{way_on}") from None
+        if (checkpoint := newest_sound(folder)) is None:
+            raise KeyboardInterrupt("stopped before its first checkpoint; the same command begins anew") from None
+        start = f"torchrun --nproc_per_node {training.world_size}" if training.world_size > 1 else "python"
+        words = shlex.join([*without_resuming(argv), "--resume_from_checkpoint", "last"])
+        way_on = f"{checkpoint} is its last checkpoint, and this goes on from it: {start} recipes/train.py {words}"
+        raise KeyboardInterrupt(f"stopped; {way_on}") from None
+
+
+def without_resuming(argv: Sequence[str]) -> list[str]:
+    """The words of a command but for what it was resumed from itself."""
+    words, skip = [], False
+    for word in argv:
+        name = word.replace("-", "_")
+        if not skip and not name.startswith("__resume_from_checkpoint"):
+            words.append(word)
+        skip = name == "__resume_from_checkpoint"
+    return words
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ def check_record(folder: Path, baseline: bool = False) -> dict:
         assert set(arrays.files) == {"logits", "labels"}
         return record
     assert record["kind"] == "model"
+    hashes = np.load(folder / record["files"]["texts"], allow_pickle=False)["hashes"]
+    assert 0 < len(hashes) <= 3 * 48 and hashes.dtype == np.uint64
     assert arrays["embeddings"].shape == (60, 16) and arrays["embeddings"].dtype == np.float16
     assert record["model"]["embedding_size"] == 16 and record["model"]["parameters"] > 1000
     assert [row["epoch"] for row in record["history"]] == [1.0, 2.0]

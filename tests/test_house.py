@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "data": {"storage"},
     "arguments": {"data.taxonomy"},  # the names of labels alone
     "encoders": set(),
-    "models": {"arguments", "encoders"},
+    "models": {"storage", "arguments", "encoders"},
     "losses": set(),
     "training": {"storage", "evaluation", "data", "arguments", "models", "encoders", "losses"},
     "pretraining": {"storage"},
     "study": {
         "storage", "evaluation", "data", "arguments", "encoders", "losses", "training", "models.pretrained",
+        "models.parents",
     },
     "search": {
         "storage", "evaluation", "data", "arguments", "models", "encoders", "losses", "training", "study.space",

@@ -24,9 +24,19 @@ class ModelArguments:
 
     encoder: str = field(
         default="tiny-bert",
-        metadata={"help": "bundled `tiny-bert` or `tiny-roberta`, a folder, or a Hub id such as klue/bert-base"},
+        metadata={
+            "help": "bundled `tiny-bert` or `tiny-roberta`, a folder, or a Hub id such as klue/bert-base; of a run "
+            "its encoder is taken"
+        },
     )
     encoder_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub encoder"})
+    init_from: str | None = field(
+        default=None,
+        metadata={
+            "help": "a run, or a Hub model of ours, to train further: its encoder, pooling and embedding layer, and "
+            "its classifier where the labels are the same"
+        },
+    )
     pooling: str = field(default="cls", metadata={"help": "cls, mean, max or attention"})
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
@@ -89,6 +99,13 @@ class DataArguments:
     data_cache_dir: str | None = field(default=None, metadata={"help": "folder of the token cache"})
     train_fraction: float = field(
         default=1.0, metadata={"help": "share of the training rows of each label to train on, for learning curves"}
+    )
+    unseen_by: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "runs whose training texts are left out of validation and test; those of --encoder, --encoders "
+            "and --init_from are, unasked"
+        },
     )
 
     def __post_init__(self) -> None:

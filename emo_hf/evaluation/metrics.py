@@ -134,14 +134,18 @@ def trainer_metrics(labels: Sequence[str]) -> Callable[[EvalPrediction], dict[st
     scores = ClassificationScores()
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:
-        classes = logits_of(prediction).argmax(-1)
+        classes = classes_of(prediction)
         result = scores.compute(predictions=classes, references=prediction.label_ids, labels=labels)
         return {"accuracy": result["accuracy"], "macro_f1": result["macro_f1"]}
 
     return compute
 
 
-def logits_of(prediction: EvalPrediction) -> np.ndarray:
-    """The logits (N, C): with the embeddings asked for beside, predictions are a tuple that begins with them."""
+def classes_of(prediction: EvalPrediction) -> np.ndarray:
+    """The predicted classes (N,), of logits (N, C) or where `preprocess_logits_for_metrics` has made them already.
+
+    With embeddings asked for beside, predictions are a tuple that begins with the logits.
+    """
     given = prediction.predictions
-    return np.asarray(given[0] if isinstance(given, tuple) else given)
+    first = np.asarray(given[0] if isinstance(given, tuple) else given)
+    return first if first.ndim == 1 else first.argmax(-1)

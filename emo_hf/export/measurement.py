@@ -16,7 +16,7 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.inference.predictor import Predictor
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 ROUNDS = 5
 BATCH_SIZE = 32

@@ -49,6 +49,7 @@ def model_card(
     )
     environment.filters["md"] = lambda value: markdown_name(str(value))
     model, data = record["model"], record["data"]
+    parent = model.get("parent") or {}
     return environment.get_template("model_card.md").render(
         front=front_matter(record, repo_id).to_yaml(),
         repo_id=repo_id,
@@ -62,6 +63,9 @@ def model_card(
         loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
         number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
+        encoder=model["name"] if parent else model["encoder"],
+        parent=parent.get("run_id") or (_hub_id(parent.get("from")) if parent else None),
+        seen=((data.get("report") or {}).get("seen_before") or {}).get("test"),
         small=data["source"] == "sample",
         against_baseline=_against_baseline(run_dir),
         intervals=_intervals(record, run_dir),

@@ -14,13 +14,13 @@ from emo_hf.errors import UserError, first_line
 from emo_hf.hub.card import draw_pictures, model_card
 from emo_hf.report.grouping import group_runs
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import read_records
+from emo_hf.storage.record import TEXTS_FILE, read_records
 
 # The HTTP client's own base error (no network, time-out), whichever library the Hub's client is built on.
 _HTTP_ERROR: Any = HfHubHTTPError.__bases__[0]
 FAILURES: tuple[type[Exception], ...] = (_HTTP_ERROR, LocalTokenNotFoundError, OSError)
 # What a reader needs, and nothing else: no optimizer state, no pickles, no caches.
-UPLOADED = ["README.md", "*.json", "*.safetensors", "*.py", "*.png", "vocab.txt", "*.model", "merges.txt"]
+UPLOADED = ["README.md", "*.json", "*.safetensors", "*.py", "*.png", "vocab.txt", "*.model", "merges.txt", TEXTS_FILE]
 LEFT_OUT = ["checkpoint-*", "progress.json", "aux_loss.safetensors", ".*"]
 _MEANINGS = {
     401: "the token is not valid",

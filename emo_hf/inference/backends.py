@@ -10,11 +10,9 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.folders import ONNX_FILE, check_model_folder
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pretrained import is_path, reach_hub
-from emo_hf.storage.record import RECORD_FILE, read_record, read_records
-
-ONNX_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"
 
 
 def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
@@ -42,31 +40,6 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
         return loaded.eval()
     except Exception as error:  # any files may stand in a folder, cut off or made up
         raise cant_load(model, error) from error
-
-
-def check_model_folder(model: str | Path) -> None:
-    """Refuse the folder of a study, or of a baseline's run, with the name of a run that holds a model if there is one.
-
-    Raises:
-        UserError: where one of those is given in place of a run.
-    """
-    folder = Path(model)
-    if not folder.is_dir() or (folder / WEIGHTS_FILE).exists() or (folder / ONNX_FILE).exists():
-        return
-    if next(folder.glob(f"*/{RECORD_FILE}"), None):
-        raise UserError(f"{model} is a study, a folder of runs; {_instead(folder)}")
-    record = read_record(folder) or {}
-    if record.get("kind") == "baseline":
-        raise UserError(f"{model} is the run of a baseline, which has no model; {_instead(folder.parent)}")
-
-
-def _instead(study: Path) -> str:
-    """Which run of a study to give: of those that hold a model the one with the best validation score."""
-    found = [record for record in read_records(study) if (record["directory"] / WEIGHTS_FILE).exists()]
-    if not found:
-        return "give the folder of a run that holds a model, which none of this study does"
-    best = max(found, key=lambda record: record.get("best", {}).get("validation_macro_f1", 0.0))
-    return f"give the folder of one run, as {best['directory']}, the best of them by validation macro-F1"
 
 
 def cant_load(model: str | Path, error: Exception) -> UserError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.inference.predictor import Predictor
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 # A large model embeds so many in minutes, and a map of more is only darker.
 MOST_SENTENCES = 5000
@@ -75,7 +76,8 @@ def training_data(record: dict[str, Any] | None) -> EmotionData:
         UserError: without a completed record, or if the data can't be read.
     """
     try:
-        arguments = DataArguments(**(record or {})["arguments"]["data"])
+        # Training rows alone are asked for, whichever rows were left out of the others.
+        arguments = replace(DataArguments(**(record or {})["arguments"]["data"]), unseen_by=[])
     except (KeyError, TypeError):
         raise UserError("no record.json of the model can be read that says what it was trained on") from None
     return load_data(arguments)
@@ -100,7 +102,7 @@ def other_data(
     wanted = {"data": source, "labels": list(labels)} | dict(reading)
     recorded = (record or {}).get("arguments", {}).get("data")
     if isinstance(recorded, dict):
-        as_recorded = recorded | {"data_revision": None, "train_fraction": 1.0} | wanted
+        as_recorded = recorded | {"data_revision": None, "train_fraction": 1.0, "unseen_by": []} | wanted
         with contextlib.suppress(UserError, TypeError):
             return load_data(DataArguments(**as_recorded))
     return load_data(DataArguments(**wanted))

@@ -81,7 +81,7 @@ class EmotionModel(PreTrainedModel):
         """A model on a pre-trained encoder; everything above the encoder is new.
 
         Args:
-            encoder: folder or Hub id that `AutoModel` loads.
+            encoder: folder or Hub id that `AutoModel` loads; of an `EmotionModel` that stands there, its encoder.
             labels: label names in the order of the logits.
             pooling, embedding_size, embedding_dropout: as in `EmotionConfig`.
             kwargs: for `AutoModel.from_pretrained`, as `revision`.
@@ -94,6 +94,10 @@ class EmotionModel(PreTrainedModel):
         names = ("revision", "cache_dir", "token", "local_files_only", "trust_remote_code")
         hub = {key: kwargs[key] for key in names if key in kwargs}
         encoder_config = AutoConfig.from_pretrained(encoder, **hub)
+        whole = None
+        if encoder_config.model_type == cls.config_class.model_type:
+            whole = cls.from_whole(encoder, **kwargs)
+            encoder_config = whole.config.encoder
         config = EmotionConfig(
             encoder=encoder_config,
             labels=list(labels),
@@ -103,11 +107,54 @@ class EmotionModel(PreTrainedModel):
             pad_token_id=encoder_config.pad_token_id,
         )
         model = cls(config)
+        if whole is not None:
+            model.encoder = whole.encoder
+            return model
         model.encoder, found = AutoModel.from_pretrained(
             encoder, config=encoder_config, output_loading_info=True, **_without_pooler(encoder_config), **kwargs
         )
         if missing := sorted(key for key in found["missing_keys"] if not key.startswith("pooler.")):
             raise ValueError(f"the weights lack {len(missing)} tensors, as {missing[0]}; they are another model's")
+        return model
+
+    @classmethod
+    def from_whole(cls, model: str, **kwargs: Any) -> Self:
+        """A saved model, as `from_pretrained` gives it, but none that is another's or lacks a tensor.
+
+        Raises:
+            ValueError: weights of another model; OSError: if it can't be found.
+        """
+        kwargs = {"dtype": torch.float32, "use_safetensors": True, **kwargs}
+        both: Any = cls.from_pretrained(model, output_loading_info=True, **kwargs)
+        found, info = both
+        if missing := sorted(info["missing_keys"]):
+            raise ValueError(f"its weights lack {len(missing)} tensors, as {missing[0]}; they are another model's")
+        return found
+
+    def going_on(self, *, labels: Sequence[str], embedding_dropout: float | None = None) -> Self:
+        """A model to train further: with this encoder, pooling and embedding layer, and labels of its own.
+
+        Where they are the same labels, in any order, the classifier is kept, its rows in the order of `labels`; else
+        it is new. What is kept is shared with this model, not copied.
+        """
+        own = self.config
+        dropout = own.embedding_dropout if embedding_dropout is None else embedding_dropout
+        model = type(self)(
+            EmotionConfig(
+                encoder=own.encoder,
+                labels=list(labels),
+                pooling=own.pooling,
+                embedding_size=own.embedding_size,
+                embedding_dropout=dropout,
+                pad_token_id=own.encoder.pad_token_id,
+            )
+        )
+        model.encoder, model.pooler, model.embedding = self.encoder, self.pooler, self.embedding
+        if sorted(labels) == sorted(own.labels):
+            rows = [own.labels.index(label) for label in labels]
+            with torch.no_grad():
+                model.classifier.weight.copy_(self.classifier.weight[rows])
+                model.classifier.bias.copy_(self.classifier.bias[rows])
         return model
 
     def get_input_embeddings(self) -> nn.Module:

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import HfApi, is_offline_mode, try_to_load_from_cache
@@ -17,10 +18,12 @@ from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.folders import WEIGHTS_FILE, check_start
 from emo_hf.models.long_words import part_long_words
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.storage.files import read_object
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_WEIGHTS = (WEIGHTS_FILE, "model.safetensors.index.json")
 _SECONDS = 10.0  # that the Hub has for an answer
 _GIVE = (
     "give tiny-bert, tiny-roberta, a folder with config.json, weights and tokenizer, or a Hub id (which needs the "
@@ -37,17 +40,14 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
             max_length beyond the encoder's positions, `cls` pooling where no sequence starts with CLS.
     """
     folder = Path(encoder_path(model.encoder))
+    check_start(folder)
     # A slip in a bundled name, which needs no network to be told; others of the Hub have an owner before a slash.
     nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
     if nearest and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
         raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
     if is_path(model.encoder) and not folder.is_dir():
         raise _not_found(model, FileNotFoundError("there is no such folder"))
-    try:
-        files = sorted((path.name, path.lstat().st_mtime_ns) for path in folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise _not_found(model, error) from error
-    limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, tuple(files))
+    limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, _files(model))
     if limit is not None and data.max_length > limit:
         raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
 
@@ -60,19 +60,45 @@ def is_path(name: str) -> bool:
 @functools.lru_cache(maxsize=32)  # a study asks once for each of its models
 def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tuple[str, int], ...]) -> int | None:
     model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling)
+    found = _config(encoder, revision, files)
+    if Path(encoder_path(encoder)).is_dir():
+        check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
+    _check_tokenizer(load_tokenizer(model), found.encoder, model)
+    return found.max_tokens
+
+
+def config_of(model: ModelArguments) -> EmotionConfig:
+    """The configuration of what stands under an encoder's name: of a model of ours its own, else one around it.
+
+    Raises:
+        UserError: there is none, or none that can be read.
+    """
+    return _config(model.encoder, model.encoder_revision, _files(model))
+
+
+def _files(model: ModelArguments) -> tuple[tuple[str, int], ...]:
+    """The files of an encoder's folder with their times, by which a change of them is seen."""
+    folder = Path(encoder_path(model.encoder))
+    try:
+        return tuple(sorted((p.name, p.lstat().st_mtime_ns) for p in folder.iterdir())) if folder.is_dir() else ()
+    except OSError as error:
+        raise _not_found(model, error) from error
+
+
+@functools.lru_cache(maxsize=32)
+def _config(encoder: str, revision: str | None, files: tuple[tuple[str, int], ...]) -> EmotionConfig:
     try:
         if not Path(encoder_path(encoder)).is_dir():
             reach_hub(encoder, revision)
-        config = AutoConfig.from_pretrained(
+        config: Any = AutoConfig.from_pretrained(
             encoder_path(encoder), revision=revision or "main", trust_remote_code=False
         )
-        limit = EmotionConfig(encoder=config).max_tokens
+        # By its type: one that brings its code along may be of another class.
+        found = config if config.model_type == EmotionConfig.model_type else EmotionConfig(encoder=config)
+        _ = found.max_tokens
     except Exception as error:  # any JSON may stand in config.json
-        raise _not_found(model, error) from error
-    if Path(encoder_path(encoder)).is_dir():
-        check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
-    _check_tokenizer(load_tokenizer(model), config, model)
-    return limit
+        raise _not_found(ModelArguments(encoder=encoder, encoder_revision=revision), error) from error
+    return found
 
 
 def reach_hub(model: str, revision: str | None) -> None:
@@ -148,8 +174,11 @@ def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfi
 
 
 def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
-    """A model with a pre-trained encoder and a fresh head."""
+    """A model with a pre-trained encoder and a fresh head; with `init_from`, with all of the head that fits."""
     try:
+        if arguments.init_from:
+            whole = EmotionModel.from_whole(arguments.encoder, revision=arguments.encoder_revision or "main")
+            return whole.going_on(labels=labels, embedding_dropout=arguments.embedding_dropout)
         return EmotionModel.from_encoder(
             encoder_path(arguments.encoder),
             labels=labels,
@@ -164,6 +193,44 @@ def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionMode
         raise _not_found(arguments, error) from error
     except Exception as error:  # sizes that no tensor has, weights that are cut off, kinds that aren't encoders
         raise UserError(f"encoder {arguments.encoder!r}: {first_line(error)}") from error
+
+
+def default_learning_rate(model: ModelArguments | PreTrainedConfig) -> float:
+    """The learning rate where none is given, by the lineage of the encoder: a small one, of ours, takes a larger."""
+    if isinstance(model, ModelArguments):
+        return 5e-4 if of_bundled(model.encoder, model.encoder_revision) else 3e-5
+    return 5e-4 if getattr(getattr(model, "encoder", model), "base_encoder", None) in BUNDLED else 3e-5
+
+
+def of_bundled(encoder: str, revision: str | None = None) -> bool:
+    """Whether an encoder is a bundled one, or a model that was trained from one, by what is stored here."""
+    if encoder in BUNDLED:
+        return True
+    stored = stored_object(encoder, revision, "config.json")
+    inside = stored.get("encoder")
+    base = (inside if isinstance(inside, dict) else stored).get("base_encoder")
+    # Of a run from before encoders told their origin the record does.
+    of_run = (stored_object(encoder, revision, "record.json").get("model") or {}) if base is None else {}
+    return base in BUNDLED or (isinstance(of_run, dict) and of_run.get("encoder") in BUNDLED)
+
+
+def stored_object(model: str, revision: str | None, name: str) -> dict[str, Any]:
+    """A JSON file of a model, of its folder or as the Hub's client has stored it; empty where there is none."""
+    path = Path(model) / name
+    if not Path(model).is_dir():
+        if is_path(model):
+            return {}
+        found = try_to_load_from_cache(model, name, revision=revision or "main")
+        path = Path(found) if isinstance(found, str) else path
+    return read_object(path) or {}
+
+
+def hub_commit(model: str, revision: str | None) -> str | None:
+    """The commit of a Hub model as it is stored here, for its branch may move; None for a folder."""
+    if Path(encoder_path(model)).is_dir() or is_path(model):
+        return None
+    found = try_to_load_from_cache(model, "config.json", revision=revision or "main")
+    return Path(found).parent.name if isinstance(found, str) else None  # snapshots stand under their commit
 
 
 def _not_found(arguments: ModelArguments, error: Exception) -> UserError:

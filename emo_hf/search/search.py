@@ -18,21 +18,22 @@ from transformers import EarlyStoppingCallback
 
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data.collation import PaddingCollator
 from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
-from emo_hf.evaluation.metrics import trainer_metrics
 from emo_hf.losses.capabilities import AUX_FLAGS, counted
-from emo_hf.models.pretrained import build_model, load_tokenizer
+from emo_hf.models.pretrained import build_model, default_learning_rate, load_tokenizer
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
 from emo_hf.storage.record import SCHEMA, environment, now
 from emo_hf.study.space import Dimension, Range, default_space, ends, parse_space, suggest
 from emo_hf.study.variations import OPTION, Settings, applied, check_losses, joined, split, takes
+from emo_hf.training.loaded import load_data
 from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.objective import AUX_DEFAULTS
-from emo_hf.training.run import check_arguments, default_learning_rate, load_data, trainer_inputs
+from emo_hf.training.run import check_arguments, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Search:
     def words(self) -> list[str]:
         """The space as it is typed."""
         return self.arguments.space or default_space(
-            self.model.encoder, self.training["aux"], self.training["distance"]
+            self.model.encoder, self.training["aux"], self.training["distance"], self.model.encoder_revision
         )
 
     @functools.cached_property
@@ -175,7 +176,7 @@ class Search:
 
     def _rate(self, encoder: str) -> float:
         given = self.training["learning_rate"]
-        return default_learning_rate(encoder) if given is None else given
+        return default_learning_rate(replace(self.model, encoder=encoder)) if given is None else given
 
     def _with(self, settings: Settings) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         model, data, training = applied(settings, self.model, self.data, self.training)
@@ -224,8 +225,10 @@ class Search:
             settings = self._suggested(trial) if trial is not None else ()
             model, given, _ = self._with(settings)
             if trainer is not None:
-                for name, value in inputs(model, given).items():
+                of_trial = inputs(model, given)
+                for name, value in of_trial.items():
                     setattr(trainer, name, value)
+                trainer.data_collator = PaddingCollator(of_trial["processing_class"])
             return build_model(model, data.labels)
 
         training = {
@@ -241,7 +244,6 @@ class Search:
             None,
             MetricTrainingArguments(**counted(training["aux"], training)),
             model_init=model_init,
-            compute_metrics=trainer_metrics(data.labels),
             callbacks=[EarlyStoppingCallback(patience)] if patience else [],  # it counts anew in every trial
             **inputs(self.model, self.data),
         )

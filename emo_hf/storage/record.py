@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 SCHEMA = 1
 RECORD_FILE = "record.json"
 PREDICTIONS_FILE = "predictions.npz"
+TEXTS_FILE = "train_texts.npz"  # hashes of what a run was trained on
 STUDY_FILE = "study.json"  # of a study: the arguments that all its runs share
 TEST_FILE = "test.json"  # of a study: its test rows, in the order of all predictions
 _PACKAGES = ("emo-hf", "torch", "transformers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy")
@@ -86,7 +87,7 @@ def write_record(run_dir: Path, record: dict[str, Any], predictions: dict[str, n
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # no array is named allow_pickle
         write_whole(run_dir / PREDICTIONS_FILE, buffer.getvalue())
-        record = record | {"files": {"predictions": PREDICTIONS_FILE}}
+        record = record | {"files": record.get("files", {}) | {"predictions": PREDICTIONS_FILE}}
     text = json.dumps(redacted(record), ensure_ascii=False, indent=2, sort_keys=False, allow_nan=False)
     return write_whole(run_dir / RECORD_FILE, (text + "\n").encode())
 
@@ -197,6 +198,26 @@ def load_predictions(record: dict[str, Any]) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} can not be read ({error}); delete its folder and run the study again") from error
+
+
+def texts_content(hashes: np.ndarray, whole: bool) -> bytes:
+    """The file of the texts that a model was trained on: sorted 64-bit hashes (N,), of its parents' texts too.
+
+    whole: whether those of all its parents are known.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, hashes=hashes.astype("<u8"), whole=np.array(whole))
+    return buffer.getvalue()
+
+
+def read_texts(path: Path) -> tuple[np.ndarray, bool] | None:
+    """What `texts_content` has made: the hashes (N,) and whether they are all; None if it can't be read."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            hashes, whole = arrays["hashes"], bool(arrays["whole"])
+            return (hashes.astype(np.uint64), whole) if hashes.ndim == 1 and hashes.dtype.kind == "u" else None
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
 
 
 def summary(record: dict[str, Any]) -> str:

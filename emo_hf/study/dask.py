@@ -22,11 +22,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from emo_hf import __version__
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError, first_line
+from emo_hf.models.parents import own_name
 from emo_hf.storage.files import write_folder_whole
 from emo_hf.storage.record import RECORD_FILE
 from emo_hf.study.grid import Study, Task
 from emo_hf.study.local import TRACEBACK_FILE, run_in_worker
-from emo_hf.training.run import forget_data, load_data
+from emo_hf.training.loaded import forget_data, load_data
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Worker
@@ -160,7 +161,12 @@ class _Crew:
             )
 
     def _send(self, task: Task, address: str) -> None:
-        sent = replace(self.study, data=replace(self.study.data, data=[*map(_whole_path, self.study.data.data)]))
+        data, start = self.study.data, self.study.model.init_from
+        sent = replace(
+            self.study,
+            model=replace(self.study.model, init_from=start and _whole_path(start)),
+            data=replace(data, data=[*map(_whole_path, data.data)], unseen_by=[*map(_whole_path, data.unseen_by)]),
+        )
         fingerprint = load_data(self.study.model_and_data(task)[1]).fingerprint
         package = pickle.dumps((sent, replace(task, encoder=_whole_path(task.encoder)), fingerprint))
         future = self.client.submit(
@@ -291,9 +297,11 @@ def _at_home(content: bytes, study: Study, task: Task) -> bytes:
     record = json.loads(content)
     model, data = study.model_and_data(task)
     record["model"]["encoder"] = model.encoder
+    if "parent" in record["model"]:
+        record["model"]["parent"]["from"] = own_name(model)
     if "arguments" in record:  # a cell that was tuned has those of its draws
-        record["arguments"]["model"]["encoder"] = model.encoder
-        record["arguments"]["data"]["data"] = data.data
+        record["arguments"]["model"] |= {"encoder": model.encoder, "init_from": model.init_from}
+        record["arguments"]["data"] |= {"data": data.data, "unseen_by": data.unseen_by}
         record["arguments"]["training"]["output_dir"] = str(study.folder / task.run_id)
     if "data" in record:  # a run that failed has got no further than its arguments
         record["data"]["source"] = record["data"]["report"]["source"] = data.source

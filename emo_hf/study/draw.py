@@ -14,8 +14,10 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl,
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.errors import UserError
+from emo_hf.models.pretrained import default_learning_rate
 from emo_hf.training.checkpoints import STATE_FILE, fault
-from emo_hf.training.run import default_learning_rate, load_data, make_trainer
+from emo_hf.training.loaded import load_data
+from emo_hf.training.run import make_trainer
 
 
 def scores_until(
@@ -44,7 +46,7 @@ def scores_until(
         if round(state["epoch"], 6) >= reach or ended(done, patience):
             return done
     if training.learning_rate is None:
-        training.learning_rate = default_learning_rate(model.encoder)
+        training.learning_rate = default_learning_rate(model)
     found = load_data(data)
     seen = replace(found, splits=datasets.DatasetDict({k: found.splits[k] for k in ("train", "validation")}))
     own: list[TrainerCallback] = [_StopAt(reach, keep)]

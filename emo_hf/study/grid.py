@@ -15,10 +15,10 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.errors import UserError
 from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import RECORD_FILE, STUDY_FILE, TEST_FILE, is_done
+from emo_hf.storage.record import RECORD_FILE, STUDY_FILE, TEST_FILE, is_done, read_record
 from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
 from emo_hf.training.run import check_arguments
-from emo_hf.training.run_names import run_name
+from emo_hf.training.run_names import encoder_names, run_name
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,10 @@ class GridArguments:
 
 @dataclass(frozen=True)
 class Task:
-    """One cell of the grid with one seed, its values of what a sweep varies, and those that tuning has chosen."""
+    """One cell of the grid with one seed, its values of what a sweep varies, and those that tuning has chosen.
+
+    `name` is what the encoder is called in the study, where the last part of its path is another's too.
+    """
 
     encoder: str
     pooling: str
@@ -100,11 +103,12 @@ class Task:
     seed: int
     settings: Settings = ()
     tuned: Settings = ()
+    name: str = field(default="", compare=False)
 
     @property
     def run_id(self) -> str:
         """The name of the run's folder in the study."""
-        return run_name(self.encoder, self.pooling, self.aux, self.seed, self.settings)
+        return run_name(self.name or self.encoder, self.pooling, self.aux, self.seed, self.settings)
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,12 @@ class Cell(Task):
     @classmethod
     def of(cls, task: Task) -> Cell:
         """The cell that a task belongs to."""
-        return cls(task.encoder, task.pooling, task.aux, TUNING_SEED, task.settings)
+        return cls(task.encoder, task.pooling, task.aux, TUNING_SEED, task.settings, name=task.name)
 
     @property
     def run_id(self) -> str:
         """The folder of its tuning in the study."""
-        return f"{TUNING_FOLDER}/{run_name(self.encoder, self.pooling, self.aux, None, self.settings)}"
+        return f"{TUNING_FOLDER}/{run_name(self.name or self.encoder, self.pooling, self.aux, None, self.settings)}"
 
 
 @dataclass(frozen=True)
@@ -148,12 +152,13 @@ class Study:
         arms = [arm for aux in grid.aux for arm in combinations(over, aux, self.training.get("aux_kwargs"))]
         if over:  # a weight of 0 under two losses is one run
             arms = list(dict.fromkeys(arms))
+        names = encoder_names(grid.encoders)
         found = [
-            Task(encoder, pooling, aux, seed, settings)
+            Task(encoder, pooling, aux, seed, settings, name=names[encoder])
             for seed, encoder, pooling, (aux, settings) in itertools.product(grid.seeds, grid.encoders, poolings, arms)
         ]
-        names = [task.run_id for task in found]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        folders = [task.run_id for task in found]
+        if twice := sorted({name for name in folders if folders.count(name) > 1}):
             raise UserError(f"the grid holds {twice[0]} twice; name each encoder, pooling, loss and seed once")
         return found
 
@@ -183,19 +188,39 @@ class Study:
         return applied(settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
 
     def due(self) -> list[Task]:
-        """The runs without a completed record; one that is damaged is named in a warning."""
-        return [task for task in self.tasks() if not is_done(self.folder / task.run_id, warn=True)]
+        """The runs without a completed record; one that is damaged is named in a warning.
 
-    def claim_folder(self, fingerprint: str, tuning: dict[str, Any] | None = None) -> None:
+        Raises:
+            UserError: a run that is done is of another encoder, whose folder has the same name.
+        """
+        due = []
+        for task in self.tasks():
+            folder = self.folder / task.run_id
+            if not is_done(folder, warn=True):
+                due.append(task)
+                continue
+            encoder = ((read_record(folder) or {}).get("model") or {}).get("encoder")
+            if _is_other(str(encoder), task.encoder):
+                raise UserError(
+                    f"{folder} is a run of the encoder {encoder}, not of {task.encoder}; give another --study_dir"
+                )
+        return due
+
+    def claim_folder(
+        self, fingerprint: str, tuning: dict[str, Any] | None = None, seen: dict[str, int] | None = None
+    ) -> None:
         """Note the study's settings in its folder, or refuse a folder that holds a study of other settings.
 
-        `tuning` is what decides about the tuning of its models, if they are tuned.
+        `tuning` is what decides about the tuning of its models, if they are tuned; `seen` counts the rows that no
+        model is scored on, as one of them was trained on their texts.
         """
         training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
+        of_grid = {"encoder", "pooling", *(() if self.model.init_from else ("init_from",))}
         settings = {
+            **({"rows_seen_before": seen} if seen else {}),
             "data_fingerprint": fingerprint,
-            "model": {k: v for k, v in asdict(self.model).items() if k not in ("encoder", "pooling")},
-            "data": asdict(self.data),
+            "model": {k: v for k, v in asdict(self.model).items() if k not in of_grid},
+            "data": {k: v for k, v in asdict(self.data).items() if k != "unseen_by"},  # but for what comes of it
             "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
             **({"tuning": tuning} if tuning else {}),
         }
@@ -223,11 +248,19 @@ class Study:
         write_whole(self.folder / TEST_FILE, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 
+def _is_other(recorded: str, encoder: str) -> bool:
+    """Whether two encoders are known to be different ones; a folder that is gone may have been moved."""
+    there, here = Path(recorded), Path(encoder)
+    return there.is_dir() and here.is_dir() and not there.samefile(here)
+
+
 def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
     for part in {**wanted, **stored}:
         old, new = stored.get(part), wanted.get(part)
         if part == "tuning":  # of a study that is not tuned there is none
             old, new = old or {}, new or {}
+        if part == "rows_seen_before" and old != new:
+            return f"set of rows to score on, as an encoder was trained on some of their texts ({old}, now {new})"
         if old != new:
             if isinstance(new, dict) and isinstance(old, dict):
                 key = next(k for k in {**new, **old} if new.get(k) != old.get(k))

@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.errors import UserError
 from emo_hf.storage.record import RECORD_FILE, SCHEMA
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +73,17 @@ def settings_of(record: dict[str, Any], named: Collection[str] = ()) -> dict[str
         raise UserError(f"--from_record: the record has {unknown[0]!r}, which this version does not know; use its own")
     if commit := record["model"].get("encoder_commit"):
         found["encoder_revision"] = commit
+        own = record["model"]["encoder"]
+        if own in found.get("unseen_by", []):
+            found["unseen_by"] = [f"{own}@{commit}" if name == own else name for name in found["unseen_by"]]
     for name in {"encoder", "data"} & set(named):  # another one, of which the revision is none
         found.pop(f"{name}_revision", None)
+    if {"encoder", "init_from"} & set(named):  # another start, of which nothing of the record's own holds
+        for name in ("encoder", "encoder_revision", "init_from", "unseen_by"):
+            found.pop(name, None)
+    if "init_from" in named:
+        for name in ("pooling", "embedding_size"):
+            found.pop(name, None)
     return found | {"output_dir": f"{FOLDER}/{record['run_id']}"}
 
 
@@ -99,6 +108,10 @@ def check_same(record: dict[str, Any], data: DataArguments, world_size: int, nam
     fingerprint = record["data"]["fingerprint"] if "data" in record else None
     if fingerprint is None or set(vars(data)) & set(named):
         return
+    if {"encoder", "init_from"} & set(named):  # of which other rows may be left out than of those to score on there
+        if "seen_before" in record["data"]["report"]:
+            return
+        data = replace(data, unseen_by=[])
     if (found := load_data(data).fingerprint) != fingerprint:
         raise UserError(
             f"--from_record: {data.source} holds other data than the record's run had (fingerprint {found[:12]}, in "

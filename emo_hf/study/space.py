@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.losses.capabilities import AUX_FLAGS, capability
 from emo_hf.losses.distances import DISTANCES, OF_UNIT_ROWS
+from emo_hf.models.pretrained import of_bundled
 from emo_hf.study.variations import OPTION, Settings, parse_values, takes
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ Dimension = Range | tuple[Any, ...]
 Space = Mapping[str, Dimension]
 
 
-def default_space(encoder: str, aux: str, distance: str = DISTANCES[0]) -> list[str]:
+def default_space(encoder: str, aux: str, distance: str = DISTANCES[0], revision: str | None = None) -> list[str]:
     """The words of a space for when none is given: the learning rate, and the auxiliary loss if there is one.
 
     Margins are as large as the `distance` makes sense of.
     """
-    words = ["learning_rate=1e-4..2e-3" if encoder in BUNDLED else "learning_rate=1e-5..1e-4"]
+    words = ["learning_rate=1e-4..2e-3" if of_bundled(encoder, revision) else "learning_rate=1e-5..1e-4"]
     words.append("embedding_dropout=0..0.3")
     flags = capability(aux).flags
     usual = {"aux_weight": _USUAL_WEIGHTS, "margin": _USUAL_MARGINS[distance in OF_UNIT_ROWS]}
@@ -64,14 +64,18 @@ def default_space(encoder: str, aux: str, distance: str = DISTANCES[0]) -> list[
 
 
 def default_tuning(
-    encoder: str, aux: str, distance: str = DISTANCES[0], options: Mapping[str, Any] | None = None
+    encoder: str,
+    aux: str,
+    distance: str = DISTANCES[0],
+    options: Mapping[str, Any] | None = None,
+    revision: str | None = None,
 ) -> list[str]:
     """The words of the space in which a cell is tuned when none is given.
 
     That of a search, the batch size, and of the loss its mining and options; epochs are no part of it.
     """
     row = capability(aux, options)
-    words = [*default_space(encoder, aux, distance), f"per_device_train_batch_size={_BATCH_SIZES}"]
+    words = [*default_space(encoder, aux, distance, revision), f"per_device_train_batch_size={_BATCH_SIZES}"]
     if "mining" in row.flags:
         words.append(f"mining={','.join(str(row.arguments['mining']).split(', '))}")
     return words + [f"{OPTION}{name}={ends}" for name, ends in _USUAL_OPTIONS.items() if name in row.options]

@@ -13,13 +13,12 @@ import numpy as np
 
 from emo_hf.errors import UserError
 from emo_hf.losses.capabilities import capability
-from emo_hf.models.pretrained import check_encoder
+from emo_hf.models.pretrained import check_encoder, default_learning_rate
 from emo_hf.storage.record import is_done, read_record
 from emo_hf.study.grid import TUNING_SEED, Cell, Study, Task
 from emo_hf.study.space import Dimension, at, default_tuning, ends, parse_space
 from emo_hf.study.variations import OPTION, Settings, check_losses, parse_over, takes
 from emo_hf.training.objective import auxiliary_loss
-from emo_hf.training.run import default_learning_rate
 
 _OF_THE_GRID = {"encoder": "encoders", "pooling": "poolings", "aux": "aux"}
 _MEASURE = {
@@ -74,7 +73,7 @@ def cell_words(study: Study, cell: Task) -> list[str]:
     options = study.training.get("aux_kwargs") or {}
     if study.grid.tune_space:
         return [word for word in study.grid.tune_space if takes(word.partition("=")[0], cell.aux, options)]
-    words = default_tuning(cell.encoder, cell.aux, study.training["distance"], options)
+    words = default_tuning(cell.encoder, cell.aux, study.training["distance"], options, study.model.encoder_revision)
     return [word for word in words if word.partition("=")[0] not in _chosen_before(study)]
 
 
@@ -88,8 +87,8 @@ def left_alone(study: Study) -> list[str]:
     if study.grid.tune_space:
         return []
     cells = {(task.encoder, task.aux): task for task in study.tasks()}.values()
-    distance, options = study.training["distance"], study.training["aux_kwargs"]
-    usual = [word for cell in cells for word in default_tuning(cell.encoder, cell.aux, distance, options)]
+    shared = study.training["distance"], study.training["aux_kwargs"], study.model.encoder_revision
+    usual = [word for cell in cells for word in default_tuning(cell.encoder, cell.aux, *shared)]
     names = dict.fromkeys(word.partition("=")[0] for word in usual)
     return [name for name in names if name in _chosen_before(study)]
 
@@ -190,7 +189,7 @@ def _as_it_is(study: Study, cell: Task, space: Mapping[str, Dimension]) -> Setti
     model, data, training = study.arguments(cell)
     values = {**vars(model), **vars(data), **vars(training)}
     if values["learning_rate"] is None:
-        values["learning_rate"] = default_learning_rate(cell.encoder)
+        values["learning_rate"] = default_learning_rate(model)
     given = training.aux_kwargs if isinstance(training.aux_kwargs, dict) else {}
     loss = capability(cell.aux, given).loss_class
     usual = {} if loss is None else {p.name: p.default for p in inspect.signature(loss).parameters.values()}

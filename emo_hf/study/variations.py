@@ -19,7 +19,14 @@ Settings = tuple[tuple[str, Any], ...]
 
 OPTION = "aux_kwargs."  # before the name of a single option of a loss, as aux_kwargs.temperature
 _CLASSES = (ModelArguments, DataArguments, MetricTrainingArguments)
-_OWN_AXES = {"encoder": "encoders", "pooling": "poolings", "aux": "aux", "seed": "seeds", "output_dir": "study_dir"}
+_OWN_AXES = {
+    "encoder": "encoders",
+    "init_from": "encoders",
+    "pooling": "poolings",
+    "aux": "aux",
+    "seed": "seeds",
+    "output_dir": "study_dir",
+}
 
 
 def parse_over(words: Sequence[str]) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,15 @@ class MadeWith(TrainerCallback, ExportableState):
         return {"args": {}, "attributes": self.arguments}
 
 
-def check_same_arguments(checkpoint: Path, made_with: MadeWith) -> None:
+def check_same_arguments(
+    checkpoint: Path, made_with: MadeWith, way_on: Callable[[], str | None] = lambda: None
+) -> None:
     """See that a run goes on with the arguments that it was started with.
 
     Optimizer and schedule come from the checkpoint whatever is asked, and more epochs would begin at a rate of 0 and
     jump: neither is a run that any record describes.
+
+    `way_on` gives the arguments that train it further as a new run, if it can be.
 
     Raises:
         UserError: arguments that differ, with both values; or a checkpoint that does not say.
@@ -72,9 +76,10 @@ def check_same_arguments(checkpoint: Path, made_with: MadeWith) -> None:
         if name not in MAY_CHANGE and new.get(name) != old.get(name)
     ]
     if differ:
+        further = (words := way_on()) and f", or train it further as a new run with {words}"
         raise UserError(
             f"{checkpoint} is of a run with other arguments: {'; '.join(differ)}; give those of then to go on, or "
-            f"{way_out}"
+            f"{way_out}{further or ''}"
         )
 
 
@@ -129,9 +134,13 @@ def checkpoint_to_resume(asked: str | None, run_dir: Path) -> str | None:
     for checkpoint in by_step if last else [Path(asked)]:
         if not (last or checkpoint.is_dir()):
             raise UserError(f"--resume_from_checkpoint {asked}: there is no such folder; {_ways_out(run_dir)}")
-        wrong = fault(checkpoint)
-        if wrong is None and (best := _best(checkpoint)) is not None and (of_best := fault(best)) is not None:
-            wrong = f"the best checkpoint before it, {best.name}, is not sound: {of_best}"
+        if not last and not (checkpoint / STATE_FILE).exists() and not checkpoint.name.startswith("checkpoint-"):
+            newest = newest_sound(checkpoint)
+            way_out = f"give {newest}, its newest" if newest else _ways_out(run_dir)
+            raise UserError(
+                f"--resume_from_checkpoint {asked}: it is no checkpoint, as it has no {STATE_FILE}; {way_out}"
+            )
+        wrong = _wrong(checkpoint)
         if wrong is None:
             return str(checkpoint)
         if not last:
@@ -139,6 +148,20 @@ def checkpoint_to_resume(asked: str | None, run_dir: Path) -> str | None:
         logger.warning("%s is passed over: %s", checkpoint, wrong)
     sound = "checkpoint-* that is sound" if by_step else "checkpoint-*"
     raise UserError(f"--resume_from_checkpoint {asked}: {run_dir} holds no {sound}; leave the argument out")
+
+
+def newest_sound(run_dir: Path) -> Path | None:
+    """The newest checkpoint of a run that it can go on from, if there is one."""
+    by_step = sorted(run_dir.glob("checkpoint-*"), key=_step, reverse=True)
+    return next((checkpoint for checkpoint in by_step if _wrong(checkpoint) is None), None)
+
+
+def _wrong(checkpoint: Path) -> str | None:
+    """What keeps a run from going on from a checkpoint, the best one before it included."""
+    wrong = fault(checkpoint)
+    if wrong is None and (best := _best(checkpoint)) is not None and (of_best := fault(best)) is not None:
+        wrong = f"the best checkpoint before it, {best.name}, is not sound: {of_best}"
+    return wrong
 
 
 def remove_checkpoints(run_dir: Path, *, but_sound: bool = False) -> None:

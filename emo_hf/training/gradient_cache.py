@@ -11,20 +11,7 @@ from torch import Tensor, nn
 
 from emo_hf.losses import LossOutput
 from emo_hf.losses.distances import as_float
-
-
-class RandomState:
-    """The state of the generators that dropout draws from, to draw the same twice."""
-
-    def __init__(self, device: torch.device):
-        self._cpu = torch.get_rng_state()
-        self._gpu = (torch.cuda.get_rng_state(device), device) if device.type == "cuda" else None
-
-    def restore(self) -> None:
-        """Set the generators back to this state."""
-        torch.set_rng_state(self._cpu)
-        if self._gpu is not None:
-            torch.cuda.set_rng_state(*self._gpu)
+from emo_hf.training.beginning import RandomState
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from transformers import Trainer
 from emo_hf.errors import UserError
 from emo_hf.evaluation.calibration import reliability
 from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
-from emo_hf.storage.files import move_whole
+from emo_hf.storage.files import move_whole, write_whole
 from emo_hf.storage.record import RECORD_FILE, merge_history
 
 logger = logging.getLogger(__name__)
@@ -111,11 +111,13 @@ def progress(trainer: Trainer) -> dict[str, Any]:
     return {"history": history, "best": {key: best[key] for key in ("epoch", "validation_macro_f1") if key in best}}
 
 
-def save_whole(trainer: Trainer, run_dir: Path) -> None:
-    """Write model and tokenizer into the run's folder, each file whole, in place of those of an earlier run."""
+def save_whole(trainer: Trainer, run_dir: Path, beside: Mapping[str, bytes]) -> None:
+    """Write model, tokenizer and files `beside` into the run's folder, each whole, in place of an earlier run's."""
     arriving = run_dir / ".arriving"
     trainer.save_model(str(arriving))
     if trainer.is_world_process_zero():
+        for name, content in beside.items():
+            write_whole(arriving / name, content)
         (arriving / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
         (run_dir / RECORD_FILE).unlink(missing_ok=True)  # of an earlier run, which had another model
         move_whole(arriving, run_dir)

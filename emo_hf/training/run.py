@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import platform
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +14,6 @@ from typing import Any
 
 import datasets
 import numpy as np
-import torch
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedTokenizerBase,
@@ -23,22 +22,42 @@ from transformers import (
     set_seed,
 )
 
-from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
-from emo_hf.data.collation import PaddingCollator
-from emo_hf.data.loading import EmotionData, load_emotion_data
-from emo_hf.data.reading import SourceFiles, check_source, source_files
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data.loading import EmotionData
+from emo_hf.data.reading import check_source
+from emo_hf.data.seen_texts import trained_on
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.distributed import wait_for_all
-from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError, first_line
-from emo_hf.evaluation.metrics import trainer_metrics
+from emo_hf.models.parents import OF_PARENT, Parent, is_ours, own_name, parent_of, settled
 from emo_hf.models.pooling import POOLINGS
-from emo_hf.models.pretrained import build_model, check_encoder, load_tokenizer
-from emo_hf.storage.files import said_plainly
+from emo_hf.models.pretrained import (
+    build_model,
+    check_encoder,
+    config_of,
+    default_learning_rate,
+    hub_commit,
+    load_tokenizer,
+)
+from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.model_numbers import original_number
-from emo_hf.storage.record import PREDICTIONS_FILE, RECORD_FILE, SCHEMA, environment, now, write_record
-from emo_hf.training.checkpoints import MadeWith, check_same_arguments, checkpoint_to_resume, remove_checkpoints
+from emo_hf.storage.record import (
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    TEXTS_FILE,
+    texts_content,
+    write_record,
+)
+from emo_hf.training.checkpoints import (
+    MadeWith,
+    check_same_arguments,
+    checkpoint_to_resume,
+    newest_sound,
+    remove_checkpoints,
+)
 from emo_hf.training.diagnostics import explain
+from emo_hf.training.going_on import check_folder, refuse_finished, trained_further
+from emo_hf.training.loaded import load_data
 from emo_hf.training.lost_words import look_at_tokens
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
@@ -49,46 +68,12 @@ from emo_hf.training.outcome import (
     score_test_rows,
     warn_of_one_class,
 )
-from emo_hf.training.run_names import encoder_name, run_name
+from emo_hf.training.run_names import run_name
+from emo_hf.training.run_record import begun_record, ended
 from emo_hf.training.trackers import check_trackers, finish_trackers
 from emo_hf.training.trainer import MetricTrainer
 
-
-def load_data(arguments: DataArguments) -> EmotionData:
-    """The data of a run; runs of one process share it, while they name the same data and its files don't change."""
-    values = (tuple(v) if isinstance(v, list) else v for v in asdict(arguments).values())
-    files = (*arguments.data, *(arguments.label_map or ()))  # a label map may be a file too
-    return _load_data(tuple(source_files(name) for name in files), *values)
-
-
-@functools.lru_cache(maxsize=8)  # a sweep may vary the data
-def _load_data(files: tuple[SourceFiles, ...], *values: Any) -> EmotionData:
-    given = DataArguments(*values)
-    labels = given.labels[0] if len(given.labels) == 1 else given.labels
-    return load_emotion_data(
-        given.data,
-        train_fraction=given.train_fraction,
-        labels=labels,
-        label_map=given.label_map,
-        drop_labels_below=given.drop_labels_below,
-        on_bad_rows=given.on_bad_rows,
-        task=given.task,
-        several_labels=given.several_labels,
-        text_column=given.text_column,
-        label_column=given.label_column,
-        header=given.header,
-        sheet=given.sheet,
-        turns=given.turns,
-        validation_size=given.validation_size,
-        test_size=given.test_size,
-        seed=given.split_seed,
-        revision=given.data_revision,
-    )
-
-
-def forget_data() -> None:
-    """Have `load_data` read again: in a process that outlives a study, a data set of the Hub may have changed."""
-    _load_data.cache_clear()
+logger = logging.getLogger(__name__)
 
 
 def check_arguments(model: ModelArguments, data: DataArguments, training: MetricTrainingArguments) -> None:
@@ -104,21 +89,17 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
     for source in data.data:
         check_source(source)  # before an encoder is looked for on the Hub
+    if model.init_from:
+        settled(model, data, OF_PARENT)
     check_encoder(model, data)
 
 
-def default_learning_rate(encoder: str) -> float:
-    """The learning rate where none is given: small encoders take a larger one."""
-    return 5e-4 if encoder in BUNDLED else 3e-5
-
-
 def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """What a trainer is given of the data: the rows to train on and those to choose by, and how they are batched."""
+    """What a trainer is given of the data: the rows to train on, those to choose by, and their tokenizer."""
     return {
-        "train_dataset": tokens["train"].add_column("rows", np.arange(len(tokens["train"]))),
+        "train_dataset": tokens["train"],
         "eval_dataset": by_length(tokens["validation"])[0],
         "processing_class": tokenizer,
-        "data_collator": PaddingCollator(tokenizer),
     }
 
 
@@ -139,71 +120,51 @@ def run(
     Raises:
         UserError: data, encoder or arguments that can't be used.
     """
+    model_arguments, data_arguments = settled(model_arguments, data_arguments)
     name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
     training_arguments = copy.copy(training_arguments)  # what is decided here, and by Trainer, is this run's alone
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
-    if training_arguments.learning_rate is None:
-        training_arguments.learning_rate = default_learning_rate(model_arguments.encoder)
     run_dir = Path(training_arguments.output_dir)
+    check_folder(model_arguments, run_dir)
     number = original_number(model_arguments.pooling, training_arguments.aux)
     tracked = f"{run_dir.name} (Model {number})" if number else run_dir.name
     training_arguments.run_name = training_arguments.run_name or tracked  # trackers would draw one, twice
     started = time.monotonic()
-    record: dict[str, Any] = {
-        "schema": SCHEMA,
-        "run_id": run_dir.name,
-        "kind": "model",
-        "status": "running",
-        "error": None,
-        "started": now(),
-        "finished": None,
-        "wall_seconds": None,
-        "model": {
-            "encoder": model_arguments.encoder,
-            "name": encoder_name(model_arguments.encoder),
-            "pooling": model_arguments.pooling,
-            "aux": training_arguments.aux,
-            **({"settings": dict(settings)} if settings else {}),
-        },
-        "arguments": {
-            "model": asdict(model_arguments),
-            "data": asdict(data_arguments),
-            "training": plain(training_arguments),
-        },
-        "seed": training_arguments.seed,
-        **({"tuned": dict(tuned)} if tuned else {}),
-        **environment(),
-    }
-    record["hardware"] |= {
-        "device": str(training_arguments.device),
-        "device_name": _device_name(training_arguments.device),
-        "processes": training_arguments.world_size,
-        "threads": torch.get_num_threads(),
-        "bf16": bool(training_arguments.bf16),
-    }
+    record = begun_record(model_arguments, data_arguments, training_arguments, settings, tuned)
     writes = training_arguments.process_index == 0
-    begun = not (
-        run_dir / RECORD_FILE
-    ).exists()  # the record of an earlier run stays until this one replaces its files
+    # The record of an earlier run stays until this one replaces its files.
+    begun = not (run_dir / RECORD_FILE).exists()
+    parent, texts = None, None
     try:
         with said_plainly(run_dir):
             prepared = _prepare(model_arguments, data_arguments, training_arguments, run_dir, callbacks)
             begun = True
-            details, predictions = _train_and_test(*prepared, run_dir)
+            record["arguments"]["training"]["learning_rate"] = training_arguments.learning_rate
+            if commit := hub_commit(model_arguments.encoder, model_arguments.encoder_revision):
+                record["model"]["encoder_commit"] = commit
+            if is_ours(model_arguments.encoder, model_arguments.encoder_revision):
+                parent = parent_of(own_name(model_arguments))
+                record["model"]["parent"] = parent.summary() | {"kept": _kept(model_arguments, prepared[1].labels)}
+            texts = _texts(prepared[1], parent)
+            details, predictions = _train_and_test(*prepared, run_dir, texts)
             record |= details
             # What --auto_find_batch_size found.
             batch_size = training_arguments.per_device_train_batch_size
             record["arguments"]["training"]["per_device_train_batch_size"] = batch_size
             record["model"] |= record.pop("model_details")
-            record |= {"status": "completed"} | _ended(started)
+            record |= {"status": "completed"} | ended(started)
             if writes:
                 write_record(run_dir, record, predictions)
     except (Exception, KeyboardInterrupt) as error:
         explained = explain(error, training_arguments)
         record["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        record |= {"error": first_line(explained)} | _ended(started)
+        record |= {"error": first_line(explained)} | ended(started)
         if writes and begun and run_dir.exists():
             with contextlib.suppress(OSError):  # the disk may be what has failed
+                if (checkpoint := newest_sound(run_dir)) is not None:
+                    record["checkpoint"] = checkpoint.name
+                    if texts is not None:  # so that a run may start from the checkpoint, too
+                        write_whole(run_dir / TEXTS_FILE, texts)
                 write_record(run_dir, record)
         if explained is not error:
             raise explained from error
@@ -213,8 +174,18 @@ def run(
     return record
 
 
-def _ended(started: float) -> dict[str, Any]:
-    return {"finished": now(), "wall_seconds": round(time.monotonic() - started, 2)}
+def _kept(model: ModelArguments, labels: Sequence[str]) -> list[str]:
+    """The parts of its parent that a run starts with."""
+    if not model.init_from:
+        return ["encoder"]
+    same = sorted(labels) == sorted(config_of(model).labels)
+    return ["encoder", "pooling", "embedding", *(["classifier"] if same else [])]
+
+
+def _texts(data: EmotionData, parent: Parent | None) -> bytes:
+    """The file of the texts that a run is trained on, and was through its parents."""
+    before = None if parent is None else parent.texts
+    return texts_content(trained_on(data, before), parent is None or parent.whole)
 
 
 def make_trainer(
@@ -228,13 +199,19 @@ def make_trainer(
     tokenizer = load_tokenizer(model_arguments)
     set_seed(training_arguments.seed)
     model = build_model(model_arguments, data.labels)
+    if model_arguments.init_from and "classifier" not in _kept(model_arguments, data.labels):
+        theirs = ", ".join(config_of(model_arguments).labels)
+        logger.warning(
+            "the classifier of %s is not kept, for its labels are others (%s); a new one is trained",
+            model_arguments.init_from,
+            theirs,
+        )
     tokens = tokenize_splits(
         data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
     )
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
-        compute_metrics=trainer_metrics(data.labels),
         callbacks=list(callbacks),
         **trainer_inputs(tokens, tokenizer),
     )
@@ -251,6 +228,9 @@ def _prepare(
 ) -> tuple[MetricTrainer, EmotionData, datasets.DatasetDict, dict[str, Any], str | None]:
     """The trainer, the data, their tokens and shares of them, and the checkpoint to go on from; nothing is written."""
     check_arguments(model_arguments, data_arguments, training_arguments)
+    if training_arguments.learning_rate is None:
+        training_arguments.learning_rate = default_learning_rate(model_arguments)
+    refuse_finished(model_arguments, data_arguments, training_arguments, run_dir)
     data = load_data(data_arguments)
     made_with = MadeWith(
         asdict(model_arguments)
@@ -260,7 +240,10 @@ def _prepare(
     )
     checkpoint = checkpoint_to_resume(training_arguments.resume_from_checkpoint, run_dir)
     if checkpoint is not None:
-        check_same_arguments(Path(checkpoint), made_with)
+        way_on = functools.partial(
+            trained_further, Path(checkpoint), model_arguments, data_arguments, training_arguments
+        )
+        check_same_arguments(Path(checkpoint), made_with, way_on)
     patience = training_arguments.early_stopping_patience
     own = [made_with, *([EarlyStoppingCallback(patience)] if patience else [])]
     trainer, tokens = make_trainer(model_arguments, data_arguments, training_arguments, data, [*callbacks, *own])
@@ -277,6 +260,7 @@ def _train_and_test(
     shares: dict[str, Any],
     checkpoint: str | None,
     run_dir: Path,
+    texts: bytes,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Train and test; what the record says of it, and the predictions."""
     wait_for_all()
@@ -298,23 +282,17 @@ def _train_and_test(
             "prediction": [data.labels[i] for i in predicted.classes],
         },
     )
-    save_whole(trainer, run_dir)
+    save_whole(trainer, run_dir, {TEXTS_FILE: texts})
     model = trainer.model
-    commit = getattr(model.encoder.config, "_commit_hash", None)  # of an encoder from the Hub, whose branch may move
     details = {
         "model_details": {
             "parameters": model.num_parameters(),
             "embedding_size": model.config.embedding_size,
-            **({"encoder_commit": commit} if commit else {}),
         },
         "data": data.summary(),
         "tokens": shares,
         **progress(trainer),
         "test": scores,
-        "files": {"predictions": PREDICTIONS_FILE},
+        "files": {"predictions": PREDICTIONS_FILE, "texts": TEXTS_FILE},
     }
     return details, predicted.arrays()
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type

@@ -15,6 +15,19 @@ def encoder_name(encoder: str) -> str:
     return encoder.rstrip("/\\").replace("\\", "/").split("/")[-1]
 
 
+def encoder_names(encoders: Sequence[str]) -> dict[str, str]:
+    """A short name of each encoder that no other has: where last parts are alike, with as many before as it takes."""
+    parts = {encoder: encoder.rstrip("/\\").replace("\\", "/").split("/") for encoder in encoders}
+    found = {}
+    for encoder, own in parts.items():
+        others = [other for name, other in parts.items() if name != encoder]
+        length = 1
+        while length < len(own) and any(other[-length:] == own[-length:] for other in others):
+            length += 1
+        found[encoder] = "-".join(own[-length:])
+    return found
+
+
 def run_name(encoder: str, pooling: str, aux: str, seed: int | None, settings: Sequence[tuple[str, Any]] = ()) -> str:
     """The id of a run, safe as a folder name; without a seed, of all runs that have only theirs apart."""
     varied = "".join(f"_{name}={value}" for name, value in settings)

@@ -15,22 +15,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, PrinterCallback, Trainer, set_seed
+from transformers import EvalPrediction, PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
 from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
 from emo_hf.arguments.dataclasses import MetricTrainingArguments, cannot_compile
+from emo_hf.data.collation import PaddingCollator
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError
-from emo_hf.evaluation.metrics import logits_of
+from emo_hf.evaluation.metrics import classes_of, trainer_metrics
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.models.pretrained import default_learning_rate
+from emo_hf.training.beginning import Beginning
+from emo_hf.training.by_hand import check_arguments, check_model, evaluates, lack, named_folder
 from emo_hf.training.checkpoints import seal
 from emo_hf.training.cpu.dropout import use_fast_dropout
 from emo_hf.training.cpu.layers import use_fused_layers
 from emo_hf.training.diagnostics import Means, Watch
-from emo_hf.training.gradient_cache import RandomState
 from emo_hf.training.objective import AuxiliaryObjective, BestParameters, auxiliary_loss
+from emo_hf.training.rows import check_evaluated, class_indices, lengths_of, numbered
 from emo_hf.training.sampling import BalancedLengthSampler, EpochOfSampler, TokenBudgetSampler, whole_batches
 
 logger = logging.getLogger(__name__)
@@ -47,22 +51,34 @@ class MetricTrainer(Trainer):
     `accuracy` (of the training batches, dropout on), `active_share`, `positive_distance`, `negative_distance`,
     `embedding_norm` and `embedding_spread` (root mean squared distance of the embeddings from the batch's mean).
 
-    Training data sets need the columns `labels` and `length`, and may have `rows`, ids of the rows: a row that comes
-    twice, as when the last batch is filled up for all processes, is then no pair of its own.
+    As any `Trainer` it takes tokenized rows with `input_ids` and `labels` (or `label`), as a data set, a list of
+    dictionaries or a `Dataset` of torch. What differs: `data_collator` is a `PaddingCollator` unless another is given;
+    `compute_metrics` adds to accuracy and macro-F1, which are always measured; `learning_rate` is by default that of
+    the model's encoder; without `eval_dataset` the training ends with its last step. A column `length` saves counting
+    tokens.
+
+    Raises:
+        UserError: a model, arguments or rows that it can't train with or on.
     """
 
     args: MetricTrainingArguments
     model: EmotionModel
-    train_dataset: datasets.Dataset
     auxiliary: AuxiliaryObjective | None
 
-    def __init__(self, model: nn.Module | None, args: MetricTrainingArguments, **kwargs: Any):
+    def __init__(
+        self, model: nn.Module | None = None, args: MetricTrainingArguments | None = None, *given: Any, **kwargs: Any
+    ):
+        args = MetricTrainingArguments() if args is None else args
+        check_arguments(args)
+        if model is not None:
+            check_model(model)
+        evaluates(args, given[2] if len(given) > 2 else kwargs.get("eval_dataset"))
         if args.torch_compile and (reason := cannot_compile(args)):
             logger.warning("training goes on without torch.compile, which fails here: %s", reason)
             args.torch_compile, args.torch_compile_backend, args.torch_compile_mode = False, None, None
-        super().__init__(model, args, **kwargs)
-        if self.compute_metrics is not None:
-            self.compute_metrics = self._watched(self.compute_metrics)
+        args.output_dir = named_folder(args, model)
+        super().__init__(model, args, *given, **kwargs)
+        self._complete(padded=not given[:1] and kwargs.get("data_collator") is None)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
         self._speed_up(self.model)
@@ -70,6 +86,26 @@ class MetricTrainer(Trainer):
         self.loss_is_scaled_for_ga = False
         self.add_callback(BestParameters(lambda: self.auxiliary))
         self._start()
+
+    def _complete(self, padded: bool) -> None:
+        """Bring what was not given, and what only the model tells; with `padded`, how batches are padded too."""
+        config, args = self.model.config, self.args
+        if args.learning_rate is None:
+            args.learning_rate = default_learning_rate(config)
+        if padded:
+            known = self.processing_class
+            self.data_collator = PaddingCollator(known if isinstance(known, PreTrainedTokenizerBase) else config)
+        if not args.batch_eval_metrics:  # of which a function of somebody's own takes note
+            self.compute_metrics = self._watched(trainer_metrics(config.labels), self.compute_metrics)
+
+    @property
+    def train_dataset(self) -> Any:
+        """The rows to train on, numbered."""
+        return self._train_dataset
+
+    @train_dataset.setter
+    def train_dataset(self, rows: Any) -> None:
+        self._train_dataset = None if rows is None else numbered(rows)
 
     def _start(self) -> None:
         """Make what follows from the arguments and the model, with nothing left of a training before."""
@@ -95,6 +131,8 @@ class MetricTrainer(Trainer):
         if self.auxiliary is not None:
             self.auxiliary.before_forward(model, self._prepare_inputs, step)
         outputs = model(**inputs)
+        if "labels" not in inputs or getattr(outputs, "embeddings", None) is None:
+            raise UserError(lack(outputs, inputs))
         labels = inputs["labels"]
         # Under DataParallel, Trainer's way with several GPUs and no launcher, each GPU gives a loss of its own.
         outputs.loss = outputs.loss.mean()
@@ -125,7 +163,9 @@ class MetricTrainer(Trainer):
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
         """A fresh model, as a search makes one for each trial."""
-        return self._speed_up(super().call_model_init(trial))
+        model = super().call_model_init(trial)
+        check_model(model)
+        return self._speed_up(model)
 
     def _speed_up(self, model: nn.Module) -> nn.Module:
         use_fast_dropout(model)
@@ -137,8 +177,8 @@ class MetricTrainer(Trainer):
         """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""
         fresh = self.optimizer is None
         optimizer = super().create_optimizer(model)
-        if fresh and self.auxiliary is not None and self.auxiliary.parameters:
-            optimizer.add_param_group({"params": self.auxiliary.parameters, "weight_decay": 0.0})
+        if fresh and self._proxies:
+            optimizer.add_param_group({"params": self._proxies, "weight_decay": 0.0})
         return optimizer
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -147,15 +187,17 @@ class MetricTrainer(Trainer):
         if self.auxiliary is not None and self.args.should_save:
             self.auxiliary.save(Path(output_dir or self.args.output_dir))
 
-    def _watched(self, compute: Callable[[EvalPrediction], dict]) -> Callable[[EvalPrediction], dict]:
-        """`compute`, with a look at the classes that are predicted while the model trains."""
+    def _watched(
+        self, compute: Callable[[EvalPrediction], dict], more: Callable[[EvalPrediction], dict] | None
+    ) -> Callable[[EvalPrediction], dict]:
+        """`compute` and `more`, with a look at the classes that are predicted while the model trains."""
 
         def watched(prediction: EvalPrediction) -> dict:
             # The first epoch may well leave a class out, unless it is the only one.
             if self.is_in_train and (self.state.epoch or 0) >= min(2, self.args.num_train_epochs):
-                predicted = logits_of(prediction).argmax(-1)
-                self._watch.evaluated(predicted, np.asarray(prediction.label_ids), self.model.config.labels, self.args)
-            return compute(prediction)
+                predicted, true = classes_of(prediction), np.asarray(prediction.label_ids)
+                self._watch.evaluated(predicted, true, self.model.config.labels, self.args)
+            return {**compute(prediction), **(more(prediction) if more else {})}
 
         return watched
 
@@ -170,13 +212,18 @@ class MetricTrainer(Trainer):
         """Trainer's, or under `--tokens_per_batch` one with batches of many sizes."""
         if not self.args.tokens_per_batch:
             return super().get_train_dataloader()
-        dataset = self._remove_unused_columns(self.train_dataset, description="Training")
+        dataset, collate = self.train_dataset, self.data_collator
+        if isinstance(dataset, datasets.Dataset):
+            dataset = self._remove_unused_columns(dataset, description="Training")
+        else:
+            collate = self._get_collator_with_removed_columns(collate, description="Training")
         batches = cast(TokenBudgetSampler, self._get_train_sampler())
-        loader = whole_batches(dataset, batches, self.data_collator, self.args)
+        loader = whole_batches(dataset, batches, collate, self.args)
         return self.accelerator.prepare(loader)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """As Trainer's, with every row: only training drops a last batch that is not full."""
+        check_evaluated(self.eval_dataset if eval_dataset is None else eval_dataset, self.model.config.labels)
         with self._every_row():
             return super().get_eval_dataloader(eval_dataset)
 
@@ -213,7 +260,10 @@ class MetricTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> BalancedLengthSampler:
         # Trainer takes a sampler from here alone; a loader of our own would have to repeat what else it does.
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
-        lengths, labels = np.asarray(dataset["length"]), np.asarray(dataset["labels"])
+        names = self.model.config.labels
+        lengths, labels = lengths_of(dataset), class_indices(dataset, names, "train_dataset")
+        if self.args.eval_strategy != "no":
+            check_evaluated(self.eval_dataset, names)  # not an epoch later
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         sampler: BalancedLengthSampler
         if self.args.tokens_per_batch:
@@ -268,24 +318,16 @@ class MetricTrainer(Trainer):
         if again:
             logger.warning("out of memory with batches of %d; %d is tried", self._train_batch_size, batch_size)
         super()._update_auto_batch_size(batch_size)
-        proxies = [] if self.auxiliary is None else self.auxiliary.parameters
         if not again:
-            self._beginning = (
-                {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()},
-                [parameter.detach().clone() for parameter in proxies],
-                RandomState(self.args.device),
-            )
+            self._beginning = Beginning(self.model, self._proxies, self.args.device)
             return
-        weights, values, random_state = self._beginning
-        self.model.load_state_dict(weights)
-        self.model.zero_grad()
         self.optimizer = self.lr_scheduler = None
         self._start()
-        proxies = [] if self.auxiliary is None else self.auxiliary.parameters
-        with torch.no_grad():
-            for parameter, value in zip(proxies, values, strict=True):
-                parameter.copy_(value)
-        random_state.restore()
+        self._beginning.restore(self.model, self._proxies)
+
+    @property
+    def _proxies(self) -> list[nn.Parameter]:
+        return [] if self.auxiliary is None else self.auxiliary.parameters
 
     def _hp_search_setup(self, trial: Any) -> None:
         """Take a trial's arguments; what was made once, from the arguments before it, is made again."""

@@ -26,7 +26,8 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.encoders import encoder_path
 from emo_hf.models.pretrained import build_model, load_tokenizer
-from emo_hf.training.run import load_data, trainer_inputs
+from emo_hf.training.loaded import load_data
+from emo_hf.training.run import trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
 OURS, ORIGINAL, SENTENCE_TRANSFORMERS, SETFIT = "emo_hf", "the original's manner", "sentence-transformers", "SetFit"

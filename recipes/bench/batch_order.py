@@ -28,10 +28,11 @@ from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.evaluation.statistics import seed_effect
 from emo_hf.exit_codes import command
-from emo_hf.models.pretrained import build_model, load_tokenizer
+from emo_hf.models.pretrained import build_model, default_learning_rate, load_tokenizer
 from emo_hf.storage.files import write_whole
+from emo_hf.training.loaded import load_data
 from emo_hf.training.progress import quiet_libraries
-from emo_hf.training.run import default_learning_rate, load_data, trainer_inputs
+from emo_hf.training.run import trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
 ARMS = {"the defaults": (MetricTrainer, {}), "random, fp32": (Unsorted, {"bf16": False, "fused_layers": False})}
@@ -51,7 +52,7 @@ def score(data: str, aux: str, seed: int, arm: str, encoder: str, pooling: str, 
             output_dir=folder,
             aux=aux,
             seed=seed,
-            learning_rate=default_learning_rate(encoder),
+            learning_rate=default_learning_rate(model_arguments),
             eval_strategy="no",
             save_strategy="no",
             logging_strategy="no",

@@ -36,8 +36,8 @@ from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.exit_codes import command
 from emo_hf.models.pretrained import load_tokenizer
 from emo_hf.storage.files import write_whole
+from emo_hf.training.loaded import load_data
 from emo_hf.training.progress import quiet_libraries
-from emo_hf.training.run import load_data
 
 VALIDATION = 0.13  # of AI Hub's dialogues
 

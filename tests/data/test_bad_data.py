@@ -17,7 +17,7 @@ from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.sources.names import TEXT_COLUMNS
 
 COLUMNS = ", ".join(TEXT_COLUMNS)
-SAVE = "readable encodings are utf-8 and cp949; save the file again as UTF-8"
+SAVE = "readable encodings are utf-8, cp949, and utf-16 with its mark; save the file again as UTF-8"
 CORRECT = "asked for: 불안, 슬픔, 기쁨; correct the rows"
 DROP = "or leave such rows out with --on_bad_rows drop."
 FILL = f"fill it in or remove the row, {DROP}"
@@ -41,18 +41,18 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "header only": ("a.csv", lambda: b"sentence,label\n", "a.csv holds no rows; check that it was saved completely."),
     "wrong delimiter": (
         "a.csv",
-        lambda: as_csv(records(), "|"),
-        f"a.csv: no text column; looked for {COLUMNS}; columns found: sentence|label; part columns with commas, tabs "
+        lambda: as_csv(records(), ":"),
+        f"a.csv: no text column; looked for {COLUMNS}; columns found: sentence:label; part columns with commas, tabs "
         "or semicolons.",
     ),
     "delimiter within a cell": (
         "a.csv",
         lambda: "sentence,label\n나는, 슬퍼,슬픔\n".encode(),
-        "a.csv, row 2: 3 cells, but the header has 2; put quotes around cells that hold ','.",
+        "a.csv, row 2: 3 cells, but the header has 2; put quotes around cells that hold the delimiter.",
     ),
     "an open quote": (
         "a.csv",
-        lambda: 'sentence,label\n"열린,기쁨\nx,슬픔\n'.encode(),
+        lambda: 'sentence,label\n"열린,기쁨\nx, y,슬픔\n'.encode(),
         "a.csv, row 2: quotes don't fit (unexpected end of data); a cell that holds the delimiter, a line break or a "
         'quote needs quotes around it, and quotes inside are doubled ("").',
     ),
@@ -61,7 +61,11 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         bad.mixed_encodings,
         f"a.csv, row 41: byte 0xbc is not utf-8; {SAVE} or mend the row.",
     ),
-    "UTF-16": ("a.csv", lambda: as_csv(records(), encoding="utf-16"), f"a.csv is UTF-16; {SAVE}."),
+    "UTF-16 without a mark": (
+        "a.csv",
+        lambda: as_csv(records(), encoding="utf-16-le"),
+        "a.csv, row 1: a NUL byte, so this is no text; save the file again as UTF-8.",
+    ),
     "NUL bytes": (
         "a.csv",
         lambda: as_csv(records()).replace("30번째".encode(), b"30\0"),

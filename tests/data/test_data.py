@@ -93,7 +93,7 @@ def test_a_broken_utf8_file_is_not_read_as_cp949(tmp_path):
         ("a.csv", "text,label\n", "holds no rows"),
         ("a.csv", "text,label\n나는, 슬퍼,슬픔\n", "row 2: 3 cells, but the header has 2"),
         ("a.csv", "text,label\n좋아,기쁨\n나는\n", "row 3: 1 cells"),
-        ("a.csv", 'text,label\n"좋아,기쁨\n나는,슬픔\n', "quotes don't fit"),
+        ("a.csv", 'text,label\n"좋아,기쁨\n나, 너,슬픔\n', "quotes don't fit"),
         ("a.csv", "text,label,text\n좋아,기쁨,x\n", "text stands twice"),
         ("a.json", "[{]", "row 1: not JSON"),
         ("a.json", '"x"', "not a list of objects"),
@@ -110,8 +110,8 @@ def test_broken_files(tmp_path, name, content, part):
     assert part in error_of(tmp_path / name)
 
 
-def test_lists_are_no_labels(tmp_path):
-    path = write(tmp_path / "data.json", [{"text": "a", "label": ["x", "y"]}])
+def test_objects_are_no_labels(tmp_path):
+    path = write(tmp_path / "data.json", [{"text": "a", "label": {"x": "y"}}])
     assert "no label column" in error_of(path)
 
 
@@ -135,7 +135,7 @@ def test_tab_separated_files_without_quoting(tmp_path):
     data = load_emotion_data(str(tmp_path / "ratings.txt"), labels=LABELS[1:])
     assert {'"최고"라는 말', '"슬프다'} <= all_texts(data)
     (tmp_path / "ratings.txt").write_text("\n".join([*lines, '4\t"x']), encoding="utf-8")
-    assert "quotes don't fit" in error_of(tmp_path / "ratings.txt")
+    assert "row 25: 2 cells, but the header has 3" in error_of(tmp_path / "ratings.txt")
 
 
 def test_unused_turns_of_a_users_own_table_are_no_mistake(tmp_path):

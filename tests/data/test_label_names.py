@@ -10,7 +10,7 @@ from tables import error_of, write
 from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.data.label_names import final_names, read_label_map
 from emo_hf.data.loading import load_emotion_data
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 
 def named(counts, wanted=None, label_map=None):

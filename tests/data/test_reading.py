@@ -17,7 +17,7 @@ from emo_hf.data.assembly import Place, assemble_sheets, read_as
 from emo_hf.data.loading import EmotionData, load_emotion_data
 from emo_hf.data.sources.tables import Layout, Table
 from emo_hf.errors import UserError
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 WAYS = ("folder", "list", "zip")
 

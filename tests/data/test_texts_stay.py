@@ -35,7 +35,7 @@ ODD = [
     '"따옴표"',
     "1e5",
     "NA",
-    "None",
+    "TRUE",
     "007",
     "a\\u1234b",
     "[1, 2",
@@ -119,7 +119,7 @@ def test_a_study_writes_them_as_they_are(tmp_path):
 @pytest.mark.parametrize("dirty", ["train", "test"])
 def test_what_datasets_has_made_of_a_number_is_read_back(tmp_path, dirty):
     """By the column's own type, or under that of texts, where a training split without a number gave it."""
-    unclear = {'"q"', "NA", "None", "[1, 2", "a\\u1234b"}  # of ASCII and no JSON: with these it is refused
+    unclear = {'"q"', "NA", "TRUE", "[1, 2", "a\\u1234b"}  # of ASCII and no JSON: with these it is refused
     texts = {
         dirty: [text for text in mixed() if text not in unclear],
         "test" if dirty == "train" else "train": [f"{text} 오늘" for text in PLAIN],

@@ -31,7 +31,7 @@ from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pooling import POOLINGS
 from emo_hf.storage.record import write_record
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 LABELS = ["불안", "슬픔", "기쁨"]
 SENTENCES = [

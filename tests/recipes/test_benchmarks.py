@@ -22,8 +22,8 @@ from worlds import GRID, World
 
 from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.report.analysis import Analysis
+from emo_hf.training.loaded import load_data
 from emo_hf.training.objective import AuxiliaryObjective
-from emo_hf.training.run import load_data
 
 
 @pytest.fixture(scope="module")

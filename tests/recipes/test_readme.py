@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import datasets
 import hub_server
 import pytest
 from pages import NOTEBOOK, PYTHON, TEXTS, commands_of
@@ -22,6 +23,7 @@ from synthetic import write_study
 from transformers import AutoTokenizer
 
 from emo_hf.arguments.dataclasses import ModelArguments
+from emo_hf.encoders import encoder_path
 from emo_hf.models.pretrained import build_model
 
 
@@ -44,6 +46,18 @@ def test_the_losses_stand_alone() -> None:
     names: dict[str, Any] = {}
     exec(code, names)
     assert names["embeddings"].grad.norm() > 0
+
+
+def test_a_trainer_by_hand_learns_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of README as it is, with an encoder that needs no network."""
+    [code] = [code for name, code in PYTHON if name == "README.md" and "MetricTrainer(" in code]
+    texts = ["내일이 떨려", "자꾸 초조해", "많이 울었어", "너무 서러워", "정말 신나", "크게 웃었어"] * 16
+    rows = datasets.Dataset.from_list([{"sentence": t, "label": k % 6 // 2} for k, t in enumerate(texts)])
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("klue/bert-base", encoder_path("tiny-bert")), {"rows": rows})
+    [best] = (tmp_path / "runs" / "by_hand").glob("checkpoint-*/tokenizer.json")
+    state = json.loads((best.parent / "trainer_state.json").read_text())
+    assert state["best_metric"] > 0.9
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 
 import huggingface_hub
@@ -13,6 +14,7 @@ from places import recipe
 from synthetic import write_run
 
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.training.checkpoints import seal
 
 LABELS = ["불안", "슬픔", "기쁨"]
 
@@ -73,9 +75,19 @@ def test_what_a_new_run_replaces_and_what_a_stopped_one_goes_on_from_is_said(
     monkeypatch.setattr("emo_hf.training.run.run", stop)
     assert train(words) == 130
     assert "stopped before its first checkpoint; the same command begins anew" in capsys.readouterr().err
-    (tmp_path / "run" / "checkpoint-1").mkdir()
+    checkpoint = tmp_path / "run" / "checkpoint-1"
+    checkpoint.mkdir()
     assert train(words) == 130
-    assert "--resume_from_checkpoint last goes on from its last checkpoint" in capsys.readouterr().err
+    assert "stopped before its first checkpoint" in capsys.readouterr().err  # its writing was cut off
+    (checkpoint / "trainer_state.json").write_text("{}")
+    seal(checkpoint)
+    for more in ([], ["--resume_from_checkpoint", str(checkpoint)], [f"--resume-from-checkpoint={checkpoint}"]):
+        (tmp_path / "run" / "record.json").unlink(missing_ok=True)
+        assert train([*words, *more]) == 130
+        assert capsys.readouterr().err.endswith(
+            f"stopped; {checkpoint} is its last checkpoint, and this goes on from it: "
+            f"python recipes/train.py {shlex.join(words)} --resume_from_checkpoint last\n"
+        )
 
 
 def test_train_names_its_folder_after_the_run(train, common, encoders, tmp_path, monkeypatch):
@@ -147,7 +159,10 @@ def test_a_search_of_other_settings_is_refused_before_it_says_anything(speck, tm
 def test_a_finished_run_is_neither_gone_on_with_nor_made_a_study(refused, tmp_path):
     run = tmp_path / write_run(tmp_path)["run_id"]
     said = refused("--output_dir", str(run), "--resume_from_checkpoint", "last")
-    assert said.startswith(f"TMP/{run.name} holds a finished run, which keeps no checkpoint to go on from")
+    assert said == (  # without a model, which could be trained further
+        f"--resume_from_checkpoint last: TMP/{run.name} is a finished run, which keeps no checkpoint and no optimizer "
+        "to resume with; leave --resume_from_checkpoint out to train anew"
+    )
     words = ["--study_dir", str(run), "--poolings", "cls", "--encoders", "tiny-bert"]
     assert "is the folder of a run" in refused(*words, recipe="compare")
     assert not (run / "study.json").exists()

@@ -189,7 +189,7 @@ def test_the_objective_is_the_score_of_the_checkpoint_that_training_would_choose
     make, monkeypatch, best, expected
 ) -> None:
     scores = iter([0.3, 0.9, 0.5] * 2)
-    monkeypatch.setattr("emo_hf.search.search.trainer_metrics", lambda _: lambda _: {"macro_f1": next(scores)})
+    monkeypatch.setattr("emo_hf.training.trainer.trainer_metrics", lambda _: lambda _: {"macro_f1": next(scores)})
     search = make("margin=0.5,2", trials=2, fraction=0.4, num_train_epochs=3, load_best_model_at_end=best)
     assert [(row["validation_macro_f1"], row["epoch"]) for row in search.run()] == [expected] * 2
 

@@ -28,7 +28,7 @@ from emo_hf.study import dask as cluster
 from emo_hf.study.dask import Outcome, connect, execute_on, run_away
 from emo_hf.study.grid import GridArguments, Study, Task
 from emo_hf.study.local import execute_here
-from emo_hf.training.run import load_data
+from emo_hf.training.loaded import load_data
 
 NOWHERE = "tcp://127.0.0.1:1"
 

@@ -84,20 +84,13 @@ def test_the_budget_of_tokens_is_no_secret():
 
 def test_an_encoder_of_the_hub_is_that_of_its_commit(words, tmp_path, monkeypatch):
     """A record names the commit that a branch stood at, and the run again takes it."""
-
     train = recipe("train")
-    original = training.build_model
-    monkeypatch.setattr(training, "build_model", lambda *given: _with_commit(original(*given)))
+    monkeypatch.setattr(training, "hub_commit", lambda *_: "0123abcd")
     assert train.main([*words, "--output_dir", str(tmp_path / "run")]) == 0
     record = read_record(tmp_path / "run")
     assert record["model"]["encoder_commit"] == "0123abcd"
     assert settings_of(record)["encoder_revision"] == "0123abcd"
     assert "encoder_revision" not in settings_of(record, ["encoder"])
-
-
-def _with_commit(model: Any) -> Any:
-    model.encoder.config._commit_hash = "0123abcd"
-    return model
 
 
 def changed(folder: Path, **parts: Any) -> str:

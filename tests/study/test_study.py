@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from emo_hf.errors import UserError
 from emo_hf.storage.record import is_done, load_predictions, read_record, read_records, write_record
 from emo_hf.study import local
 from emo_hf.study.baselines import run_baselines
-from emo_hf.study.grid import GridArguments, Study, Task
+from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
 
 
@@ -52,9 +53,32 @@ def test_the_grid_is_walked_seed_by_seed(make):
 
 
 def test_two_runs_of_one_name_are_refused(make):
-    for grid in ({"seeds": [1, 1]}, {"encoders": ["owner/one", "other/one"]}, {"aux": ["none", "none"]}):
+    for grid in ({"seeds": [1, 1]}, {"encoders": ["owner/one", "owner/one"]}, {"aux": ["none", "none"]}):
         with pytest.raises(UserError, match="twice"):
             make(**grid).tasks()
+
+
+def test_encoders_whose_last_names_are_alike_have_folders_of_their_own(make):
+    study = make(encoders=["runs/a/best", "runs/b/best", "owner/other"], poolings=["mean"], aux=["none"], seeds=[1])
+    names = ["a-best_mean_none_seed1", "b-best_mean_none_seed1", "other_mean_none_seed1"]
+    assert [task.run_id for task in study.tasks()] == names
+    assert Cell.of(study.tasks()[0]).run_id == "tuning/a-best_mean_none"
+
+
+def test_a_run_that_is_done_is_not_taken_for_that_of_another_folder_of_its_name(make, tmp_path):
+    one, other = tmp_path / "one" / "best", tmp_path / "other" / "best"
+    for folder in (one, other):
+        folder.mkdir(parents=True)
+    study = make(encoders=[str(one)], poolings=["mean"], aux=["none"], seeds=[1])
+    [task] = study.tasks()
+    finish(study, task)
+    record = json.loads((study.folder / task.run_id / "record.json").read_text())
+    (study.folder / task.run_id / "record.json").write_text(json.dumps(record | {"model": {"encoder": str(one)}}))
+    assert study.due() == []
+    with pytest.raises(UserError, match=f"is a run of the encoder {one}, not of {other}; give another --study_dir"):
+        make(encoders=[str(other)], poolings=["mean"], aux=["none"], seeds=[1]).due()
+    one.rmdir()  # it may have been moved
+    assert make(encoders=[str(other)], poolings=["mean"], aux=["none"], seeds=[1]).due() == []
 
 
 def test_only_completed_runs_are_done(make):

@@ -143,11 +143,14 @@ def test_a_cell_that_fails_fails_its_runs_and_no_others(words, tmp_path, capsys)
     ]
     folder = tmp_path / "study"
     own = [*words[:at], *space, "--num_train_epochs", "1", "--jobs", "1", "--study_dir", str(folder)]
-    assert recipe("compare").main(own) == 2  # no run to report of
+    assert recipe("compare").main(own) == 1
     assert read_record(folder / "tuning" / "speck_mean_none")["status"] == "failed"
     shown = capsys.readouterr()
     assert "failed: UserError: no draw of its tuning went well; the first one: " in shown.out
     assert "training diverged" in shown.out and not list(folder.glob("*_seed*"))
+    *failed, last = shown.err.splitlines()
+    assert len(failed) == 4 and all(line.startswith("failed: speck_mean_") for line in failed)
+    assert last == f"no run of {folder} has ended well, so there is nothing to report"
 
 
 def test_the_display_shows_the_tuning(tuned, monkeypatch):

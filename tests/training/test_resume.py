@@ -195,7 +195,12 @@ def test_a_run_that_goes_on_with_other_arguments_is_refused(stopped):
         message = str(caught.value)
         assert said in message and "\n" not in message
         assert message.startswith(f"{folder}/checkpoint-2 is of a run with other arguments: ")
-        assert message.endswith("; give those of then to go on, or leave --resume_from_checkpoint out to start anew")
+        decided = "--encoder and --pooling" if "pooling" in arguments else "--encoder"
+        further = f"--init_from {folder}/checkpoint-2 --num_train_epochs 2 --output_dir {folder}-2"
+        assert message.endswith(
+            "; give those of then to go on, or leave --resume_from_checkpoint out to start anew, or train it further "
+            f"as a new run with {further} in place of {decided} and --embedding_size"
+        )
         assert fault(folder / "checkpoint-2") is None and (folder / "record.json").read_bytes() == record
     begin(resume_from_checkpoint="last")  # those of then
     assert read_record(folder)["status"] == "completed"

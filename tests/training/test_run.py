@@ -14,8 +14,9 @@ from conftest import LABELS
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.errors import UserError
 from emo_hf.storage.record import read_record
+from emo_hf.training.loaded import load_data
 from emo_hf.training.outcome import Predicted, warn_of_one_class
-from emo_hf.training.run import load_data, run
+from emo_hf.training.run import run
 
 
 def test_a_run_changes_nothing_of_its_callers_arguments(speck, tmp_path):

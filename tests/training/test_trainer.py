@@ -86,7 +86,7 @@ def test_a_memory_adds_the_batches_before(make_trainer):
     settings = {"aux": "contrastive", "aux_weight": 1.0, "per_device_train_batch_size": 16, "max_steps": 3}
     trainer = make_trainer(48, aux_memory=20, distance="euclidean", **settings)
     rows = torch.arange(48)
-    trainer.train_dataset = trainer.train_dataset.add_column("rows", rows.tolist())
+    trainer.train_dataset = trainer.train_dataset.remove_columns("rows").add_column("rows", rows.tolist())
     trainer.train()
     past, labels = torch.zeros(0, 16), torch.zeros(0, dtype=torch.long)
     for step in trainer.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pandas as pd
@@ -37,13 +38,17 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
     """
     by_datasets = b"huggingface" in (table.schema.metadata or {})
     features = Features.from_arrow_schema(table.schema) if by_datasets else {}
-    columns, escaped, notes = {}, set(), []
+    columns, escaped, lists, notes = {}, set(), set(), []
     for key in table.column_names:
         column = table.column(key)
+        if _is_list(column.type):
+            columns[key] = _lists_of(name, key, features.get(key), column)
+            lists.add(_title(key))
+            continue
         if pa.types.is_nested(column.type):
             continue
         if has_json(column):
-            title = unicodedata.normalize("NFC", key).strip()
+            title = _title(key)
             if texts := plain_texts(column):
                 columns[key] = pd.Series(texts, dtype="str")
                 notes.append(f"{name}: column {title!r} was written as JSON by datasets; its texts are read out of it")
@@ -61,7 +66,44 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
         columns[key] = column.to_pandas(ignore_metadata=True)
     header = header_of(name, list(columns))
     frame = pd.DataFrame(dict(zip(header, columns.values(), strict=True)), dtype="str")
-    return Table(name, frame.set_axis(range(1, len(frame) + 1)), escaped=frozenset(escaped), notes=tuple(notes))
+    return Table(
+        name,
+        frame.set_axis(range(1, len(frame) + 1)),
+        escaped=frozenset(escaped),
+        lists=frozenset(lists),
+        notes=tuple(notes),
+    )
+
+
+def _title(key: str) -> str:
+    return unicodedata.normalize("NFC", key).strip()
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    """Whether a column holds lists of texts or numbers, as several labels a row are."""
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    inner = kind.value_type if lists else None
+    return lists and (pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_integer(inner))
+
+
+def _lists_of(name: str, key: str, feature: object, column: pa.ChunkedArray) -> list[str]:
+    """Lists as JSON; the numbers of a ClassLabel become its names. Empty for what is missing.
+
+    Raises:
+        UserError: a number beyond the names, with the row.
+    """
+    inner = getattr(feature, "feature", None)
+    names = inner.names if isinstance(inner, ClassLabel) else None
+    cells = []
+    for row, values in enumerate(column.to_pylist(), 1):
+        if names is not None and values and not all(value is not None and -1 < value < len(names) for value in values):
+            raise UserError(
+                f"{name}, row {row}: {key} is {values}, but its ClassLabel has names for 0 to {len(names) - 1}; mend "
+                "the numbers, or save the data set with all names."
+            )
+        shown = [value if names is None else names[value] for value in values or []]
+        cells.append("" if values is None else json.dumps(shown, ensure_ascii=False))
+    return cells
 
 
 def _names_of(name: str, key: str, feature: ClassLabel, column: pa.ChunkedArray) -> pd.Series:

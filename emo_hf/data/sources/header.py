@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import statistics
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ Row = Sequence[Any]
 Numbered = tuple[int, Row]
 LOOKED_AT = 1000  # rows that tell what the first ones are
 _DEEPEST = 20  # below so many rows nobody looks for a header
-_NUMBERS = re.compile(r"[\d.,\s+-]*\d[\d.,\s+-]*")
+_NUMBERS = re.compile(r"[\d.,:/+\sT-]*\d[\d.,:/+\sTZ-]*")  # dates and times too
+_ENDS = ".!?~…ㅋㅎㅠㅜ"  # of a sentence
 
 
 @dataclass
@@ -48,20 +50,23 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
     if not first:
         return None
     start, headed = find_header(name, first, layout)
-    notes = []
+    widths = [_width(row) for _, row in first[start:]]
     if headed:
-        names = header_of(name, _trimmed(first[start][1]))
-        rows = itertools.chain(first[start + 1 :], numbered)
+        # A column may go without a name; cells beyond the header's own are none of its table.
+        width = max(widths[0], min(len(first[start][1]), max(widths)))
+        names = header_of(name, first[start][1][:width])
     else:
-        width = max(len(_trimmed(row)) for _, row in first[start:])
+        width = max(widths)
         names = [str(place) for place in range(1, width + 1)]
-        rows = itertools.chain(first[start:], numbered)
+    notes = []
+    if not headed and layout.header is None:
         notes.append(f"{name}: no row of column names is found, so that columns are called by their numbers, from 1")
     if start:
         passed = ", ".join(str(number) for number, _ in first[:start][:5])
         which = "the column names" if headed else "the first row of data"
         notes.append(f"{name}: row{'s' if start > 1 else ''} {passed} above {which} (row {first[start][0]}) not read")
-    return Rows(names, _fitted(name, rows, len(names), headed), headed, tuple(notes))
+    rows = itertools.chain(first[start + headed :], numbered)
+    return Rows(names, fitted(name, rows, width, headed), headed, tuple(notes))
 
 
 def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[int, bool]:
@@ -81,9 +86,9 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
             )
         return place, True
     cells = [[clean_name(cell) for cell in row] for _, row in rows]
-    start = _below_titles(cells)
     if layout.header == 0:
-        return start, False
+        return _first_whole(cells), False
+    start = _below_titles(cells)
     asked = {clean_name(column) for column in (layout.text_column, layout.label_column) if column}
     for place, row in enumerate(cells[:_DEEPEST]):
         if asked and asked <= set(row) and not (place and all(column.isdecimal() for column in asked)):
@@ -92,7 +97,11 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
         text, label = bool(matched(row, TEXT_COLUMNS)), bool(matched(row, LABEL_COLUMNS))
         if (text and label) or (place <= start and (text or label or len(matched(row, KNOWN)) > 1)):
             return place, True
-    return start, not _is_data(cells[start], cells[start + 1 :])
+    if _counts(cells[start]):  # as pandas writes columns without names
+        return (start + 1, False) if len(cells) > start + 1 else (start, True)
+    if _is_data(cells[start], cells[start + 1 :]):
+        return _first_whole(cells), False
+    return start, True
 
 
 def clean_name(cell: Any) -> str:
@@ -100,10 +109,9 @@ def clean_name(cell: Any) -> str:
     return "" if cell is None else unicodedata.normalize("NFC", str(cell)).strip("\ufeff\u200b \t\r\n\xa0")
 
 
-def _trimmed(row: Row) -> list[Any]:
-    """A row without the empty cells at its end."""
-    width = max((place for place, cell in enumerate(row, 1) if clean_name(cell)), default=0)
-    return list(row[:width])
+def _width(row: Row) -> int:
+    """How many cells a row has, without the empty ones at its end."""
+    return max((place for place, cell in enumerate(row, 1) if clean_name(cell)), default=0)
 
 
 def _filled(row: Sequence[str]) -> int:
@@ -120,26 +128,50 @@ def _below_titles(cells: Sequence[Sequence[str]]) -> int:
     return 0
 
 
+def _first_whole(cells: Sequence[Sequence[str]]) -> int:
+    """The place of the first row of data: a title above it has fewer cells, and not only fewer that are filled."""
+    usual = max(map(len, cells))
+    return next(place for place, row in enumerate(cells) if len(row) == usual)
+
+
+def _counts(row: Sequence[str]) -> bool:
+    """Whether a row is 0, 1, 2 and so on."""
+    filled = [cell for cell in row if cell]
+    return len(filled) > 1 and filled == [str(place) for place in range(len(filled))]
+
+
 def _is_data(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a row with no usual name is one like those below it."""
-    if not below:
-        return False
     columns = [[line[place] for line in below if place < len(line) and line[place]] for place in range(len(row))]
-    numbers = [_NUMBERS.fullmatch(cell) is not None for cell in row]
-    if [cell for cell in row if cell] == [str(place) for place in range(_filled(row))]:  # as pandas numbers columns
-        return all(all(map(_NUMBERS.fullmatch, column)) for column in columns if column)
-    for cell, number, column in zip(row, numbers, columns, strict=True):
-        if not cell or not column:
-            continue
-        if number and sum(map(bool, map(_NUMBERS.fullmatch, column))) >= 0.9 * len(column):
-            return True
-        if cell in column and len(set(column)) <= max(2, len(column) // 2):
-            return True
-    return False
+    pairs = [(cell, column) for cell, column in zip(row, columns, strict=True) if cell and column]
+    if any(_are_numbers(column) and not _NUMBERS.fullmatch(cell) for cell, column in pairs):
+        return False
+    return any(_is_like(cell, column, alone=len(row) == 1) for cell, column in pairs)
 
 
-def _fitted(name: str, rows: Iterable[Numbered], width: int, headed: bool) -> Iterator[Numbered]:
-    """The rows, each of the width of the header; empty cells beyond it are no cells."""
+def _are_numbers(column: Sequence[str]) -> bool:
+    return sum(map(bool, map(_NUMBERS.fullmatch, column))) >= 0.9 * len(column)
+
+
+def _is_like(cell: str, column: Sequence[str], *, alone: bool) -> bool:
+    """Whether a cell is a number, a label or a sentence as those below it are, and so no name of theirs."""
+    if _NUMBERS.fullmatch(cell):
+        return _are_numbers(column)
+    if cell in column and len(set(column)) <= max(2, len(column) // 2):
+        return True
+    sentences = sum(" " in other for other in column) >= 0.5 * len(column)
+    if alone and not sentences:  # of a single column it is certain of a name above sentences alone
+        return True
+    usual = statistics.median(map(len, column))
+    return sentences and (cell[-1] in _ENDS or (cell.count(" ") >= 2 and 2 * len(cell) > usual))
+
+
+def fitted(name: str, rows: Iterable[Numbered], width: int, headed: bool) -> Iterator[Numbered]:
+    """The rows, each of the width of the header; empty cells beyond it are no cells.
+
+    Raises:
+        UserError: a row with more cells, or fewer.
+    """
     for number, row in rows:
         if len(row) > width and not any(map(clean_name, row[width:])):
             row = row[:width]

@@ -33,6 +33,7 @@ class Layout:
 
 
 FOUND_OUT = Layout()  # all of it
+HEADLESS = Layout(header=0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,255 @@
+"""JSON as people keep tables in it: records, columns, what pandas writes, texts by label, Label Studio's exports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from emo_hf.data.sources.dialogues import dialogue_rows, is_dialogues
+from emo_hf.data.sources.header import named_rows
+from emo_hf.data.sources.label_studio import is_export, task_rows
+from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
+from emo_hf.data.sources.tables import Layout, Table, check_size, header_of
+from emo_hf.data.split_names import split_of
+from emo_hf.errors import UserError
+
+_NEEDED = '[{"sentence": "…", "label": "…"}, …]'
+_PANDAS_TABLE = {"schema", "data"}  # to_json(orient="table")
+_PANDAS_SPLIT = {"columns", "data"}  # to_json(orient="split"), without an index or with one
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Records of one table: their numbers, and of a table among several, its name."""
+
+    records: list[Any]
+    numbers: Sequence[int]
+    sheet: str | None = None
+
+
+def parsed(text: str) -> Any:
+    """The content of JSON.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    # pandas and numpy write a missing value as NaN, which would else pass as the text "nan".
+    return json.loads(text, parse_constant=lambda constant: None if constant == "NaN" else constant)
+
+
+def why(error: Exception) -> str:
+    """What is wrong with JSON, in a few words."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error).split(";")[0]
+
+
+def lines_table(name: str, lines: Sequence[tuple[int, str]]) -> Table:
+    """The table of some JSON lines, given with their numbers.
+
+    Raises:
+        UserError: a line that is no JSON object.
+    """
+    records = []
+    for number, line in lines:
+        try:
+            records.append(parsed(line))
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{name}, row {number}: not a JSON object ({why(error)}); mend the line.") from error
+    return _table_of(name, _Part(records, [number for number, _ in lines]))
+
+
+def json_tables(name: str, content: Any, layout: Layout) -> list[Table]:
+    """The tables that the content of a JSON file holds: one, or one for each split.
+
+    Raises:
+        UserError: it holds none, or a record that does not fit.
+    """
+    parts = list(_parts(name, content))
+    if layout.sheet is not None:
+        parts = [_named(name, parts, layout.sheet)]
+    tables = []
+    for part in parts:
+        called = f"{name} ({part.sheet})" if len(parts) > 1 else name
+        if part.records and all(isinstance(record, list) for record in part.records):  # orient="values"
+            tables.append(_table_of_lists(called, part, layout))
+        elif part.records and all(isinstance(record, str) for record in part.records):
+            frame = _frame(called, {"1": part.records}, part.numbers)
+            tables.append(Table(called, frame, sheet=part.sheet, headed=False))
+        else:
+            tables.append(_table_of(called, part))
+    return tables
+
+
+def _named(name: str, parts: Sequence[_Part], sheet: str) -> _Part:
+    found = next((part for part in parts if part.sheet == sheet), None)
+    if found is None:
+        titles = ", ".join(part.sheet for part in parts if part.sheet)
+        raise UserError(f"--sheet {sheet}: {name} has {f'only {titles}' if titles else 'one table alone'}.")
+    return found
+
+
+def _parts(name: str, content: Any) -> Iterator[_Part]:
+    """The tables of JSON, by its shape."""
+    if isinstance(content, list):
+        yield _numbered(content)
+        return
+    if not isinstance(content, dict):
+        raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
+    keys, values = set(content), list(content.values())
+    if keys >= _PANDAS_SPLIT and keys <= {*_PANDAS_SPLIT, "index"} and _are_lists(content["data"]):
+        yield _numbered(
+            [_zipped(name, content["columns"], row, place) for place, row in enumerate(content["data"], 1)]
+        )
+    elif keys >= _PANDAS_TABLE and isinstance(content["schema"], dict):
+        yield from _parts(name, content["data"])
+    elif values and all(isinstance(value, list) for value in values):
+        yield from _of_lists(name, content)
+    elif values and all(isinstance(value, dict) for value in values):
+        yield _numbered(_of_objects(content))
+    elif len(lists := [value for value in values if isinstance(value, list)]) == 1:  # {"version": 1, "data": [{…}]}
+        yield _numbered(lists[0])
+    elif len({len(value) for value in lists}) == 1:  # {"version": 1, "sentence": […], "label": […]}
+        yield _numbered(_of_columns({key: value for key, value in content.items() if isinstance(value, list)}))
+    else:
+        raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
+
+
+def _of_lists(name: str, content: dict[str, list[Any]]) -> Iterator[_Part]:
+    """Lists by name: records, the records of splits, columns, or the texts of each label."""
+    if all(isinstance(record, dict) for records in content.values() for record in records):
+        if len(content) > 1 and not any(split_of(key) for key in content):
+            raise UserError(
+                f"{name}: lists of objects under {', '.join(content)}; name them train, validation, test, or make one "
+                f"list of them: {_NEEDED}."
+            )
+        for key, records in content.items():
+            yield replace(_numbered(records), sheet=key if len(content) > 1 else None)
+        return
+    usual = matched(list(content), (*TEXT_COLUMNS, *LABEL_COLUMNS))
+    one_length = len({len(value) for value in content.values()}) == 1
+    texts = all(isinstance(text, str) for value in content.values() for text in value)
+    if len(content) > 1 and texts and not usual and not (one_length and _come_again(content)):
+        yield _numbered([{"text": text, "label": label} for label, found in content.items() for text in found])
+    elif one_length and (len(content) > 1 or usual):
+        yield _numbered(_of_columns(content))
+    elif len(content) == 1:
+        yield _numbered(next(iter(content.values())))
+    else:
+        lengths = ", ".join(f"{key} {len(value):,}" for key, value in content.items())
+        raise UserError(f"{name}: its columns are not of one length ({lengths}); mend or export it again.")
+
+
+def _come_again(content: dict[str, list[Any]]) -> bool:
+    """Whether a list holds a few values that come again and again, as a column of labels does."""
+    return any(len(set(value)) <= len(value) / 3 for value in content.values() if value)
+
+
+def _of_columns(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _of_objects(content: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """{"sentence": {"0": "…"}, "label": {"0": "…"}}, or {"0": {"sentence": "…", "label": "…"}}, as pandas has them."""
+    by_row = all(matched(list(record), TEXT_COLUMNS) for record in content.values())
+    if by_row or (not matched(list(content), (*TEXT_COLUMNS, *LABEL_COLUMNS)) and _are_counted(list(content))):
+        return list(content.values())
+    rows = dict.fromkeys(key for column in content.values() for key in column)
+    return [{name: column.get(row) for name, column in content.items()} for row in rows]
+
+
+def _are_counted(keys: Sequence[str]) -> bool:
+    return all(map(re.compile(r"\d+").fullmatch, keys))
+
+
+def _are_lists(rows: Any) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, list) for row in rows)
+
+
+def _zipped(name: str, columns: Any, row: list[Any], number: int) -> dict[str, Any]:
+    if not isinstance(columns, list) or len(columns) != len(row):
+        raise UserError(f"{name}, row {number}: {len(row)} cells, but not as many columns; export it again.")
+    return dict(zip(map(str, columns), row, strict=True))
+
+
+def _numbered(records: list[Any]) -> _Part:
+    return _Part(records, range(1, len(records) + 1))
+
+
+def _table_of_lists(name: str, part: _Part, layout: Layout) -> Table:
+    """Rows without names of their own, unless the first has them."""
+    width = max(map(len, part.records))
+    rows = [[cell_of(cell) or "" for cell in row] + [""] * (width - len(row)) for row in part.records]
+    filled = [one for one in zip(part.numbers, rows, strict=True) if any(one[1])]
+    found = named_rows(name, filled, layout)
+    if found is None:
+        raise UserError(f"{name} holds no rows; check that it was saved completely.")
+    numbers, cells = [], []
+    for number, row in found.rows:
+        numbers.append(number)
+        cells.append(row)
+    check_size(name, len(found.names), len(cells))
+    columns = dict(zip(found.names, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
+    frame = _frame(name, columns, numbers)
+    return Table(name, frame, sheet=part.sheet, headed=found.headed, notes=found.notes)
+
+
+def _table_of(name: str, part: _Part) -> Table:
+    """Records, each an object."""
+    records, notes = part.records, tuple[str, ...]()
+    for number, record in zip(part.numbers, records, strict=True):
+        if not isinstance(record, dict):
+            raise UserError(f'{name}, row {number}: not an object; needed is {{"sentence": "…", "label": "…"}}.')
+    if is_dialogues(records):
+        records = dialogue_rows(name, records)
+    elif is_export(records):
+        records, notes = task_rows(name, records)
+    keys = dict.fromkeys(key for record in records for key in record)
+    check_size(name, len(keys), len(records))
+    columns: dict[str, list[str]] = {}
+    lists = set()
+    for key in keys:
+        values = [_choices(record.get(key)) for record in records]
+        if any(isinstance(value, dict) for value in values):  # a text or a label is no object
+            continue
+        if any(isinstance(value, list) for value in values):
+            values = [value if value is None or isinstance(value, list) else [value] for value in values]
+            lists.add(key)
+        columns[key] = [cell_of(value) or "" for value in values]
+    titles = dict(zip(columns, header_of(name, list(columns)), strict=True))
+    frame = _frame(name, {titles[key]: cells for key, cells in columns.items()}, part.numbers)
+    return Table(name, frame, lists=frozenset(titles[key] for key in lists), sheet=part.sheet, notes=tuple(notes))
+
+
+def _frame(name: str, columns: dict[str, list[str]], numbers: Sequence[int]) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(columns, numbers, dtype="str")
+    except UnicodeEncodeError as error:
+        rows = zip(numbers, zip(*columns.values(), strict=True), strict=True)
+        # or a name of a column is
+        broken = next((number for number, row in rows if any(map(_is_broken, row))), numbers[0])
+        raise UserError(f"{name}, row {broken}: half of a \\ud… escape pair; mend or remove it.") from error
+
+
+def cell_of(value: Any) -> str | None:
+    """A value as the string of a cell; None where there is none. A list is JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def _choices(value: Any) -> Any:
+    """The list in {"choices": ["…"]}, as Label Studio's small export has it where a row has several."""
+    if isinstance(value, dict) and set(value) == {"choices"} and isinstance(value["choices"], list):
+        return value["choices"]
+    return value
+
+
+def _is_broken(cell: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in cell)

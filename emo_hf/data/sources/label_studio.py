@@ -1,0 +1,76 @@
+"""Label Studio's full export: tasks with the annotations of one person or several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emo_hf.errors import UserError
+
+_SHOWN = 5
+LABEL = "label"
+
+
+def is_export(records: list[Any]) -> bool:
+    """Say whether the records are tasks: `{"data": {…}, "annotations": [{"result": […]}]}`."""
+    return bool(records) and all(
+        isinstance(record.get("data"), dict) and isinstance(record.get("annotations"), list) for record in records
+    )
+
+
+def task_rows(name: str, records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """A row for each task, with its data and the choice of its first annotation that was not cancelled; and notes.
+
+    Raises:
+        UserError: a task that holds something else, choices for several questions.
+    """
+    rows: list[tuple[dict[str, Any], list[str]]] = []
+    differ, unlabelled = [], []
+    asked: dict[str, None] = {}
+    for number, record in enumerate(records, 1):
+        try:
+            answers = [_answer(one) for one in record["annotations"] if not one.get("was_cancelled")]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{name}, item {number}: not a task of Label Studio's export (annotations[].result[].value.choices); "
+                "export it again, as JSON-MIN or CSV if need be."
+            ) from error
+        asked.update(dict.fromkeys(question for answer in answers for question in answer))
+        first = answers[0] if answers else {}
+        if any(answer != first for answer in answers[1:]):
+            differ.append(number)
+        if not any(first.values()):
+            unlabelled.append(number)
+        rows.append((_flat(record["data"]), next(iter(first.values()), [])))
+    if len(asked) > 1:
+        raise UserError(
+            f"{name}: tasks with answers to several questions ({', '.join(asked)}); export it as JSON-MIN or CSV, and "
+            "name one as --label_column."
+        )
+    key = next(iter(asked), LABEL) if any(LABEL in data for data, _ in rows) else LABEL
+    several = any(len(choices) > 1 for _, choices in rows)
+    found = [data | {key: choices if several else next(iter(choices), None)} for data, choices in rows]
+    notes = []
+    if differ:
+        notes.append(f"{name}: annotations differ in {_of(differ, records)}; the first one counts")
+    if unlabelled:
+        notes.append(f"{name}: no annotation in {_of(unlabelled, records)}")
+    return found, tuple(notes)
+
+
+def _answer(annotation: dict[str, Any]) -> dict[str, list[str]]:
+    """The choices of an annotation, by the name of the question."""
+    found: dict[str, list[str]] = {}
+    for part in annotation["result"]:
+        value = part.get("value") or {}
+        if "choices" in value:
+            found.setdefault(str(part.get("from_name") or LABEL), []).extend(map(str, value["choices"]))
+    return found
+
+
+def _flat(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if not isinstance(value, dict)}
+
+
+def _of(numbers: list[int], records: list[Any]) -> str:
+    shown = ", ".join(map(str, numbers[:_SHOWN])) + (" …" if len(numbers) > _SHOWN else "")
+    return f"{len(numbers):,} of {len(records):,} items ({shown})"

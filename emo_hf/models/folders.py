@@ -1,0 +1,60 @@
+"""Folders that hold a model, and those given in its place: of a study, a baseline, an export, a stopped run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emo_hf.errors import UserError
+from emo_hf.storage.files import read_object
+from emo_hf.storage.record import RECORD_FILE, read_record, read_records
+
+ONNX_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"
+
+
+def check_model_folder(model: str | Path) -> None:
+    """Refuse the folder of a study, or of a baseline's run, with the name of a run that holds a model if there is one.
+
+    Raises:
+        UserError: where one of those is given in place of a run.
+    """
+    folder = Path(model)
+    if not folder.is_dir() or (folder / WEIGHTS_FILE).exists() or (folder / ONNX_FILE).exists():
+        return
+    if next(folder.glob(f"*/{RECORD_FILE}"), None):
+        raise UserError(f"{model} is a study, a folder of runs; {_instead(folder)}")
+    record = read_record(folder) or {}
+    if record.get("kind") == "baseline":
+        raise UserError(f"{model} is the run of a baseline, which has no model; {_instead(folder.parent)}")
+
+
+def check_start(model: str | Path) -> None:
+    """As `check_model_folder`, and refuse what holds a model that can't be trained on: an ONNX export, a stopped run.
+
+    Raises:
+        UserError: names what to give in its place.
+    """
+    check_model_folder(model)
+    folder = Path(model)
+    if (folder / ONNX_FILE).exists() and not (folder / WEIGHTS_FILE).exists():
+        of = (read_object(folder / "export.json") or {}).get("model")
+        raise UserError(
+            f"{model} is an ONNX export, which can't be trained on; give the folder of the run that it was made of"
+            + (f", {of}" if of else "")
+        )
+    record = read_record(folder) or {}
+    if record.get("kind") == "model" and not (folder / WEIGHTS_FILE).exists():
+        checkpoint = record.get("checkpoint")
+        held = isinstance(checkpoint, str) and (folder / checkpoint / WEIGHTS_FILE).exists()
+        raise UserError(
+            f"{model} is a run that has not ended ({record.get('status')}), and holds no model; "
+            + (f"give its checkpoint, {folder / str(checkpoint)}" if held else "give one that has")
+        )
+
+
+def _instead(study: Path) -> str:
+    """Which run of a study to give: of those that hold a model the one with the best validation score."""
+    found = [record for record in read_records(study) if (record["directory"] / WEIGHTS_FILE).exists()]
+    if not found:
+        return "give the folder of a run that holds a model, which none of this study does"
+    best = max(found, key=lambda record: record.get("best", {}).get("validation_macro_f1", 0.0))
+    return f"give the folder of one run, as {best['directory']}, the best of them by validation macro-F1"

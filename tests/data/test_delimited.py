@@ -1,0 +1,207 @@
+"""Text files as people have them: whatever the delimiter and the quotes, the rows are those that were written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from pathlib import Path
+
+import pytest
+
+from emo_hf.data.sources.delimited import HEAD, LINES, Dialect, chunks, find_dialect
+from emo_hf.data.sources.readers import read_tables
+from emo_hf.data.sources.streams import Opened, open_rows
+from emo_hf.data.sources.tables import FOUND_OUT, Layout, Table
+from emo_hf.errors import UserError
+
+WORDS = ["오늘은 날씨가 좋았어", "내일이 걱정돼, 정말", '그가 "괜찮아" 하더라', "줄을 서다; 지쳤어", "a|b 사이"]
+LABELS = ["기쁨", "불안", "슬픔"]
+ROWS = [[str(n), f"{WORDS[n % 5]} {n}", LABELS[n % 3]] for n in range(30)]
+
+
+def written(rows: list[list[str]], delimiter: str, quoting: int = csv.QUOTE_MINIMAL) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+def table(name: str, text: str, layout: Layout = FOUND_OUT) -> Table:
+    return read_tables(name, text.encode(), layout)[0]
+
+
+def cells(table: Table) -> list[list[str]]:
+    return table.frame.to_numpy().tolist()
+
+
+def streamed(opened: Opened) -> list[list[str]]:
+    return [list(row) for block in opened.blocks for row in zip(*block.columns.values(), strict=True)]
+
+
+def both(tmp_path: Path, name: str, text: str | bytes, layout: Layout = FOUND_OUT) -> tuple[Table, Opened]:
+    """What training reads and what prediction reads."""
+    data = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / name).write_bytes(data)
+    return read_tables(name, data, layout)[0], open_rows(tmp_path / name, layout)
+
+
+DIALECTS = list(itertools.product((".csv", ".tsv", ".txt"), ",\t;|", (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)))
+
+
+@pytest.mark.parametrize("headed", [True, False])
+@pytest.mark.parametrize(("suffix", "delimiter", "quoting"), DIALECTS)
+def test_every_delimiter_under_every_suffix(tmp_path, suffix, delimiter, quoting, headed):
+    text = written([["id", "문장", "감정"], *ROWS] if headed else ROWS, delimiter, quoting)
+    read, opened = both(tmp_path, f"a{suffix}", text)
+    assert cells(read) == streamed(opened) == ROWS
+    assert read.headed is opened.headed is headed
+    assert list(read.frame.columns) == opened.columns == (["id", "문장", "감정"] if headed else ["1", "2", "3"])
+    assert opened.text == ("문장" if headed else "2")
+    assert list(read.frame.index) == list(range(1 + headed, 31 + headed))
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_quotes_that_are_letters(tmp_path, delimiter):
+    """A quote at the start of a text ran seven rows together, without a word."""
+    rows = [
+        [str(n), f'"{w}' if n in (2, 9) else f'{w}"' if n == 6 else w, "0"] for n, w in enumerate(["좋은 날"] * 12)
+    ]
+    text = "\n".join(delimiter.join(row) for row in [["id", "document", "label"], *rows]) + "\n"
+    read, opened = both(tmp_path, "a.csv", text)
+    assert cells(read) == streamed(opened) == rows
+
+
+def test_quoted_texts_of_several_lines_stay_one_row(tmp_path):
+    rows = [
+        ["첫째 줄, 하나\n둘째", "기쁨"],
+        ['그가 "응"\n했다, 또', "슬픔"],
+        ["한 줄", "기쁨"],
+        ["끝, 정말\n최고", "슬픔"],
+    ]
+    read, opened = both(tmp_path, "a.csv", written([["text", "label"], *rows], ","))
+    assert cells(read) == streamed(opened) == rows
+    assert list(read.frame.index) == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "row"),
+    [
+        ("a.csv", "문장,날짜\n좋아,1월\n나는, 슬퍼,2월\n", 3),
+        ("a.csv", "문장;날짜\n좋아;1월\n나는; 슬퍼;2월\n", 3),
+        ("a.tsv", "문장\t날짜\n좋아\t1월\n나는\n", 3),
+        ("a.csv", 'text,label\n"좋아,기쁨\n나, 너,슬픔\n', 2),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_with_their_number(tmp_path, name, text, row):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    for read in (lambda: table(name, text), lambda: streamed(open_rows(tmp_path / name))):
+        with pytest.raises(UserError, match=f"^{name}, row {row}: "):
+            read()
+    with pytest.raises(UserError, match=f"^standard input, row {row}: "):
+        streamed(open_rows(io.BytesIO(text.encode())))
+
+
+def test_a_contradiction_beyond_the_head_ends_with_its_row(tmp_path):
+    rows = [[str(n), "좋은 날이었다 " * 10, "0"] for n in range(20_000)]
+    lines = [["id", "document", "label"], *rows]
+    assert len(written(lines, "\t")) > HEAD
+    for late, said in (('20001\t"끊긴\t0\n20002\t또"\t0\n', "runs several rows together"),
+                       ("20001\t나\t너\t0\n", "4 cells, but the header has 3"),
+                       ('20001\t"나"너\t0\n', "quotes don't fit")):  # fmt: skip
+        (tmp_path / "a.tsv").write_text(written(lines, "\t") + late, encoding="utf-8")
+        opened = open_rows(tmp_path / "a.tsv")
+        read = 0
+        with pytest.raises(UserError, match=said) as error:
+            for block in opened.blocks:
+                read += len(block.numbers)
+        assert "a.tsv, row 20002:" in str(error.value) and read >= 16_000
+
+
+def test_prose_is_one_text_a_line(tmp_path):
+    for lines in (
+        ["아, 좋다", "아, 싫다", "아, 졸려", "음, 글쎄", "음, 그래"],
+        ["리뷰, 별로였어", "음식, 최고였어"],
+        ["오늘은 좋았어", "", "내일은; 글쎄, 몰라", '"응" 하더라'],
+        ["한 줄"],
+    ):
+        text = "\n".join(lines) + "\n"
+        (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+        for source in (tmp_path / "a.txt", io.BytesIO(text.encode())):
+            opened = open_rows(source)
+            assert streamed(opened) == [[line] for line in lines]
+            assert (opened.columns, opened.headed, opened.notes) == (["1"], False, [])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+def test_a_header_of_one_column_is_none_of_the_sentences(tmp_path, name):
+    lines = ["아, 좋다", "그래", "", '그가 "응" 했다', "또, 정말, 왜"]
+    (tmp_path / name).write_text("\n".join(["문장", *lines]) + "\n", encoding="utf-8")
+    opened = open_rows(tmp_path / name)
+    assert opened.headed and opened.text == "문장"
+    assert streamed(opened) == [[line] for line in lines]  # the blank one keeps its place
+
+
+def test_quoted_cells_of_one_column(tmp_path):
+    rows = [["아, 좋다"], ["그래"], ['그가 "응" 했다'], ["두\n줄"]]
+    read, opened = both(tmp_path, "a.csv", written([["sentence"], *rows], ","))
+    assert cells(read) == streamed(opened) == rows
+
+
+def test_blank_rows_keep_the_order_of_those_between_them(tmp_path):
+    text = "id,text\n1,좋아\n,\n3,싫어\n\n4,그래\n,\n,\n"
+    read, opened = both(tmp_path, "a.csv", text)
+    assert cells(read) == [["1", "좋아"], ["3", "싫어"], ["4", "그래"]]
+    assert streamed(opened) == [["1", "좋아"], ["", ""], ["3", "싫어"], ["4", "그래"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-be"])
+def test_every_encoding_from_a_file_and_from_standard_input(tmp_path, encoding):
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + written([["id", "문장", "감정"], *ROWS * 2000], "\t")
+    data = text.encode(encoding)
+    assert len(data) > 1 << 20
+    read, opened = both(tmp_path, "a.tsv", data)
+    assert cells(read) == streamed(opened) == streamed(open_rows(io.BytesIO(data))) == ROWS * 2000
+
+
+def test_broken_bytes_late_in_a_file(tmp_path):
+    data = ("text\n" + "좋은 날이었다\n" * 60_000).encode() + "끊긴".encode()[:-1] + b"\n"
+    (tmp_path / "a.csv").write_bytes(data)
+    with pytest.raises(UserError, match=r"^a\.csv, row 60002: byte 0xea is not utf-8"):
+        open_rows(tmp_path / "a.csv")
+    with pytest.raises(UserError, match=r"^standard input, after row [0-9]+: bytes that are not utf-8"):
+        streamed(open_rows(io.BytesIO(data)))
+
+
+def test_a_row_that_the_head_cuts_is_no_contradiction():
+    rows = [[str(n), "첫 줄\n" * 30 + "끝"] for n in range(20)]
+    text = written([["id", "text"], *rows], ",")
+    cut = text[: text.rfind("첫 줄\n") + 4]
+    assert find_dialect("a.csv", cut, FOUND_OUT, own=",", whole=False) == Dialect(",")
+    with pytest.raises(UserError, match="row 21: quotes don't fit"):
+        list(chunks("a.csv", io.StringIO(cut, newline=""), Dialect(",")))
+
+
+def test_what_is_asked_for_tells_a_header_and_a_table(tmp_path):
+    text = "내용|기분\n좋아|1\n싫어|2\n"
+    read, opened = both(tmp_path, "a.txt", text, Layout(text_column="내용", label_column="기분"))
+    assert cells(read) == streamed(opened) == [["좋아", "1"], ["싫어", "2"]] and opened.text == "내용"
+    read, opened = both(tmp_path, "a.csv", "좋아,1\n싫어,2\n", Layout(header=0, text_column="1"))
+    assert cells(read) == streamed(opened) == [["좋아", "1"], ["싫어", "2"]] and opened.text == "1"
+    read, opened = both(tmp_path, "a.csv", "표 제목,\n내용,기분\n좋아,1\n", Layout(header=2))
+    assert cells(read) == [["좋아", "1"]] and list(read.frame.columns) == ["내용", "기분"]
+
+
+def test_titles_above_the_header(tmp_path):
+    text = "감정 말뭉치 2023\n\n작성: 2023-01-02\n" + written([["번호", "문장", "감정"], *ROWS], ",")
+    read, opened = both(tmp_path, "a.csv", text)
+    assert cells(read) == streamed(opened) == ROWS
+    assert any("row" in note and "not read" in note for note in opened.notes)
+
+
+def test_nothing_to_tell():
+    assert find_dialect("a", "", FOUND_OUT, own=None, whole=True) == LINES
+
+
+def test_half_a_mark_is_no_text():
+    with pytest.raises(UserError, match="row 1: byte 0xef is not utf-8"):
+        read_tables("a.csv", b"\xef")

@@ -1,0 +1,84 @@
+"""Where the names of the columns stand, or that nobody wrote any."""
+
+from __future__ import annotations
+
+import pytest
+
+from emo_hf.data.sources.header import named_rows
+from emo_hf.data.sources.tables import FOUND_OUT, Layout
+from emo_hf.errors import UserError
+
+SENTENCES = ["오늘은 날씨가 좋았어", "내일이 걱정돼 정말로", "줄을 서다 지쳤어", "어제는 많이 웃었지"]
+
+
+def found(rows: list[list[str]], layout: Layout = FOUND_OUT):
+    return named_rows("a.csv", list(enumerate(rows, 1)), layout)
+
+
+def body(text: str = "", label: str = "") -> list[list[str]]:
+    return [[str(n), f"{text}{sentence}", "기쁨" if n % 2 else "슬픔"] for n, sentence in enumerate(SENTENCES)]
+
+
+@pytest.mark.parametrize("titles", [[], [["감정 말뭉치"]], [["감정 말뭉치", "", ""], ["2024-01-02"]]])
+@pytest.mark.parametrize("names", [["id", "문장", "감정"], ["번호", "내용", "기분"], ["", "발화", ""]])
+def test_names_stand_in_the_first_row_or_below_titles(titles, names):
+    rows = found([*titles, names, *body()])
+    assert rows.headed and [name for name in rows.names if not name.startswith("Unnamed")] == list(filter(None, names))
+    assert [row for _, row in rows.rows] == body()
+    assert bool(rows.notes) is bool(titles)
+
+
+def test_rows_without_names_are_called_by_numbers():
+    rows = found(body())
+    assert (rows.names, rows.headed) == (["1", "2", "3"], False) and "by their numbers" in rows.notes[0]
+    assert list(rows.rows) == list(enumerate(body(), 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "below", "headed"),
+    [
+        (["내용"], [[text] for text in SENTENCES], True),
+        (["오늘은 날씨가 나빴어"], [[text] for text in SENTENCES], False),
+        (["정말 최고!"], [[text] for text in SENTENCES], False),
+        (["좋아"], [["싫어"], ["그래"], ["아니"]], False),  # words alone
+        (["번호"], [["1"], ["2"]], True),
+        (["7"], [["1"], ["2"]], False),
+        (["좋아", "0"], [["싫어", "1"], ["그래", "0"]], False),
+        (["댓글 내용", "별점"], [["싫어", "1"], ["그래", "0"]], True),
+        (["2024-01-01 10:00", "좋아"], [["2024-01-02 11:00", "싫어"]], False),
+        (["이름", "말"], [["철수", "좋아"], ["영희", "싫어"]], True),
+    ],
+)
+def test_the_first_row_is_a_header_or_data(first, below, headed):
+    rows = found([first, *below])
+    assert rows.headed is headed and len(list(rows.rows)) == len(below) + (not headed)
+
+
+def test_numbers_that_pandas_wrote_for_names_are_neither():
+    rows = found([["0", "1", "2"], *body()])
+    assert (rows.names, rows.headed) == (["1", "2", "3"], False) and [row for _, row in rows.rows] == body()
+
+
+def test_what_is_said_counts():
+    rows = found([["a", "b", "c"], ["x", "y", "z"], *body()], Layout(header=2))
+    assert rows.names == ["x", "y", "z"] and "row 1 above the column names (row 2) not read" in rows.notes[0]
+    rows = found([["id", "문장", "감정"], *body()], Layout(header=0))
+    assert len(list(rows.rows)) == 5 and not rows.notes
+    with pytest.raises(UserError, match=r"--header 9: a\.csv has nothing in row 9"):
+        found(body(), Layout(header=9))
+    rows = found([["표"], ["여기", "저기", "거기"], *body()], Layout(text_column="저기", label_column="거기"))
+    assert rows.names == ["여기", "저기", "거기"]
+
+
+def test_a_column_may_go_without_a_name_and_blank_cells_are_none():
+    rows = found([["문장", "감정", ""], ["좋아", "기쁨", "메모"], ["싫어", "슬픔", ""]])
+    assert rows.names == ["문장", "감정", "Unnamed: 2"]
+    rows = found([["문장", "감정", ""], ["좋아", "기쁨", ""], ["싫어", "슬픔", "", ""]])
+    assert rows.names == ["문장", "감정"] and [row for _, row in rows.rows] == [["좋아", "기쁨"], ["싫어", "슬픔"]]
+    rows = found([["문장", "감정"], ["좋아", "기쁨"], ["싫어, 정말", "슬픔", "또"]])
+    with pytest.raises(UserError, match="row 3: 3 cells, but the header has 2"):
+        list(rows.rows)
+
+
+def test_nothing_is_nothing():
+    assert found([]) is None

@@ -1,0 +1,170 @@
+"""JSON as people keep tables in it: whatever its shape, the rows are those that were written."""
+
+from __future__ import annotations
+
+import json
+
+import datasets
+import pandas as pd
+import pytest
+from tables import LABELS, error_of, rows
+
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.sources.readers import read_tables
+from emo_hf.data.sources.streams import open_rows
+from emo_hf.data.sources.tables import FOUND_OUT, Layout
+from emo_hf.errors import UserError
+
+ROWS = rows(12)
+PAIRS = sorted((row["sentence"], row["label"]) for row in ROWS)
+FRAME = pd.DataFrame(ROWS)
+
+
+def by_label() -> dict[str, list[str]]:
+    return {label: [row["sentence"] for row in ROWS if row["label"] == label] for label in LABELS}
+
+
+SHAPES = {
+    "records under a name": {"version": "1", "data": ROWS},
+    "columns": {name: list(FRAME[name]) for name in FRAME},
+    "columns beside other things": {"made": "2024", **{name: list(FRAME[name]) for name in FRAME}},
+    "texts of each label": by_label(),
+    "texts of labels of one size": {label: by_label()[label][:4] for label in LABELS},
+    **{
+        orient: json.loads(FRAME.to_json(orient=orient))
+        for orient in ("records", "columns", "index", "split", "table")
+    },
+    "values": FRAME.to_numpy().tolist(),
+    "values below a header": [list(FRAME), *FRAME.to_numpy().tolist()],
+}
+
+
+def tables(content, layout: Layout = FOUND_OUT, name: str = "a.json"):
+    return read_tables(name, json.dumps(content, ensure_ascii=False).encode(), layout)
+
+
+LISTS = [(shape, ".jsonl") for shape, content in SHAPES.items() if isinstance(content, list)]
+
+
+@pytest.mark.parametrize(("shape", "suffix"), [*((shape, ".json") for shape in SHAPES), *LISTS])
+def test_every_shape(tmp_path, shape, suffix):
+    content = SHAPES[shape]
+    path = tmp_path / f"a{suffix}"
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    data = load_emotion_data(str(path))
+    found = sorted((row["text"], data.labels[row["label"]]) for split in data.splits.values() for row in split)
+    assert found == PAIRS
+    opened = open_rows(path)
+    texts = [text for block in opened.blocks for text in block.columns[opened.text]]
+    assert sorted(texts) == [text for text, _ in PAIRS]
+
+
+def test_splits_by_name(tmp_path):
+    parts = {"train": rows(12), "dev": rows(6, 100), "test": rows(9, 200)}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(parts), encoding="utf-8")
+    data = load_emotion_data(str(path))
+    assert [len(split) for split in data.splits.values()] == [12, 6, 9]
+    assert data.splits["test"]["text"][:] == [row["sentence"] for row in parts["test"]]
+    (table,) = tables(parts, Layout(sheet="dev"))
+    assert list(table.frame["sentence"]) == [row["sentence"] for row in parts["dev"]]
+    with pytest.raises(UserError, match="name one with --sheet"):
+        open_rows(path)
+    with pytest.raises(UserError, match=r"--sheet val: a\.json has only train, dev, test"):
+        tables(parts, Layout(sheet="val"))
+
+
+def test_texts_alone_can_be_predicted(tmp_path):
+    texts = ["오늘은 좋았어", "", "내일이 걱정돼"]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+    opened = open_rows(path)
+    assert [text for block in opened.blocks for text in block.columns[opened.text]] == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"a": [{"x": 1}], "b": [{"x": 2}]}, "lists of objects under a, b; name them train, validation, test"),
+        ({"sentence": ["a", "b"], "label": ["c"]}, "its columns are not of one length (sentence 2, label 1)"),
+        ({"columns": ["a"], "data": [["b", "c"]]}, "row 1: 2 cells, but not as many columns"),
+        ({"a": 1}, "not a list of objects"),
+        (3, "not a list of objects"),
+        ([{"a": 1}, 2], "row 2: not an object"),
+    ],
+)
+def test_what_is_no_table_is_said(tmp_path, content, said):
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    assert said in error_of(tmp_path / "a.json")
+
+
+def task(number: int, *choices: list[str] | None, **more: object) -> dict:
+    """A task of Label Studio, an annotation for each list of choices; None for one that was cancelled."""
+    annotations = [
+        {"id": n, "was_cancelled": made is None, "result": [
+            {"from_name": "sentiment", "to_name": "text", "type": "choices", "value": {"choices": made or ["틀림"]}}
+        ]}
+        for n, made in enumerate(choices)
+    ]  # fmt: skip
+    return {"id": number, "data": {"text": f"문장 {number}", **more}, "annotations": annotations, "predictions": []}
+
+
+def test_label_studio_in_full():
+    tasks = [
+        task(1, ["기쁨"]),
+        task(2, None, ["슬픔"]),
+        task(3, ["기쁨"], ["불안"]),
+        task(4),
+        task(5, ["기쁨"], ["기쁨"]),
+    ]
+    (table,) = tables(tasks)
+    assert list(table.frame["label"]) == ["기쁨", "슬픔", "기쁨", "", "기쁨"]
+    assert list(table.frame["text"]) == [f"문장 {n}" for n in range(1, 6)]
+    assert not table.lists
+    assert any("annotations differ in 1 of 5 items (3); the first" in note for note in table.notes)
+    assert any("no annotation in 1 of 5 items (4)" in note for note in table.notes)
+
+
+def test_label_studio_with_several_labels_a_row(tmp_path):
+    many = [task(n, [LABELS[n % 3]]) for n in range(30)]
+    two = [*many, task(30, ["기쁨", "슬픔"])]
+    (table,) = tables(two)
+    assert table.frame["label"].iloc[-1] == '["기쁨", "슬픔"]' and table.lists == {"label"}
+    (tmp_path / "full.json").write_text(json.dumps(two), encoding="utf-8")
+    small = [{"text": f"문장 {n}", "sentiment": LABELS[n % 3]} for n in range(30)]
+    small.append({"text": "문장 30", "sentiment": {"choices": ["기쁨", "슬픔"]}})
+    (tmp_path / "min.json").write_text(json.dumps(small), encoding="utf-8")
+    for name in ("full.json", "min.json"):
+        said = error_of(tmp_path / name)
+        assert "1 of 31" in said and "--several_labels" in said
+        data = load_emotion_data(str(tmp_path / name), task="single", several_labels="drop")
+        assert data.counts()["train"] == {"불안": 8, "슬픔": 8, "기쁨": 8}
+
+
+def test_label_studio_with_two_questions_is_said():
+    one = task(1, ["기쁨"])
+    one["annotations"][0]["result"].append({"from_name": "topic", "value": {"choices": ["일"]}})
+    with pytest.raises(UserError, match=r"several questions \(sentiment, topic\); export it as JSON-MIN"):
+        tables([one])
+    with pytest.raises(UserError, match="item 1: not a task of Label Studio"):
+        tables([{"data": {"text": "a"}, "annotations": [{"id": 1}]}])
+
+
+def test_lists_of_labels_from_every_format(tmp_path):
+    names = datasets.Features(
+        {"text": datasets.Value("string"), "labels": datasets.List(datasets.ClassLabel(names=["화", "기쁨"]))}
+    )
+    content = {"text": ["좋아", "싫어", "글쎄"], "labels": [[1], [0, 1], []]}
+    made = datasets.Dataset.from_dict(content, features=names)
+    made.to_parquet(str(tmp_path / "a.parquet"))
+    (table,) = read_tables("a.parquet", (tmp_path / "a.parquet").read_bytes())
+    assert list(table.frame["labels"]) == ['["기쁨"]', '["화", "기쁨"]', "[]"] and table.lists == {"labels"}
+    (table,) = tables(
+        [{"text": "좋아", "labels": [0, 7]}, {"text": "싫어", "labels": None}, {"text": "음", "labels": "a"}]
+    )
+    assert list(table.frame["labels"]) == ["[0, 7]", "", '["a"]'] and table.lists == {"labels"}
+    plain = datasets.Dataset.from_dict(content | {"labels": [[1], [0, 2], []]})
+    broken = datasets.Dataset(plain.data.replace_schema_metadata(names.arrow_schema.metadata))
+    broken.to_parquet(str(tmp_path / "b.parquet"))
+    with pytest.raises(UserError, match=r"row 2: labels is \[0, 2\], but its ClassLabel has names for 0 to 1"):
+        read_tables("b.parquet", (tmp_path / "b.parquet").read_bytes())
