@@ -43,7 +43,7 @@ ROWS = [
     ("true", "007"),
     ("끝", "\x01\x1f제어"),
 ]
-FORMULAS = ("+82-10-1234", "=1+1", '=HYPERLINK("http://x")', "\r\n앞뒤에 줄바꿈\r")
+FORMULAS = ("+82-10-1234", "=1", "=1+1", "=넷 다섯", '=HYPERLINK("http://x")', "\r\n앞뒤에 줄바꿈\r")
 EMPTY = [2, 7]
 
 
@@ -201,6 +201,16 @@ def test_lines_and_tables_without_a_header(predict, tmp_path, monkeypatch, suffi
         ("a", "", "가 나"),
         ("b", "-1", "다 라"),
     ]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".json", ".xlsx", ".parquet"])
+def test_standard_input_is_a_table_too(predict, tmp_path, monkeypatch, kind) -> None:
+    rows = [("007", "오늘, 웃었어"), ("-1", ""), ("=1", '"셋"이'), ("9", "=넷 다섯")]
+    source = write_input(tmp_path / f"input{kind}", rows, ("id", "text"))
+    with source.open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+        assert predict("--output", tmp_path / "out.csv") == 0
+    check(tmp_path / "out.csv", [text for _, text in rows], [{"id": name} for name, _ in rows])
 
 
 @pytest.mark.parametrize("kind", ["text", "csv", "tsv", "jsonl"])
