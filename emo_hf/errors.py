@@ -28,7 +28,12 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text in one line: line breaks and tabs as spaces, other control characters as escapes, a long middle cut."""
-    text = re.sub(r"[\t\n\r]+", " ", text).strip()
-    text = _UNSEEN.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+    """A text in one line, as `visible`, a long middle cut."""
+    text = visible(text.strip())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 600]} … {text[-600:]}"
+
+
+def visible(text: str) -> str:
+    """Line breaks and tabs as spaces, other control characters as escapes, so that a terminal shows all of a text."""
+    text = re.sub(r"[\t\n\r]+", " ", text)
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "\r")
+_HARMLESS = re.compile(r"[+-]?(\d[\d,]*(\.\d*)?|[.,]\d+)([eE][+-]?\d+)?%?|-")
 
 
 def markdown_name(name: str) -> str:
@@ -27,7 +28,11 @@ def latex_name(name: str) -> str:
 def csv_name(name: str | None) -> str:
     """A name that a spreadsheet takes as text, never as a formula; a number stays one."""
     # A carriage return would end a row: `csv` quotes only the end of a line that it writes itself.
-    name = re.sub(r"\r\n?", "\n", name or "")
-    if re.fullmatch(r"[+-]?\d+([.,]\d+)?", name):
-        return name
-    return f"'{name}" if name.startswith(_FORMULA) or name.lstrip().startswith(_FORMULA[:4]) else name
+    return csv_cell(re.sub(r"\r\n?", "\n", name or ""))
+
+
+def csv_cell(text: str) -> str:
+    """Any text as a cell that a spreadsheet takes as text; numbers and a dash, as tables have for nothing, stay."""
+    if not text.lstrip().startswith(_FORMULA[:4]) and not text.startswith(_FORMULA):
+        return text
+    return text if _HARMLESS.fullmatch(text) else f"'{text}"

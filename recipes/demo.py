@@ -6,8 +6,8 @@
     python recipes/demo.py me/my-emotions --push_space --hub_space_id my-demo    # the same page as a Gradio Space
 
 MODEL is the folder of a run or a Hub id. Its training sentences come from the data that its record.json names, or from
---train_data, at most 5,000 with the labels in their proportion; they stay in memory. A Space shows none of them, but
-for a model of the bundled sample, unless --push_sentences says that they may be public.
+--train_data (whatever train.py takes), at most 5,000 with the labels in their proportion; they stay in memory. A Space
+shows none of them, but for a model of the bundled sample, unless --push_sentences says that they may be public.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SETTINGS = HERE / "demo.json"  # stands beside this file in a Space, and nowhere else
 MOST_BARS = 6
+READING = ("text_column", "label_column", "header", "sheet", "label_map", "on_bad_rows", "task", "several_labels")
 EXAMPLES = ("드디어 합격했어!", "내일 발표라 잠이 안 와.", "할머니 사진을 보니까 눈물이 났어.")
 FONTS = ["Pretendard", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR", "NanumGothic",
          "system-ui", "sans-serif"]  # fmt: skip
@@ -76,7 +77,11 @@ def show(arguments: argparse.Namespace) -> None:
     neighbours, why = None, ""
     try:
         texts, labels = training_sentences(
-            arguments.model, predictor.labels, train_data=arguments.train_data, settings=arguments.settings
+            arguments.model,
+            predictor.labels,
+            train_data=arguments.train_data,
+            reading=reading_of(arguments),
+            settings=arguments.settings,
         )
         print(f"embedding {len(texts):,} training sentences", flush=True)
         neighbours = Neighbours.embedded(predictor, texts, labels)
@@ -98,27 +103,32 @@ def show(arguments: argparse.Namespace) -> None:
 
 
 def training_sentences(
-    model: str, labels: Sequence[str], *, train_data: str | None, settings: dict[str, Any]
+    model: str,
+    labels: Sequence[str],
+    *,
+    train_data: Sequence[str] | None,
+    reading: dict[str, Any],
+    settings: dict[str, Any],
 ) -> tuple[list[str], list[int]]:
     """Texts, at most `MOST_SENTENCES`, and class indices of what a model was trained on, or of `train_data`.
 
     Args:
         model: folder of a run, or a Hub id.
         labels: of the model.
-        train_data: a source to read instead of the record's.
+        train_data: sources to read instead of the record's.
+        reading: how `train_data` are to be read, where not as the run's own were.
         settings: of the Space that this runs in; empty anywhere else.
 
     Raises:
         UserError: if there are none to show, with the reason.
     """
-    from emo_hf.data.loading import load_emotion_data
-    from emo_hf.inference.neighbours import stratified, training_data
+    from emo_hf.inference.neighbours import other_data, stratified, training_data
 
     if settings.get("sentences"):
         content = json.loads((HERE / "sentences.json").read_text(encoding="utf-8"))
         return content["text"], content["label"]
     if train_data:
-        data = load_emotion_data(train_data, labels=labels)
+        data = other_data(record_of(model), train_data, labels, reading)
     else:
         record = record_of(model)
         # What a Space shows is public: data that it could load from elsewhere may not be.
@@ -131,6 +141,11 @@ def training_sentences(
             raise UserError("the data have other labels than the model now")
     train = data.splits["train"]
     return stratified(train["text"][:], train["label"][:])
+
+
+def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of the arguments that say how `--train_data` is read, those that are given."""
+    return {name: value for name in READING if (value := getattr(arguments, name)) is not None}
 
 
 def record_of(model: str) -> dict[str, Any] | None:
@@ -162,7 +177,9 @@ def push(arguments: argparse.Namespace) -> None:
         labels = (record_of(source) or {}).get("data", {}).get("labels")
         if labels is None:
             raise UserError(f"--push_sentences needs the labels of {source}, but no record.json of it can be read")
-        sentences = training_sentences(source, labels, train_data=arguments.train_data, settings={})
+        sentences = training_sentences(
+            source, labels, train_data=arguments.train_data, reading=reading_of(arguments), settings={}
+        )
     space = check_access(arguments.hub_space_id, default_name=f"{model.split('/')[-1]}-demo", kind="space")
     print(f"pushed to {push_space(Path(__file__), space, model, lang=arguments.lang, sentences=sentences)}")
     print(f"{len(sentences[0]):,} training sentences are public now" if sentences else "no training sentences pushed")
@@ -177,7 +194,10 @@ def main(argv: Sequence[str]) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument("model", nargs="?" if settings else None, default=settings.get("model"),
                         help="folder of a run, or a Hub id")  # fmt: skip
-    parser.add_argument("--train_data", help="sentences to show instead of those of the run's record")
+    parser.add_argument("--train_data", nargs="+", help="data to show instead of those of the run's record")
+    for name in READING:
+        count = "+" if name == "label_map" else None
+        parser.add_argument(f"--{name}", nargs=count, help="of --train_data, as for train.py; default: as the run's")
     parser.add_argument("--lang", choices=["en", "ko"], default=settings.get("lang", "en"), help="of the page")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
     parser.add_argument("--share", action="store_true", help="a public link for a week, through Gradio's servers")
@@ -187,6 +207,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--push_sentences", action="store_true", help="publish training sentences in the Space")
     arguments = parser.parse_words(argv)
     arguments.settings = settings
+    if (reading := reading_of(arguments)) and not arguments.train_data:
+        raise UserError(f"--{next(iter(reading))} is for --train_data; give both, or leave it out")
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     if importlib.util.find_spec("gradio") is None:
         raise UserError("the demo needs Gradio: pip install 'gradio>=6'")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -80,3 +81,28 @@ def training_data(record: dict[str, Any] | None) -> EmotionData:
     except (KeyError, TypeError):
         raise UserError("no record.json of the model can be read that says what it was trained on") from None
     return load_data(arguments)
+
+
+def other_data(
+    record: dict[str, Any] | None, source: str | Sequence[str], labels: Sequence[str], reading: Mapping[str, Any]
+) -> EmotionData:
+    """Data that are shown in place of a run's own, with the labels of its model.
+
+    They are read as the run's own were, with its columns and its names of labels; what has nothing of that, by itself.
+
+    Args:
+        record: of the run, if there is one.
+        source: what `load_emotion_data` takes.
+        labels: of the model.
+        reading: arguments of `DataArguments` that win over the record's.
+
+    Raises:
+        UserError: if the data can't be read.
+    """
+    wanted = {"data": source, "labels": list(labels)} | dict(reading)
+    recorded = (record or {}).get("arguments", {}).get("data")
+    if isinstance(recorded, dict):
+        as_recorded = recorded | {"data_revision": None, "train_fraction": 1.0, "unseen_by": []} | wanted
+        with contextlib.suppress(UserError, TypeError):
+            return load_data(DataArguments(**as_recorded))
+    return load_data(DataArguments(**wanted))

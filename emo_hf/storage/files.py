@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from emo_hf.errors import UserError
 
@@ -27,10 +27,18 @@ _SAID = {
 
 def write_whole(path: Path, content: bytes) -> Path:
     """Write a file so that a reader, or a kill in the middle, meets the old content or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing_whole(path) as file:
+        file.write(content)
+    return path
+
+
+@contextlib.contextmanager
+def writing_whole(path: Path) -> Iterator[BinaryIO]:
+    """As `write_whole`, of what is written piece by piece; an error within leaves what was there before."""
+    temporary = temporary_of(path)
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -38,7 +46,11 @@ def write_whole(path: Path, content: bytes) -> Path:
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-    return path
+
+
+def temporary_of(path: Path) -> Path:
+    """Where a file stands until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

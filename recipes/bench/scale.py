@@ -1,15 +1,16 @@
 """Whether emo_hf bears the size of the real corpus and of large files: seconds and memory, each in its own process.
 
     python recipes/bench/scale.py
-    python recipes/bench/scale.py --dialogues 51628 --rows 10000000
+    python recipes/bench/scale.py --dialogues 51628 --rows 10000000 --csv_rows 1000000
 
 Makes an AI Hub release of as many dialogues as the real one (synthetic: sentences of the bundled sample, each with a
-number of its own), then loads, checks and tokenizes it; and streams a Parquet file as recipes/predict.py reads it.
-Writes runs/bench/scale.md.
+number of its own), then loads, checks and tokenizes it; streams a Parquet file as recipes/predict.py reads it; and
+reads a CSV file whole, as training does, and streams it. Writes runs/bench/scale.md.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import multiprocessing
 import resource
@@ -27,7 +28,9 @@ from emo_hf.arguments.bounds import positive
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.arguments.words import CommandParser
 from emo_hf.data.loading import load_emotion_data
-from emo_hf.data.sources.streams import read_file
+from emo_hf.data.sources.readers import read_file
+from emo_hf.data.sources.streams import open_rows
+from emo_hf.data.sources.tables import Layout
 from emo_hf.data.taxonomy import emotions
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.exit_codes import command
@@ -74,6 +77,17 @@ def write_parquet(path: Path, rows: int) -> None:
             writer.write_table(pa.table({"sentence": [f"{texts[n % len(texts)]} {n}" for n in numbers]}, schema))
 
 
+def write_csv(path: Path, rows: int) -> None:
+    """Columns `id`, `sentence` and `label`."""
+    texts = sample_texts()
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "sentence", "label"])
+        table.writerows(
+            (f"{n:08}", f"{texts[n % len(texts)]} {n}", ("불안", "슬픔", "기쁨")[n % 3]) for n in range(rows)
+        )
+
+
 def prepare(folder: str, turns: str) -> dict[str, float]:
     """Load and check a release, and tokenize it with an empty cache."""
     started = time.perf_counter()
@@ -87,19 +101,25 @@ def prepare(folder: str, turns: str) -> dict[str, float]:
     }
 
 
-def stream(path: str) -> dict[str, float]:
-    """Read all sentences as predict.py does; the memory after a tenth of them, and at the end."""
-    started, early = time.perf_counter(), 0.0
-    rows = pq.ParquetFile(path).metadata.num_rows
-    for number, _ in enumerate(read_file(Path(path), None), 1):
-        if number == rows // 10:
-            early = _peak()
+def stream(path: str, rows: int, only_text: bool) -> dict[str, float]:
+    """Read all rows as predict.py does; the memory after a tenth of them, and at the end."""
+    started, early, read = time.perf_counter(), 0.0, 0
+    for block in open_rows(Path(path), Layout(), only_text=only_text).blocks:
+        read += len(block.numbers)
+        early = early or (_peak() if read >= rows // 10 else 0.0)
     return {
-        "rows": rows,
+        "rows": read,
         "seconds": time.perf_counter() - started,
         "peak MiB after a tenth": early,
         "growth after it, MiB": _peak() - early,
     }
+
+
+def whole(path: str) -> dict[str, float]:
+    """Read a file as training does."""
+    started = time.perf_counter()
+    rows = sum(len(table.frame) for table in read_file(Path(path)))
+    return {"rows": rows, "seconds": time.perf_counter() - started}
 
 
 def _peak() -> float:
@@ -111,7 +131,7 @@ def _serve(pipe: Connection, work: Callable[..., dict[str, float]], arguments: t
     pipe.send(work(*arguments) | {"peak MiB": _peak()})
 
 
-def measured(work: Callable[..., dict[str, float]], *arguments: str) -> dict[str, float]:
+def measured(work: Callable[..., dict[str, float]], *arguments: str | int) -> dict[str, float]:
     """What a function says of itself, in a fresh process, with the peak of its memory."""
     fresh = multiprocessing.get_context("spawn")
     ours, theirs = fresh.Pipe()
@@ -130,6 +150,7 @@ def main(argv: Sequence[str]) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument("--dialogues", type=positive, default=51_628, help="of the release; so many AI Hub's has")
     parser.add_argument("--rows", type=positive, default=10_000_000, help="of the Parquet file")
+    parser.add_argument("--csv_rows", type=int, default=1_000_000, help="of the CSV file; 0 leaves it out")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"))
     arguments = parser.parse_words(argv)
     found = {}
@@ -140,7 +161,13 @@ def main(argv: Sequence[str]) -> None:
             name = f"{arguments.dialogues:,} dialogues, {turns} turn{'s' if turns == 'all' else ''}"
             found[name] = measured(prepare, str(release), turns)
         write_parquet(table, arguments.rows)
-        found[f"{arguments.rows:,} rows of Parquet, streamed"] = measured(stream, str(table))
+        found[f"{arguments.rows:,} rows of Parquet, streamed"] = measured(stream, str(table), arguments.rows, True)
+        table.unlink()
+        if arguments.csv_rows > 0:
+            table, name = Path(folder) / "rows.csv", f"{arguments.csv_rows:,} rows of CSV"
+            write_csv(table, arguments.csv_rows)
+            found[f"{name}, read whole"] = measured(whole, str(table))
+            found[f"{name}, streamed"] = measured(stream, str(table), arguments.csv_rows, False)
     lines = [
         f"- {name}: " + ", ".join(f"{key} {value:,.0f}" for key, value in row.items()) for name, row in found.items()
     ]

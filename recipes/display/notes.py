@@ -10,11 +10,16 @@ from emo_hf.errors import one_line
 MOST = 12  # lines; the record has them all
 
 
-def say_notes(notes: Sequence[str]) -> None:
-    """Print the notes of the data on standard output, below all that was printed before on either stream."""
+def say_notes(notes: Sequence[str], *, aside: bool = False) -> None:
+    """Print the notes of the data on standard output, below all that was printed before on either stream.
+
+    `aside` has all of them on standard error, where standard output holds the result and there is no record.
+    """
     sys.stderr.flush()
-    for note in notes[:MOST]:
-        print(f"data: {one_line(note)}")
-    if len(notes) > MOST:
+    if aside:
+        sys.stdout.flush()
+    for note in notes if aside else notes[:MOST]:
+        print(f"data: {one_line(note)}", file=sys.stderr if aside else sys.stdout)
+    if len(notes) > MOST and not aside:
         print(f"data: {len(notes) - MOST:,} notes more, in record.json under data, report, notes")
     sys.stdout.flush()

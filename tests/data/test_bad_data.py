@@ -357,5 +357,5 @@ def test_sentences_of_every_kind_are_trained_on_and_predicted(mains, tmp_path, c
     capsys.readouterr()
     assert mains["predict"]([str(run), str(data), "--format", "csv"]) == 0
     found = capsys.readouterr().out.splitlines()
-    assert len(found) == 61 and found[0] == "sentence,label,불안,슬픔,기쁨"
-    assert found[5].startswith("'=1+14,")  # for a spreadsheet, a text
+    assert len(found) == 61 and found[0] == "\ufeffinput_label,sentence,label,불안,슬픔,기쁨"
+    assert found[5].startswith("슬픔,'=1+14,")  # for a spreadsheet, a text

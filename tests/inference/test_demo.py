@@ -124,13 +124,16 @@ def test_mistakes_are_one_line(recipe, trained, tmp_path, capsys, monkeypatch) -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert f"port {port} is taken" in refused(str(trained), "--port", port)
+    assert "--sheet is for --train_data; give both" in refused(str(trained), "--sheet", "1")
     monkeypatch.setattr(recipe.importlib.util, "find_spec", lambda name: None)
     assert "pip install 'gradio>=6'" in refused(str(trained))
 
 
 def test_the_record_names_the_sentences(recipe, trained, csv_file, tmp_path, capsys) -> None:
     def sentences(model: Path, train_data: str | None = None, settings: dict | None = None) -> tuple[list, list]:
-        return recipe.training_sentences(str(model), LABELS, train_data=train_data, settings=settings or {})
+        return recipe.training_sentences(
+            str(model), LABELS, train_data=train_data, reading={}, settings=settings or {}
+        )
 
     texts, labels = sentences(trained)
     assert len(texts) == 144 and labels.count(0) == 48
@@ -148,6 +151,43 @@ def test_the_record_names_the_sentences(recipe, trained, csv_file, tmp_path, cap
             sentences(tmp_path)
     with pytest.raises(UserError, match="not published"):
         sentences(trained, settings={"model": "me/mini", "sentences": False})
+
+
+def test_other_data_are_read_as_those_of_the_run(recipe, trained, csv_file, tmp_path) -> None:
+    """With its columns and its names of labels; what has neither is read by itself, or as the command line says."""
+
+    def shown(*data: Path | str, **reading: object) -> tuple[list[str], list[int]]:
+        return recipe.training_sentences(
+            str(tmp_path), LABELS, train_data=[str(path) for path in data], reading=reading, settings={}
+        )
+
+    def table(name: str, header: str, first: int, cells: str = "012") -> tuple[Path, list[str]]:
+        texts = [f"{name}의 말 {number}번" for number in range(first, first + 30)]
+        rows = "".join(f"{number},{text},{cells[number % 3]}\n" for number, text in enumerate(texts))
+        (tmp_path / f"{name}.csv").write_text(f"id,{header}\n{rows}", encoding="utf-8")
+        return tmp_path / f"{name}.csv", texts
+
+    record = read_record(trained)
+    record["arguments"]["data"] |= {
+        "text_column": "words",
+        "label_column": "number",
+        "label_map": ["0=불안", "1=슬픔", "2=기쁨"],
+        "train_fraction": 0.1,
+    }
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    (one, first), (two, second), (odd, _) = (
+        table("하나", "words,number", 0), table("둘", "words,number", 30), table("셋", "a,b", 0, "xyz")
+    )  # fmt: skip
+    texts, labels = shown(one)
+    assert len(texts) == 24 and set(texts) < set(first)
+    assert labels == [first.index(text) % 3 for text in texts]
+    texts, labels = shown(one, two)
+    assert len(texts) == 48 and set(texts) < {*first, *second} and set(labels) == {0, 1, 2}
+    assert shown(csv_file) == recipe.training_sentences(str(trained), LABELS, train_data=None, reading={}, settings={})
+    with pytest.raises(UserError, match="no text column"):
+        shown(odd)
+    named = {"text_column": "a", "label_column": "3", "label_map": ["x=불안", "y=슬픔", "z=기쁨"]}
+    assert len(shown(odd, **named)[0]) == 24
 
 
 @pytest.mark.slow

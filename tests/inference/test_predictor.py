@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import itertools
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from types import ModuleType
 
 import huggingface_hub
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import places
 import pytest
 import torch
-from places import RECIPES
 from synthetic import write_run
 
+from emo_hf.data.sources import streams
 from emo_hf.errors import UserError
 from emo_hf.export.export import export
+from emo_hf.inference import prediction_files
 from emo_hf.inference import predictor as prediction
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
@@ -49,16 +50,9 @@ def model(encoders, tmp_path_factory) -> str:
     return str(path)
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def recipe() -> ModuleType:
-    return load("predict")
+    return places.recipe("predict")
 
 
 def test_batches_change_nothing(model) -> None:
@@ -119,33 +113,25 @@ class Held(str):
 
 def test_no_more_than_a_chunk_of_a_large_file_is_held(recipe, tmp_path, monkeypatch) -> None:
     """50,000 lines, through a model that computes nothing; its own work on a chunk is over with the chunk."""
-    path = tmp_path / "large.txt"
-    path.write_text("".join(f"문장 {number}\n" for number in range(50_000)), encoding="utf-8")
     predictor = Predictor.__new__(Predictor)
     predictor.labels = LABELS
     chunks = []
     monkeypatch.setattr(
         predictor, "probabilities", lambda chunk: chunks.append(len(chunk)) or torch.zeros(len(chunk), len(LABELS))
     )
-    written = io.StringIO()
-    assert recipe.write(map(Held, recipe.sentences([str(path)], None)), predictor, "text", written) == 50_000
-    assert max(chunks) == prediction.CHUNK and sum(chunks) == 50_000
-    assert prediction.CHUNK <= Held.most <= prediction.CHUNK + 2 and Held.alive == 0
-    assert [line.split("\t")[2] for line in written.getvalue().splitlines()][::9999] == [
-        f"문장 {number}" for number in range(0, 50_000, 9999)
-    ]
-
-
-def test_parquet_is_read_in_order_and_forgotten(recipe, tmp_path) -> None:
-    path = tmp_path / "large.parquet"
-    expected = [f"{number:08} {'문장' * 40}" for number in range(60_000)]
-    pq.write_table(pa.table({"text": expected}), path, row_group_size=6_000, compression="none", use_dictionary=False)
-    read, most, before = [], 0, pa.total_allocated_bytes()
-    for text in recipe.sentences([str(path)], None):
-        read.append(text)
-        most = max(most, pa.total_allocated_bytes() - before)
-    assert read == expected
-    assert most < path.stat().st_size / 3
+    blocks = (
+        streams.Block(
+            range(start, start + 500), {"1": [Held(f"문장 {number}") for number in range(start, start + 500)]}
+        )
+        for start in range(0, 50_000, 500)
+    )
+    out = io.StringIO()
+    opened = streams.Opened("many", ["1"], "1", False, (), blocks)
+    count, empty = recipe.write(opened, predictor, prediction_files.writer_to(out, "text", [], LABELS, mark=False))
+    assert (count, empty.count) == (50_000, 0) and set(chunks) == {500}
+    del opened, blocks
+    assert 500 <= Held.most <= 1001 and Held.alive == 0  # a block, and the next one while it is made
+    assert [line.split("\t")[2] for line in out.getvalue().splitlines()] == [f"문장 {n}" for n in range(50_000)]
 
 
 def test_the_speed_is_told_of_many_sentences_and_to_a_terminal(model, recipe, capsys, monkeypatch) -> None:
@@ -172,7 +158,7 @@ def test_embeddings_come_in_the_order_of_the_sentences(model) -> None:
 
 def test_the_benchmark_measures_equal_work(tmp_path, capsys) -> None:
     """The plain pipeline and Predictor give the same probabilities, or the recipe refuses to time them."""
-    bench = load("bench/prediction")
+    bench = places.recipe("bench/prediction")
     assert bench.main(["--rows", "24", "--rounds", "1", "--output", str(tmp_path)]) == 0
     written = (tmp_path / "predict.md").read_text(encoding="utf-8")
     assert written in capsys.readouterr().out and written.count("×") == 3
@@ -188,12 +174,27 @@ def test_tables_keep_their_order(model, recipe, tmp_path, capsys, encoding, suff
         table = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",")
         table.writerows([["id", "text"], *enumerate(SENTENCES)])
     assert recipe.main([model, str(path), "--format", "csv"]) == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [row["sentence"] for row in rows] == SENTENCES
-    expected = Predictor(model).probabilities(SENTENCES)
+    said = capsys.readouterr()
+    assert said.out.startswith("\ufeffid,sentence,label,")
+    assert said.err == f"{path.name}: 1 row has no text and an empty prediction: 5\n"
+    rows = list(csv.DictReader(io.StringIO(said.out.removeprefix("\ufeff"))))
+    assert [(row["id"], row["sentence"]) for row in rows] == [(str(n), text) for n, text in enumerate(SENTENCES)]
+    assert [*rows.pop(3).values()] == ["3", "", "", "", "", ""]
+    expected = Predictor(model).probabilities(list(filter(None, SENTENCES)))
     for row, scores in zip(rows, expected, strict=True):
         assert [float(row[label]) for label in LABELS] == pytest.approx(scores.tolist(), abs=1e-4)
         assert row["label"] == LABELS[int(scores.argmax())]
+
+
+def test_a_reader_that_has_enough_is_no_mistake(model, tmp_path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("".join(f"오늘 {number}\n" for number in range(3000)), encoding="utf-8")
+    for kind in ("csv", "jsonl"):
+        words = [sys.executable, str(places.RECIPES / "predict.py"), model, str(path), "--format", kind]
+        with subprocess.Popen(words, cwd=places.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert "sentence" in process.stdout.readline().decode()
+            process.stdout.close()
+            assert process.stderr.read() == b"" and process.wait() == 0
 
 
 def test_jsonl_text_and_standard_input(model, recipe, tmp_path, capsys, monkeypatch) -> None:
@@ -202,10 +203,11 @@ def test_jsonl_text_and_standard_input(model, recipe, tmp_path, capsys, monkeypa
     assert recipe.main([model, str(path), "--text_column", "body", "--format", "jsonl"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["sentence"] for row in rows] == SENTENCES
+    assert rows.pop(3) == {"sentence": "", "label": None, "scores": None}
     assert all(row["label"] == max(row["scores"], key=row["scores"].get) for row in rows)
 
     for words in ([], ["-"]):
-        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(SENTENCES[:3]) + "\n"))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(SENTENCES[:3]).encode())))
         assert recipe.main([model, *words]) == 0
         assert [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()] == SENTENCES[:3]
 
@@ -223,15 +225,15 @@ def test_mistakes_are_one_line(model, recipe, tmp_path, capsys) -> None:
         (model, str(tmp_path / "nothing.csv")): "no such file",
         (model, str(table)): "columns found: a, b; name yours with --text_column",
         (model, str(table), "--text_column", "c"): "--text_column 'c' is missing",
-        (model, str(empty), "--format", "csv"): "is empty; a header and rows are needed",
-        (model, str(workbook)): "of a kind that is not read",
+        (model, str(empty), "--format", "csv"): "is empty",
+        (model, str(workbook)): "comments.xlsx is empty",
         (model, str(tmp_path)): "is a folder",
         (model, "오늘", str(table)): "one file at a time",
         (model, "오늘", " "): "is empty",
         (model, "-", "오늘"): "- stands for standard input and takes nothing beside it",
         (model, "오늘", "--batch_size", "two"): "argument --batch_size: invalid int value: 'two'; see --help",
         (model, "오늘", "--formt", "csv"): "unknown argument '--formt'; did you mean --format?",
-        (model, str(broken)): "line 2: not JSON",
+        (model, str(broken)): "row 2: not a JSON object",
     }.items():
         assert recipe.main(list(words)) == 2
         captured = capsys.readouterr()

@@ -192,13 +192,26 @@ def test_the_synthetic_release_reads_as_ai_hubs(tmp_path: Path) -> None:
     assert sum(counts["test"].values()) == 3 * 78
 
 
-def test_parquet_is_streamed(tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    scale.write_parquet(path, 20_000)
-    told = scale.stream(str(path))
-    assert told["rows"] == 20_000
-    sentences = list(scale.read_file(path, None))
-    assert len(sentences) == 20_000 and sentences[-1].endswith(" 19999") and len(set(sentences)) == 20_000
+def test_files_are_streamed_whole(tmp_path: Path) -> None:
+    for suffix, write, only_text in ((".parquet", scale.write_parquet, True), (".csv", scale.write_csv, False)):
+        path = tmp_path / f"rows{suffix}"
+        write(path, 20_000)
+        told = scale.stream(str(path), 20_000, only_text)
+        assert told["rows"] == 20_000 and told["peak MiB after a tenth"] > 0
+        opened = scale.open_rows(path, scale.Layout(), only_text=only_text)
+        sentences = [text for block in opened.blocks for text in block.columns["sentence"]]
+        assert len(sentences) == 20_000 and sentences[-1].endswith(" 19999") and len(set(sentences)) == 20_000
+    assert scale.whole(str(path))["rows"] == 20_000
+
+
+def test_the_scale_is_measured_without_csv_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "measured", lambda work, *given: work(*given) if work is not scale.prepare else {})
+    words = ["--dialogues", "60", "--rows", "5000", "--output", str(tmp_path), "--csv_rows"]
+    for rows, lines in (("0", 3), ("4000", 5)):
+        assert scale.main([*words, rows]) == 0
+        said = (tmp_path / "scale.md").read_text(encoding="utf-8").splitlines()
+        assert len(said) == lines and "5,000 rows of Parquet, streamed: rows 5,000" in said[2]
+    assert "4,000 rows of CSV, read whole: rows 4,000" in said[3] and "CSV, streamed: rows 4,000" in said[4]
 
 
 def test_the_cost_of_sorting_is_a_difference_with_an_interval(encoders, csv_file, tmp_path: Path, capsys) -> None:

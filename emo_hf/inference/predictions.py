@@ -1,0 +1,71 @@
+"""Rows with their predictions, and what their columns are called beside those of the input."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from emo_hf.data.text import clean
+from emo_hf.inference.predictor import Predictor
+
+
+class Prediction(NamedTuple):
+    """A row of the input, and what the model says of it.
+
+    Attributes:
+        number: of the row, as the user sees it.
+        others: the cells of the input's other columns.
+        text: the sentence as it stands there.
+        label: the likeliest; None without a text.
+        scores: the probability of each label, in the model's order; None without a text.
+    """
+
+    number: int
+    others: tuple[str, ...]
+    text: str
+    label: str | None
+    scores: list[float] | None
+
+
+def predictions(
+    predictor: Predictor, numbers: Sequence[int], others: Sequence[Sequence[str]], texts: Sequence[str]
+) -> Iterator[Prediction]:
+    """As many predictions as there are rows, in order; a text of which nothing can be seen gets an empty one.
+
+    Args:
+        predictor: the model.
+        numbers: (N,) of the rows.
+        others: the input's other columns, (N,) each.
+        texts: (N,) sentences that fit in memory.
+    """
+    filled = [bool(clean(text)) for text in texts]
+    given = list(itertools.compress(texts, filled))
+    found = iter(predictor.probabilities(given).tolist() if given else ())
+    rows = zip(*others, strict=True) if others else itertools.repeat((), len(texts))
+    for number, row, text, full in zip(numbers, rows, texts, filled, strict=True):
+        scores = next(found) if full else None
+        label = None if scores is None else predictor.labels[max(range(len(scores)), key=scores.__getitem__)]
+        yield Prediction(number, row, text, label, scores)
+
+
+def column_names(others: Sequence[str], own: Sequence[str]) -> list[str]:
+    """What the input's other columns and our own are called, side by side: no name stands twice.
+
+    A column with a name of ours becomes `input_NAME`, and a class with the name of a column of ours `class_NAME`.
+    """
+    ours: list[str] = []
+    for name in own:
+        ours.append(_free(f"class_{name}", {*ours, *own}) if name in ours else name)
+    kept: list[str] = []
+    used, taken = set(ours), {*ours, *others}
+    for name in others:
+        kept.append(_free(f"input_{name}", taken) if name in used else name)
+        used.add(kept[-1])
+        taken.add(kept[-1])
+    return [*kept, *ours]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return next(found for found in itertools.chain([name], numbered) if found not in taken)
