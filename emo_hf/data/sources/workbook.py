@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import io
 import itertools
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 
 from emo_hf.data.sources.archives import Unpacked, open_archive
-from emo_hf.data.sources.header import LOOKED_AT, clean_name, find_header, named_rows
+from emo_hf.data.sources.header import clean_name, named_rows
 from emo_hf.data.sources.names import TEXT_COLUMNS, matched
-from emo_hf.data.sources.sheet_xml import MOST_CELLS, Range, SheetXml, Unread, letters_of
+from emo_hf.data.sources.sheet_head import Head, head_of, name_of, title_of
+from emo_hf.data.sources.sheet_xml import MOST_CELLS, SheetXml, Unread, letters_of
 from emo_hf.data.sources.tables import Layout, Table, check_size
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.data.split_names import split_of
 from emo_hf.errors import UserError
 
 _OLE = b"\xd0\xcf\x11\xe0"  # the container of .xls, and of a workbook with a password
-_LOOKED_AT_CELLS = 1_000_000
-_DEEPEST = 10  # rows of a header of several
 _SHOWN = 10
-Cells = list[tuple[int, list[str]]]
-
-
-@dataclass
-class Head:
-    """The first rows of a sheet that has any, and what they tell.
-
-    Attributes:
-        name: what errors call the sheet.
-        rows: its first rows, and those after them.
-        start: the place in `rows` of the column names, or of the first row of data where there are none.
-        names: of the columns; none where the sheet has none.
-        error: why it is no table.
-    """
-
-    name: str
-    sheet: Sheet
-    xml: SheetXml
-    rows: Cells
-    rest: Iterator[tuple[int, list[str]]]
-    start: int = 0
-    names: Sequence[str] = ()
-    error: UserError | None = None
-
-    @property
-    def is_tabular(self) -> bool:
-        """Whether it has two columns and two rows at least."""
-        below = len(self.rows) - self.start - bool(self.names)
-        return self.error is None and below > 1 and max(map(len, self._below())) > 1
-
-    def _below(self) -> list[list[str]]:
-        return [cells for _, cells in self.rows[self.start :]]
 
 
 def read_xlsx(name: str, data: bytes, layout: Layout) -> list[Table]:
@@ -92,8 +58,8 @@ def _unreadable(name: str) -> UserError:
 
 def _asked_for(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[str]]:
     """The sheet of that title, or of that number from 1."""
-    wanted = _title(layout.sheet or "")
-    titles = [_title(sheet.title) for sheet in parts.sheets]
+    wanted = title_of(layout.sheet or "")
+    titles = [title_of(sheet.title) for sheet in parts.sheets]
     if wanted in titles:
         place = titles.index(wanted)
     elif wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(titles):
@@ -103,18 +69,16 @@ def _asked_for(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], lis
         raise UserError(
             f"--sheet {layout.sheet!r}: {name} has no such sheet; it has {_few(titles)}; name one, {allowed}."
         )
-    head = _head(name, parts, parts.sheets[place], layout)
+    head = head_of(name, parts, parts.sheets[place], layout)
     if head is None:
         raise UserError(f"{name}, sheet {titles[place]!r} is empty; a header and rows are needed.")
-    if head.error:
-        raise head.error
     return [head], []
 
 
 def _found(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[str]]:
     """The sheets that are tables, and notes of the others."""
     visible = [sheet for sheet in parts.sheets if not sheet.hidden]
-    found = [(sheet, _head(name, parts, sheet, layout)) for sheet in visible]
+    found = [(sheet, head_of(name, parts, sheet, layout)) for sheet in visible]
     heads = [head for _, head in found if head]
     hidden = [sheet.title for sheet in parts.sheets if sheet.hidden and _has_rows(name, parts, sheet)]
     if not heads:
@@ -127,8 +91,6 @@ def _found(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[st
         for sheet, head in found:
             if split_of(sheet.title) and head not in chosen:
                 raise _no_table(name, sheet, head)
-    elif heads[0].error:
-        raise heads[0].error
     notes = []
     if covers := [head.sheet.title for head in heads if head not in chosen]:
         notes.append(f"{name}: not read: {_sheets(covers)}; --sheet NAME reads one")
@@ -148,99 +110,12 @@ def _no_table(name: str, sheet: Sheet, head: Head | None) -> UserError:
         what = f"has no column of texts (columns found: {_few([one for one in head.names if one])})"
     else:
         what = "has no row of column names"
-    return UserError(f"{name}, sheet {_title(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
+    return UserError(f"{name}, sheet {title_of(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
 
 
 def _called(name: str, heads: list[Head]) -> list[Head]:
     """The sheets by their titles, where there are several."""
-    return [replace(head, name=_name(name, head.sheet) if len(heads) > 1 else name) for head in heads]
-
-
-def _name(name: str, sheet: Sheet) -> str:
-    return f"{name}, sheet {_title(sheet.title)!r}"
-
-
-def _head(name: str, parts: Parts, sheet: Sheet, layout: Layout) -> Head | None:
-    """The first rows of a sheet; None where it has none."""
-    called = _name(name, sheet) if len(parts.sheets) > 1 else name
-    xml = SheetXml(called, parts, sheet.part)
-    rest = xml.rows()
-    rows = _first(rest)
-    if not rows:
-        return None
-    head = Head(called, sheet, xml, rows, rest)
-    wide = [one for ranges in xml.merged.values() for one in ranges if one.left < one.right]
-    narrow = [(number, _unspread(number, cells, wide)) for number, cells in rows] if wide else rows
-    try:
-        head.start, headed = find_header(called, _padded(narrow), layout)
-    except UserError as error:
-        head.error = error
-        return head
-    if headed:
-        if not layout.header:
-            head.start = _lowest(narrow, head.start, xml)
-        head.names = [clean_name(cell) for cell in narrow[head.start][1]]
-        above = [(number, _untitled(number, cells, wide)) for number, cells in narrow[: head.start]]
-        head.rows = [*above, narrow[head.start], *rows[head.start + 1 :]]
-    return head
-
-
-def _first(rows: Iterator[tuple[int, list[str]]]) -> Cells:
-    """The rows that tell what a sheet is: fewer of a wide one."""
-    found: Cells = []
-    cells = 0
-    while len(found) < LOOKED_AT and cells < _LOOKED_AT_CELLS and (row := next(rows, None)):
-        found.append(row)
-        cells += len(row[1])
-    return found
-
-
-def _padded(rows: Cells) -> Cells:
-    """Rows of one width, as the cells at the end of a row that are empty are not there."""
-    width = max(len(cells) for _, cells in rows)
-    return [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
-
-
-def _unspread(number: int, cells: list[str], wide: Sequence[Range]) -> list[str]:
-    """A row whose merged cells stand in their first columns alone, as a name is that of one column."""
-    cells = list(cells)
-    for one in wide:
-        if one.top <= number <= one.bottom:
-            cells[one.left + 1 : one.right + 1] = [""] * len(cells[one.left + 1 : one.right + 1])
-    return cells
-
-
-def _untitled(number: int, cells: list[str], wide: Sequence[Range]) -> list[str]:
-    """A row above the header without the titles of several columns, which name none of them."""
-    titles = {one.left for one in wide if one.top <= number <= one.bottom}
-    return ["" if place in titles else cell for place, cell in enumerate(cells)]
-
-
-def _lowest(rows: Cells, start: int, xml: SheetXml) -> int:
-    """The place of the lowest row of a header, which merged cells may spread over several rows."""
-    for place in range(start, min(start + _DEEPEST, len(rows) - 1)):
-        number, below = rows[place][0], rows[place + 1][0]
-        ranges = [one for top in range(max(1, number - _DEEPEST), number + 1) for one in xml.merged.get(top, ())]
-        ranges = [one for one in ranges if one.bottom >= number]
-        filled = {column for column, cell in enumerate(rows[place + 1][1]) if cell}
-        spread = any(one.bottom >= below for one in ranges)
-        named = any(_are_names(rows[place + 1 :], one) for one in ranges if filled >= set(_columns(one)))
-        if not spread and not named:
-            return place
-    return start
-
-
-def _columns(one: Range) -> range:
-    return range(one.left, one.right + 1)
-
-
-def _are_names(rows: Cells, one: Range) -> bool:
-    """Whether the cells below the title of several columns are other than those further down."""
-    if one.left == one.right:
-        return False
-    names = [rows[0][1][column] for column in _columns(one)]
-    below = {cells[column] for _, cells in rows[1:] for column in _columns(one) if column < len(cells)}
-    return len(set(names)) == len(names) and not below & set(names)
+    return [replace(head, name=name_of(name, head.sheet) if len(heads) > 1 else name) for head in heads]
 
 
 def _has_texts(head: Head, layout: Layout) -> bool:
@@ -257,6 +132,8 @@ def _has_rows(name: str, parts: Parts, sheet: Sheet) -> bool:
 
 def _table(head: Head, layout: Layout, notes: Sequence[str]) -> Table:
     """All rows of a sheet."""
+    if head.error:
+        raise head.error
     name, rows = head.name, head.rows
     notes = list(notes)
     if head.names:
@@ -278,7 +155,7 @@ def _table(head: Head, layout: Layout, notes: Sequence[str]) -> Table:
     check_size(name, len(found.names), len(numbers))
     frame = pd.DataFrame(body, columns=found.names, index=numbers, dtype="str")
     notes += [*found.notes, *_unread(name, head.xml, beyond)]
-    return Table(name, frame, sheet=_title(head.sheet.title), headed=found.headed, notes=tuple(notes))
+    return Table(name, frame, sheet=title_of(head.sheet.title), headed=found.headed, notes=tuple(notes))
 
 
 def _of_width(
@@ -316,12 +193,8 @@ def _unread(name: str, xml: SheetXml, beyond: Unread) -> list[str]:
     return notes
 
 
-def _title(title: str) -> str:
-    return unicodedata.normalize("NFC", title).strip()
-
-
 def _sheets(titles: Sequence[str]) -> str:
-    return f"sheet{'s' if len(titles) > 1 else ''} {_few([repr(_title(title)) for title in titles])}"
+    return f"sheet{'s' if len(titles) > 1 else ''} {_few([repr(title_of(title)) for title in titles])}"
 
 
 def _few(names: Sequence[str]) -> str:

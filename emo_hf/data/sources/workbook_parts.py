@@ -11,9 +11,6 @@ from datetime import datetime, time, timedelta
 from typing import IO
 from xml.etree import ElementTree
 
-from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
-from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
-
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
@@ -51,8 +48,7 @@ class Parts:
         ]
         self.sheets = [sheet for sheet in self.sheets if sheet.part.lower() in self._names]
         self.uncalculated = any(_yes(node.get("fullCalcOnLoad")) for node in book if _local(node) == "calcPr")
-        mac = any(_yes(node.get("date1904")) for node in book if _local(node) == "workbookPr")
-        self._epoch = CALENDAR_MAC_1904 if mac else CALENDAR_WINDOWS_1900
+        self._from_1904 = any(_yes(node.get("date1904")) for node in book if _local(node) == "workbookPr")
         parts = {kind: part for kind, part in related.values() if part.lower() in self._names}
         self.strings = list(self._strings(parts["sharedStrings"])) if "sharedStrings" in parts else []
         self._formats = self._dates(parts["styles"]) if "styles" in parts else {}
@@ -67,9 +63,12 @@ class Parts:
 
     def date(self, value: str, style: str) -> str:
         """The day, the time, or both, that a number stands for: 2020-01-31, 2020-01-31 12:30:00."""
+        from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel  # as below
+
+        epoch = CALENDAR_MAC_1904 if self._from_1904 else CALENDAR_WINDOWS_1900
         try:
             found: datetime | time | timedelta = from_excel(
-                float(value), self._epoch, timedelta=self._formats[style] == "timedelta"
+                float(value), epoch, timedelta=self._formats[style] == "timedelta"
             )
         except (OverflowError, ValueError):
             return value
@@ -104,6 +103,8 @@ class Parts:
                     node.clear()
 
     def _dates(self, part: str) -> dict[str, str]:
+        from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format  # takes a while
+
         styles = self._tree(part)
         codes = {**BUILTIN_FORMATS}
         codes |= {int(node.get("numFmtId", "0")): node.get("formatCode", "") for node in _inside(styles, "numFmts")}
