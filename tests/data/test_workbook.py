@@ -137,6 +137,17 @@ def test_a_sheet_that_says_a_split_is_not_passed_over():
         assert one(workbook({"train": good, "test": rows}), sheet="train").sheet == "train"
 
 
+def test_of_splits_without_usual_names_each_is_a_table():
+    data = workbook(
+        {"train": [["내용", "기분"], *body(9)], "test": [["내용", "기분"], *body(1)], "표지": [["말뭉치"]]}
+    )
+    assert [table.sheet for table in read(data)] == ["train", "test"]
+    with pytest.raises(
+        UserError, match=r"sheet 'test' says test, but has no column '글' \(columns found: 내용, 기분\);"
+    ):
+        read(workbook({"train": [["글", "기분"], *body(9)], "test": [["내용", "기분"], *body(9)]}), text_column="글")
+
+
 @pytest.mark.parametrize("asked, found", [("둘", "둘"), ("2", "둘"), (" 둘 ", "둘"), ("3", "3"), ("숨김", "숨김")])
 def test_a_sheet_is_asked_for_by_its_title_or_its_number(asked, found):
     head = ["문장", "감정"]
@@ -239,6 +250,21 @@ def test_the_header_is_asked_for(tmp_path, header, names, first):
     table = one(data, header={"none": 0, "3": 3, None: None}[header])
     assert list(table.frame) == (names or ["1", "2"])
     assert table.headed is (header == "3") and table.frame.index.tolist()[0] == first
+
+
+def test_a_title_above_data_without_a_header_is_no_data():
+    table = one(workbook({"하나": [["감정 말뭉치"], [None, "2024"], *body(9), ["문장 하나"], *body(2)]}))
+    assert not table.headed and table.frame.index.tolist() == [*range(3, 15)] and cells(table)[9] == ["문장 하나", ""]
+    assert table.notes == ("a.xlsx: rows above row 3 not read",)
+    lines = [[text] for text, _ in body(9)]
+    lines[5].append("메모")
+    assert len(one(workbook({"하나": lines}), header=0).frame) == 9
+
+
+def test_a_name_over_two_columns_takes_no_row_of_data():
+    rows = [["발화", None, "감정"], *[[text, f"{text} 그리고 또", label] for text, label in body(30)]]
+    table = one(workbook({"하나": rows}, ("A1:B1",)))
+    assert list(table.frame) == ["발화", "Unnamed: 1", "감정"] and cells(table) == rows[1:]
 
 
 def test_blank_rows_and_cells_beyond_the_columns():

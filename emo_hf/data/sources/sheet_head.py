@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from emo_hf.data.sources.header import LOOKED_AT, clean_name, find_header
 from emo_hf.data.sources.sheet_xml import Range, SheetXml
-from emo_hf.data.sources.tables import Layout
+from emo_hf.data.sources.tables import FOUND_OUT, Layout
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.errors import UserError
 
@@ -84,9 +85,12 @@ def _first(rows: Iterator[tuple[int, list[str]]]) -> Cells:
 
 
 def _padded(rows: Cells) -> Cells:
-    """Rows of one width, as the cells at the end of a row that are empty are not there."""
+    """Rows of one width, as empty cells at the end of a row are not there; titles above them stay narrow."""
     width = max(len(cells) for _, cells in rows)
-    return [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+    filled = [sum(map(bool, cells)) for _, cells in rows]
+    first = next((place for place, count in enumerate(filled) if count > 1), 0) if median(filled) > 1 else 0
+    titles = [(number, [cell for cell in cells if cell]) for number, cells in rows[:first]]
+    return [*titles, *((number, cells + [""] * (width - len(cells))) for number, cells in rows[first:])]
 
 
 def _unspread(number: int, cells: list[str], wide: Sequence[Range]) -> list[str]:
@@ -123,8 +127,8 @@ def _columns(one: Range) -> range:
 
 
 def _are_names(rows: Cells, one: Range) -> bool:
-    """Whether the cells below the title of several columns are other than those further down."""
-    if one.left == one.right:
+    """Whether the cells below the title of several columns are names of these, and no data."""
+    if one.left == one.right or find_header("", _padded(rows), FOUND_OUT) != (0, True):
         return False
     names = [rows[0][1][column] for column in _columns(one)]
     below = {cells[column] for _, cells in rows[1:] for column in _columns(one) if column < len(cells)}

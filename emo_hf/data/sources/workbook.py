@@ -86,11 +86,12 @@ def _found(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[st
         raise UserError(f"{name} is empty; a header and rows are needed{way}.")
     chosen = [head for head in heads if _has_texts(head, layout)]
     if not chosen:
-        chosen = heads if len(heads) == 1 else [head for head in heads if head.is_tabular] or heads[:1]
+        likely = [head for head in heads if head.is_tabular or split_of(head.sheet.title)]
+        chosen = heads if len(heads) == 1 else likely or heads[:1]
     if len(heads) > 1 or len(found) > 1:
         for sheet, head in found:
             if split_of(sheet.title) and head not in chosen:
-                raise _no_table(name, sheet, head)
+                raise _no_table(name, sheet, head, layout)
     notes = []
     if covers := [head.sheet.title for head in heads if head not in chosen]:
         notes.append(f"{name}: not read: {_sheets(covers)}; --sheet NAME reads one")
@@ -99,7 +100,7 @@ def _found(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[st
     return chosen, notes
 
 
-def _no_table(name: str, sheet: Sheet, head: Head | None) -> UserError:
+def _no_table(name: str, sheet: Sheet, head: Head | None, layout: Layout) -> UserError:
     """What is wrong with a sheet whose title says a split."""
     way = "mend it, call it otherwise, or name the sheet to read with --sheet"
     if head is None:
@@ -107,7 +108,8 @@ def _no_table(name: str, sheet: Sheet, head: Head | None) -> UserError:
     elif head.error:
         what = f"can't be read ({str(head.error).rstrip('.')})"
     elif head.names:
-        what = f"has no column of texts (columns found: {_few([one for one in head.names if one])})"
+        texts = f"column {layout.text_column!r}" if layout.text_column else "column of texts"
+        what = f"has no {texts} (columns found: {_few([one for one in head.names if one])})"
     else:
         what = "has no row of column names"
     return UserError(f"{name}, sheet {title_of(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
