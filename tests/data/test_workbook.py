@@ -173,6 +173,15 @@ def test_a_hidden_sheet_is_said_where_it_has_rows():
         read(workbook({"하나": [], "옛것": rows}, hidden=("옛것",)))
 
 
+def test_of_two_workbooks_no_sheet_is_proposed(tmp_path):
+    (tmp_path / "자료").mkdir()
+    (tmp_path / "자료" / "하나.xlsx").write_bytes(workbook({"Sheet": [["문장", "감정"], *body(70)]}))
+    (tmp_path / "자료" / "둘.xlsx").write_bytes(workbook({"Sheet": [["글", "값"], *body(9)]}))
+    found = load_emotion_data(str(tmp_path / "자료"), labels="all")
+    assert sum(map(len, found.splits.values())) == 70
+    assert found.report["notes"][-1] == "not read, as its columns are others: 둘.xlsx"
+
+
 # Headers and merged cells
 
 
