@@ -147,13 +147,20 @@ def _one_table(found: Found, place: Place, notes: list[str]) -> Found:
     usable = [group for group in groups if columns_chosen(group[0][1], place.layout)]
     if len(usable) > 1:
         pair = [group[0] for group in usable[:2]]
-        way = "name one with --sheet" if pair[0][1].sheet else "give one of them, or say train and test in their names"
+        way = (
+            "name one with --sheet" if _are_sheets(found) else "give one of them, or say train and test in their names"
+        )
         check_columns(place.name, pair, way)
     kept = usable[0] if usable else groups[0]  # of which reading says what it lacks
     left = [table.name for _, table in found if not any(table is one for _, one in kept)]
-    sheets = kept[0][1].sheet is not None
-    notes.append(f"not read, as its columns are others: {few(left)}{'; --sheet NAME reads one' if sheets else ''}")
+    way = "; --sheet NAME reads one" if _are_sheets(found) else ""
+    notes.append(f"not read, as its columns are others: {few(left)}{way}")
     return kept
+
+
+def _are_sheets(found: Found) -> bool:
+    """Whether these are sheets of one workbook, and not files that are workbooks."""
+    return found[0][0].noun == "sheet" or len({piece.name for piece, _ in found}) == 1
 
 
 def read_as(tables: Tables) -> str:

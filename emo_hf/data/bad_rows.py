@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -178,6 +179,6 @@ def few(names: Iterable[str]) -> str:
 
 def _hint(rows: pd.DataFrame) -> str:
     """Why a cell may be empty that a spreadsheet shows as filled."""
-    if not rows["file"].iloc[0].lower().endswith(".xlsx"):
+    if not re.search(r"\.xlsx(, sheet |$)", rows["file"].iloc[0], re.IGNORECASE):
         return ""
-    return " (a formula that was saved without its result reads as empty)"
+    return " (a formula that was saved without its result, or an error as #N/A, reads as empty)"

@@ -51,6 +51,8 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
             "from as --data, or write each number there in quotes and save the data set again."
         )
     rows = pd.DataFrame({role: table.frame[name] for role, name in source.items()}, dtype="str")
+    if "dialogue" in rows:
+        rows["dialogue"] = _dialogues(rows["dialogue"], table.name)
     form = LIST if label in table.lists else PLAIN
     if label is None:
         ones = _columns_of_ones(table, text)
@@ -129,6 +131,15 @@ def _every_turn(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     )
     turns = [rows.assign(text=frame[name], turn=place) for place, name in enumerate(turn_columns)]
     return pd.concat(turns).sort_values(["row", "turn"], kind="stable")
+
+
+def _dialogues(cells: pd.Series, where: str) -> pd.Series:
+    """The dialogue of each row, also where a mark, or its number, stands in the first row of each dialogue alone."""
+    marked = cells.fillna("").str.strip() != ""
+    marks = cells[marked]
+    if marked.all() or len(marks) < 2 or not (marks.nunique() == 1 or marks.is_unique):
+        return cells
+    return where + ":" + marked.cumsum().astype("str")
 
 
 def _columns_of_ones(table: Table, text: str) -> list[str]:

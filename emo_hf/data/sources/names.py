@@ -13,8 +13,12 @@ LABEL_COLUMNS = (
     "label", "emotion", "감정", "감정_대분류", "labels", "라벨", "레이블", "sentiment", "emotions", "sentiments",
     "상황",
 )  # fmt: skip
+_DIALOGUE_COLUMNS = (
+    "dialogue", "dialogue_id", "dialog_id", "conversation_id", "talk_id", "talk-id", "대화번호", "dialog #",
+    "dialogue #", "dialog",
+)  # fmt: skip
 FURTHER_COLUMNS = {
-    "dialogue": ("dialogue", "dialogue_id", "dialog_id", "conversation_id", "talk_id", "talk-id", "대화번호"),
+    "dialogue": _DIALOGUE_COLUMNS,
     "sub_emotion": ("sub_emotion", "감정_소분류"),
     "situation": ("situation", "상황키워드"),
     "age_group": ("age_group", "연령"),

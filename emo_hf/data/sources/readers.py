@@ -16,8 +16,8 @@ from emo_hf.data.sources.decoding import decode
 from emo_hf.data.sources.delimited import chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Row, fitted, named_rows
 from emo_hf.data.sources.json_shapes import json_tables, lines_table, parsed, why
-from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size, header_of
-from emo_hf.data.sources.workbook import sheet_rows
+from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size
+from emo_hf.data.sources.workbook import read_xlsx
 from emo_hf.errors import UserError
 
 
@@ -92,13 +92,6 @@ def own_delimiter(name: str) -> str | None:
     return {".csv": ",", ".tsv": "\t"}.get(suffix_of(name))
 
 
-def _read_xlsx(name: str, data: bytes, layout: Layout) -> list[Table]:
-    cells, numbers, rows = sheet_rows(name, data)
-    header = header_of(name, cells)
-    check_size(name, len(header), len(rows))
-    return [Table(name, pd.DataFrame(rows, columns=header, index=numbers, dtype="str"))]
-
-
 def _read_json(name: str, data: bytes, layout: Layout) -> list[Table]:
     text, encoding = decode(name, data)
     try:
@@ -124,7 +117,7 @@ READERS: dict[str, Callable[[str, bytes, Layout], list[Table]]] = {
     ".csv": _read_delimited,
     ".tsv": _read_delimited,
     ".txt": _read_delimited,
-    ".xlsx": _read_xlsx,
+    ".xlsx": read_xlsx,
     ".json": _read_json,
     ".jsonl": _read_jsonl,
     ".parquet": lambda name, data, _: [read_parquet(name, data)],
