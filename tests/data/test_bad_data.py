@@ -157,12 +157,17 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"x",
         "a.docx: .docx suffix; readable are .csv .tsv .txt .xlsx .json .jsonl .parquet and .zip.",
     ),
-    "JSON of splits": (
+    "JSON of numbers": (
         "a.json",
-        lambda: json.dumps({"data": {"train": records(3)}}).encode(),
+        lambda: json.dumps({"data": 3, "size": 1}).encode(),
         f"a.json: not a list of objects; {LIST}",
     ),
-    "JSON of lists": ("a.json", lambda: b"[[1, 2], [3, 4]]", f"a.json, row 1: not an object; {OBJECT}"),
+    "JSON of lists": (
+        "a.json",
+        lambda: b"[[1, 2], [3, 4]]",
+        "a.json has no header: 2 columns, of which none could be the text and none the label; write one above the "
+        "rows.",
+    ),
     "JSON with nested texts": (
         "a.json",
         lambda: json.dumps([{"sentence": {"ko": "x"}, "label": "y"}]).encode(),

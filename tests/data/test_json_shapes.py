@@ -66,6 +66,7 @@ def test_splits_by_name(tmp_path):
     data = load_emotion_data(str(path))
     assert [len(split) for split in data.splits.values()] == [12, 6, 9]
     assert data.splits["test"]["text"][:] == [row["sentence"] for row in parts["test"]]
+    assert [table.sheet for table in tables({"data": parts})] == ["train", "dev", "test"]
     (table,) = tables(parts, Layout(sheet="dev"))
     assert list(table.frame["sentence"]) == [row["sentence"] for row in parts["dev"]]
     with pytest.raises(UserError, match="name one with --sheet"):

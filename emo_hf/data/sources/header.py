@@ -59,10 +59,15 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
         width = max(widths)
         names = [str(place) for place in range(1, width + 1)]
     notes = []
-    if start:
-        passed = ", ".join(str(number) for number, _ in first[:start][:5])
+    passed = [
+        number for number, row in first[:start] if not (headed and {*filter(None, map(clean_name, row))} <= {*names})
+    ]
+    if passed:
+        shown = ", ".join(map(str, passed[:5]))
         which = "the column names" if headed else "the first row of data"
-        notes.append(f"{name}: row{'s' if start > 1 else ''} {passed} above {which} (row {first[start][0]}) not read")
+        notes.append(
+            f"{name}: row{'s' if len(passed) > 1 else ''} {shown} above {which} (row {first[start][0]}) not read"
+        )
     rows = itertools.chain(first[start + headed :], numbered)
     return Rows(names, fitted(name, rows, width, headed), headed, tuple(notes))
 

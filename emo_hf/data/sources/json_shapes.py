@@ -111,6 +111,8 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
         yield from _parts(name, content["data"])
     elif values and all(isinstance(value, list) for value in values):
         yield from _of_lists(name, content)
+    elif len(values) == 1 and isinstance(values[0], dict) and all(isinstance(one, list) for one in values[0].values()):
+        yield from _parts(name, values[0])  # {"data": {"train": […], "test": […]}}
     elif values and all(isinstance(value, dict) for value in values):
         yield _numbered(_of_objects(content))
     elif len(lists := [value for value in values if isinstance(value, list)]) == 1:  # {"version": 1, "data": [{…}]}
