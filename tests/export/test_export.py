@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -11,12 +10,11 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from places import RECIPES
+from places import recipe
 from sklearn.metrics import f1_score
 from test_export_heads import widen
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
@@ -69,13 +67,6 @@ def recorded(encoders, csv_file, tmp_path_factory) -> Path:
     record = {"status": "completed", "arguments": {"data": asdict(data)}, "data": load_data(data).summary()}
     write_record(folder, record)
     return folder
-
-
-def recipe(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"recipe_{name}", RECIPES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def tokens(folder: Path, texts: list[str]) -> dict[str, torch.Tensor]:
