@@ -165,10 +165,10 @@ runpy.run_path("app.py", run_name="__main__")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["sample", "private"])
-def test_a_space_runs_from_its_own_files(server, push, trained, encoders, tmp_path, data) -> None:
+def test_a_space_runs_from_its_own_files(server, push, trained, tmp_path, data) -> None:
     from gradio_client import Client
 
-    model = train(encoders, "sample", tmp_path / "sample") if data == "sample" else trained
+    model = train({"bert": "tiny-bert"}, "sample", tmp_path / "sample") if data == "sample" else trained
     publish(server, model)
     assert push("tester/mini", "--hub_space_id", "shown")[0] == 0
     folder = tmp_path / "space"
