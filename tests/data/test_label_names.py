@@ -134,6 +134,12 @@ def test_fractions_are_the_same_numbers_in_every_format(tmp_path, suffix):
     assert load_emotion_data(str(write(tmp_path / f"a{suffix}", records)), labels="all").labels == ("0", "1")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json", ".parquet"])
+def test_truth_has_the_same_names_in_every_format(tmp_path, suffix):
+    records = [{"text": f"문장 {i}", "label": i % 2 == 0} for i in range(20)]
+    assert load_emotion_data(str(write(tmp_path / f"a{suffix}", records)), labels="all").labels == ("False", "True")
+
+
 def test_names_are_nfc_before_they_are_compared(tmp_path):
     records = [{"text": f"문장 {i}", "label": ["부정", "긍정"][i % 2]} for i in range(20)]
     renamed = [unicodedata.normalize("NFD", "부정=나쁨")]

@@ -59,6 +59,8 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
             continue
         if pa.types.is_floating(column.type):
             column = pc.if_else(pc.is_nan(column), None, column)  # pandas' way to say that a value is missing
+        if pa.types.is_boolean(column.type):
+            column = pc.if_else(column, "True", "False")  # as every other format has it, and not as Arrow
         try:
             column = pc.fill_null(pc.cast(column, pa.string()), "")
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # images and other bytes are neither text nor label
