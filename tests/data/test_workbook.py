@@ -236,6 +236,11 @@ HEADERS = {
     "a group beside a name above a blank": (
         [["문장", "감정"], [None, "첫째", "둘째"]], ("B1:C1",), ["문장", "첫째", "둘째"]
     ),
+    "a group that makes usual names": (
+        [["감정 조사"], ["문장", "감정"], [None, "대분류", "소분류"]],
+        ("A1:C1", "A2:A3", "B2:C2"),
+        ["문장", "감정_대분류", "감정_소분류"],
+    ),
     "a blank that a group stands above": (
         [["자료"], [None, "문장", "감정"]], ("A1:C1",), ["Unnamed: 0", "문장", "감정"]
     ),

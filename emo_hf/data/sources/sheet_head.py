@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from emo_hf.data.sources.header import LOOKED_AT, clean_name, find_header
+from emo_hf.data.sources.names import KNOWN, matched
 from emo_hf.data.sources.sheet_xml import Range, SheetXml
 from emo_hf.data.sources.tables import FOUND_OUT, Layout
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
@@ -68,6 +69,7 @@ def head_of(name: str, parts: Parts, sheet: Sheet, layout: Layout) -> Head | Non
     if headed:
         if not layout.header:
             head.start = _lowest(narrow, head.start, xml)
+        narrow[head.start] = _grouped(narrow, head.start, wide)
         head.names = [clean_name(cell) for cell in narrow[head.start][1]]
         above = [(number, _untitled(number, cells, wide)) for number, cells in narrow[: head.start]]
         head.rows = [*above, narrow[head.start], *rows[head.start + 1 :]]
@@ -106,6 +108,18 @@ def _untitled(number: int, cells: list[str], wide: Sequence[Range]) -> list[str]
     """A row above the header without the titles of several columns, which name none of them."""
     titles = {one.left for one in wide if one.top <= number <= one.bottom}
     return ["" if place in titles else cell for place, cell in enumerate(cells)]
+
+
+def _grouped(rows: Cells, start: int, wide: Sequence[Range]) -> tuple[int, list[str]]:
+    """The row of the names, with the title above several of them where both make a usual name: 감정 over 대분류."""
+    number, cells = rows[start][0], list(rows[start][1])
+    for _, above in rows[max(0, start - 1) : start]:
+        for one in (one for one in wide if one.top <= number - 1 <= one.bottom and one.left < len(above)):
+            for place in range(one.left, min(one.right + 1, len(cells))):
+                joined = f"{clean_name(above[one.left])}_{clean_name(cells[place])}"
+                if matched([joined], KNOWN):
+                    cells[place] = joined
+    return number, cells
 
 
 def _lowest(rows: Cells, start: int, xml: SheetXml) -> int:
