@@ -26,6 +26,7 @@ def by_label() -> dict[str, list[str]]:
 
 SHAPES = {
     "records under a name": {"version": "1", "data": ROWS},
+    "records beside another list": {"authors": ["가", "나"], "data": ROWS},
     "columns": {name: list(FRAME[name]) for name in FRAME},
     "columns beside other things": {"made": "2024", **{name: list(FRAME[name]) for name in FRAME}},
     "texts of each label": by_label(),
@@ -75,6 +76,31 @@ def test_splits_by_name(tmp_path):
         tables(parts, Layout(sheet="val"))
 
 
+@pytest.mark.parametrize("shape", ["records", "columns", "values"])
+def test_splits_in_other_shapes_and_beside_other_things(tmp_path, shape):
+    parts = {"train": rows(12), "test": rows(9, 200)}
+    shaped = {
+        "records": {"version": 1} | parts,
+        "columns": {key: {name: [row[name] for row in part] for name in part[0]} for key, part in parts.items()},
+        "values": {key: [list(part[0]), *(list(row.values()) for row in part)] for key, part in parts.items()},
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(shaped[shape]), encoding="utf-8")
+    data = load_emotion_data(str(path))
+    assert data.splits["test"]["text"][:] == [row["sentence"] for row in parts["test"]]
+    assert sum(map(len, data.splits.values())) == 21
+
+
+def test_splits_are_no_labels_of_texts(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"train": ["오늘은 좋았어", "내일이 걱정돼"], "test": ["글쎄 모르겠어"]}))
+    assert [(table.sheet, table.headed) for table in read_tables("a.json", path.read_bytes())] == [
+        ("train", False),
+        ("test", False),
+    ]
+    assert "none the label" in error_of(path)
+
+
 def test_texts_alone_can_be_predicted(tmp_path):
     texts = ["오늘은 좋았어", "", "내일이 걱정돼"]
     path = tmp_path / "a.json"
@@ -117,13 +143,15 @@ def test_label_studio_in_full():
         task(3, ["기쁨"], ["불안"]),
         task(4),
         task(5, ["기쁨"], ["기쁨"]),
+        task(6, [], ["불안"]),
     ]
+    tasks[5]["annotations"][0]["result"] = []  # handed in without a choice
     (table,) = tables(tasks)
-    assert list(table.frame["label"]) == ["기쁨", "슬픔", "기쁨", "", "기쁨"]
-    assert list(table.frame["text"]) == [f"문장 {n}" for n in range(1, 6)]
+    assert list(table.frame["label"]) == ["기쁨", "슬픔", "기쁨", "", "기쁨", "불안"]
+    assert list(table.frame["text"]) == [f"문장 {n}" for n in range(1, 7)]
     assert not table.lists
-    assert any("annotations differ in 1 of 5 items (3); the first" in note for note in table.notes)
-    assert any("no annotation in 1 of 5 items (4)" in note for note in table.notes)
+    assert any("annotations differ in 1 of 6 items (3); the first" in note for note in table.notes)
+    assert any("no annotation in 1 of 6 items (4)" in note for note in table.notes)
 
 
 def test_label_studio_with_several_labels_a_row(tmp_path):

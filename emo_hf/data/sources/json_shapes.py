@@ -109,23 +109,43 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
         )
     elif keys >= _PANDAS_TABLE and isinstance(content["schema"], dict):
         yield from _parts(name, content["data"])
+    elif len(keys) > 1 and all(map(split_of, keys)):  # {"train": {"text": […], "label": […]}, "test": {…}}
+        for key, inner in content.items():
+            yield from (replace(part, sheet=key) for part in _parts(name, inner))
     elif values and all(isinstance(value, list) for value in values):
-        yield from _of_lists(name, content)
+        yield from _of_lists(name, _without_others(content))
     elif len(values) == 1 and isinstance(values[0], dict) and all(isinstance(one, list) for one in values[0].values()):
         yield from _parts(name, values[0])  # {"data": {"train": […], "test": […]}}
     elif values and all(isinstance(value, dict) for value in values):
         yield _numbered(_of_objects(content))
-    elif len(lists := [value for value in values if isinstance(value, list)]) == 1:  # {"version": 1, "data": [{…}]}
-        yield _numbered(lists[0])
-    elif len({len(value) for value in lists}) == 1:  # {"version": 1, "sentence": […], "label": […]}
-        yield _numbered(_of_columns({key: value for key, value in content.items() if isinstance(value, list)}))
+    elif lists := {key: value for key, value in content.items() if isinstance(value, list)}:
+        if len(lists) == 1:  # {"version": 1, "data": [{…}]}
+            yield _numbered(next(iter(lists.values())))
+        elif len(records := _without_others(lists)) < len(lists) or _are_objects(records):
+            yield from _of_lists(name, records)  # {"version": 1, "train": [{…}], "test": [{…}]}
+        elif len({len(value) for value in lists.values()}) == 1:  # {"version": 1, "sentence": […], "label": […]}
+            yield _numbered(_of_columns(lists))
+        else:
+            raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
     else:
         raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
 
 
+def _without_others(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The lists of objects, where others are no columns beside them: `{"authors": ["…"], "data": [{…}, {…}]}`."""
+    records = {key: value for key, value in lists.items() if value and _are_objects({key: value})}
+    others = {len(value) for key, value in lists.items() if key not in records and value}
+    usual = matched(list(lists), (*TEXT_COLUMNS, *LABEL_COLUMNS))
+    return lists if not records or usual or others & set(map(len, records.values())) else records
+
+
+def _are_objects(lists: dict[str, list[Any]]) -> bool:
+    return all(isinstance(record, dict) for records in lists.values() for record in records)
+
+
 def _of_lists(name: str, content: dict[str, list[Any]]) -> Iterator[_Part]:
     """Lists by name: records, the records of splits, columns, or the texts of each label."""
-    if all(isinstance(record, dict) for records in content.values() for record in records):
+    if _are_objects(content):
         if len(content) > 1 and not any(split_of(key) for key in content):
             raise UserError(
                 f"{name}: lists of objects under {', '.join(content)}; name them train, validation, test, or make one "

@@ -18,7 +18,7 @@ def is_export(records: list[Any]) -> bool:
 
 
 def task_rows(name: str, records: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """A row for each task, with its data and the choice of its first annotation that was not cancelled; and notes.
+    """A row for each task: its data, and the first choice that was made and not cancelled; and notes.
 
     Raises:
         UserError: a task that holds something else, choices for several questions.
@@ -35,10 +35,11 @@ def task_rows(name: str, records: list[dict[str, Any]]) -> tuple[list[dict[str, 
                 "export it again, as JSON-MIN or CSV if need be."
             ) from error
         asked.update(dict.fromkeys(question for answer in answers for question in answer))
+        answers = [answer for answer in answers if any(answer.values())]  # others were handed in without a choice
         first = answers[0] if answers else {}
         if any(answer != first for answer in answers[1:]):
             differ.append(number)
-        if not any(first.values()):
+        if not first:
             unlabelled.append(number)
         rows.append((_flat(record["data"]), next(iter(first.values()), [])))
     if len(asked) > 1:
