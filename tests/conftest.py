@@ -151,19 +151,22 @@ def speck(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(folder / "speck"), str(folder / "speck.csv")
 
 
-@pytest.fixture(scope="session")
-def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """48 training, 12 validation and 20 test sentences of each of three labels."""
-    sizes = {"train": 48, "validation": 12, "test": 20}
+def write_splits(path: Path, sizes: dict[str, int]) -> str:
+    """A CSV with so many sentences of each label in each split."""
     splits = [split for split, size in sizes.items() for _ in range(size)]
     rows = [
         {"sentence": sentence, "label": label, "split": split}
         for label in LABELS
         for sentence, split in zip(sentences(label), splits, strict=False)
     ]
-    path = tmp_path_factory.mktemp("data") / "mini.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """48 training, 12 validation and 20 test sentences of each of three labels."""
+    return write_splits(tmp_path_factory.mktemp("data") / "mini.csv", {"train": 48, "validation": 12, "test": 20})
 
 
 @pytest.fixture(scope="session")

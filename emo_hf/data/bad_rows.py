@@ -144,7 +144,7 @@ def _unknown(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool, shown:
     known = list(labels) if all_labels else list(dict.fromkeys([*labels, *MAJOR_EMOTIONS, *SUB_EMOTIONS]))
     parts = []
     for label, count in list(counts.items())[:_SHOWN]:
-        near = nearest(label, known, 0.3)
+        near = nearest(label, labels, 0.3) or nearest(label, known, 0.3)  # what is asked for comes first
         parts.append(
             f"{label!r} in {places(rows[rows['typed'] == label], shown)} ({count:,} row{'s' if count > 1 else ''}"
             f"{f', nearest is {near!r}' if near else ''})"

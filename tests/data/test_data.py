@@ -51,6 +51,15 @@ def test_unknown_label_names_rows_counts_and_neighbour(tmp_path):
     assert "'행복' in data.csv, row 7 (1 row)" in message
 
 
+def test_the_nearest_label_is_one_that_was_asked_for(tmp_path):
+    """분ㄴ is as near to 흥분, of AI Hub's sixty, as to 분노."""
+    records = [row | {"label": {"불안": "분노"}.get(row["label"], row["label"])} for row in rows()]
+    records[4]["label"] = "분ㄴ"
+    path = write(tmp_path / "data.csv", records)
+    said = error_of(path, labels=["분노", "슬픔", "기쁨"], on_bad_rows="error")
+    assert "nearest is '분노'" in said
+
+
 def test_one_class_only_and_class_missing_from_a_split(tmp_path):
     path = write(tmp_path / "one.csv", [row | {"label": "기쁨"} for row in rows()])
     assert "one class only (기쁨)" in error_of(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LABELS, sentences
+from conftest import LABELS, sentences, write_splits
 from places import recipe
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
@@ -20,15 +20,7 @@ from emo_hf.training.run import run
 @pytest.fixture(scope="module")
 def study_data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of each label 12 training, 8 validation and 12 test sentences."""
-    splits = ["train"] * 12 + ["validation"] * 8 + ["test"] * 12
-    rows = [
-        {"sentence": text, "label": label, "split": split}
-        for label in LABELS
-        for text, split in zip(sentences(label), splits, strict=False)
-    ]
-    path = tmp_path_factory.mktemp("data") / "study.csv"
-    pd.DataFrame(rows).to_csv(path, index=False)
-    return str(path)
+    return write_splits(tmp_path_factory.mktemp("data") / "study.csv", {"train": 12, "validation": 8, "test": 12})
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterable
@@ -21,10 +22,8 @@ def decode(name: str, data: bytes) -> tuple[str, str]:
         UserError: bytes of none of the encodings, with file, row and byte.
     """
     if not data.startswith(_MARKS) and b"\0" not in data:
-        try:
+        with contextlib.suppress(UnicodeDecodeError):  # it may be of another
             return data.decode(UTF8), UTF8
-        except UnicodeDecodeError:
-            pass  # it may be of another
     encoding = encoding_of(name, lambda: [data])
     return data.decode(encoding), encoding
 
