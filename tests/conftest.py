@@ -12,15 +12,10 @@ import functools
 import gc
 import importlib
 import itertools
-import os
 import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-# Before torch comes: models as small as here wait for each other's threads ten times as long as they compute.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import datasets
 import huggingface_hub
@@ -28,10 +23,12 @@ import pandas as pd
 import pytest
 import torch
 from demo_app import train
+from lineage import of, start
 from recorded_trainer import recorded_trainer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
 from warm import Warm
 
+from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.tokenization import tokenize_splits
 
@@ -224,3 +221,39 @@ def refused(mains, capsys, tmp_path, encoders, monkeypatch) -> Callable[..., str
         return lines[0].removeprefix("error: ").replace(str(tmp_path), "TMP")
 
     return call
+
+
+@pytest.fixture(scope="session")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """30 sentences of each label, without splits."""
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    found = [{"sentence": text, "label": label} for label in LABELS for text in sentences(label)[:30]]
+    pd.DataFrame(found).to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.fixture(scope="session", params=["mean", "attention"])
+def parent(request, speck, rows, tmp_path_factory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("parent") / "base"
+    model = ModelArguments(encoder=speck[0], pooling=request.param, embedding_size=8, embedding_dropout=0.0)
+    start(folder, model, DataArguments(data=rows, max_length=16), learning_rate=1e-2)
+    return folder
+
+
+@pytest.fixture
+def half(tmp_path, rows) -> DataArguments:
+    """All rows, with a test row and a validation row of each label that the parent was trained on among others."""
+    given = DataArguments(data=rows, max_length=16)
+    trained = set(of(given, "train"))
+    texts = pd.read_csv(rows)
+    free = [place for place, text in enumerate(texts["sentence"]) if text not in trained]
+    seen = [place for place, text in enumerate(texts["sentence"]) if text in trained]
+    split = pd.Series("train", texts.index)
+    # Of each label a test row and a validation row that the parent was trained on.
+    split[free[::2]], split[free[1::2]] = "test", "validation"
+    for label in LABELS:
+        mine = [place for place in seen if texts["label"][place] == label]
+        split[mine[0]], split[mine[1]] = "test", "validation"
+    texts.assign(split=split).to_csv(tmp_path / "half.csv", index=False)
+    return DataArguments(data=str(tmp_path / "half.csv"), max_length=16)

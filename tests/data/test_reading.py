@@ -3,66 +3,19 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 
 import datasets
 import pandas as pd
 import pytest
 from aihub_files import as_json, as_zip, put
-from tables import LABELS, all_texts, error_of, rows, texts, write
+from folders import WAYS, fill, read, refusal, said
+from tables import all_texts, error_of, rows, texts, write
 
 from emo_hf.arguments.dataclasses import DataArguments
-from emo_hf.data.assembly import Place, assemble_sheets, read_as
-from emo_hf.data.loading import EmotionData, load_emotion_data
-from emo_hf.data.sources.tables import Layout, Table
+from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
 from emo_hf.training.loaded import load_data
-
-WAYS = ("folder", "list", "zip")
-
-
-def fill(folder: Path, names: str) -> dict[str, int]:
-    """Files of those names, with 12 rows of their own each; where each file's rows begin."""
-    begins = {name: 100 * place for place, name in enumerate(names.split())}
-    for name, start in begins.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        suffix = Path(name).suffix
-        if suffix == ".txt":
-            write(folder / name.replace(".txt", ".tsv"), rows(12, start)).rename(folder / name)
-        else:
-            write(folder / name, rows(12, start))
-    return begins
-
-
-def source(folder: Path, way: str) -> str | list[str]:
-    """The folder as it is given: itself, its files, or a zip of it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    if way == "folder":
-        return str(folder)
-    if way == "list":
-        return [str(path) for path in files]
-    archive = folder.parent / "packed.zip"
-    with zipfile.ZipFile(archive, "w") as packed:
-        for path in files:
-            packed.write(path, path.relative_to(folder))
-    return str(archive)
-
-
-def read(folder: Path, way: str = "folder", **arguments) -> EmotionData:
-    return load_emotion_data(source(folder, way), **arguments)
-
-
-def refusal(folder: Path, way: str = "folder", **arguments) -> str:
-    with pytest.raises(UserError) as caught:
-        read(folder, way, **arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value).replace("packed.zip/", "")
-
-
-def said(data: EmotionData) -> str:
-    return "\n".join(data.report["notes"])
-
 
 # The files, and those of them that are the test set and the validation set.
 FOLDERS = [
@@ -226,109 +179,6 @@ def test_a_folder_of_one_file_is_that_file(tmp_path, name):
 def test_a_folder_without_training_rows_is_refused(tmp_path):
     fill(tmp_path, "test.csv dev.csv")
     assert "no training rows, only dev.csv, test.csv; a name has to say which they are: train" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("empty", [False, True])
-@pytest.mark.parametrize("split", ["test", "valid"])
-def test_an_unlabelled_split_is_set_aside(tmp_path, split, empty, way):
-    fill(tmp_path / "data", "train.csv")
-    other = [{"sentence": row["sentence"]} | ({"label": ""} if empty else {}) for row in rows(9, 200)]
-    write(tmp_path / "data" / f"{split}.csv", other)
-    data = read(tmp_path / "data", way)
-    assert all_texts(data) == {row["sentence"] for row in rows(12)}
-    assert all(origin.startswith("carved") for name, origin in data.report["splits"].items() if name != "train")
-    why = "its column 'label' is empty" if empty else "it has no labels (training has them in 'label')"
-    assert f"{split}.csv is set aside, as {why}" in said(data)
-    assert "carved out of training: validation and test" in said(data)
-
-
-def test_a_competition_s_folder(tmp_path):
-    fill(tmp_path, "train.csv")
-    write(tmp_path / "test.csv", [{"id": str(n), "sentence": row["sentence"]} for n, row in enumerate(rows(9, 200))])
-    write(tmp_path / "sample_submission.csv", [{"id": str(n), "label": "0"} for n in range(9)])
-    data = read(tmp_path)
-    assert "sample_submission.csv" in said(data) and "test.csv is set aside" in said(data)
-
-
-@pytest.mark.parametrize("column", ["text", "label"])
-def test_a_test_set_that_lacks_more_is_refused(tmp_path, column):
-    """An unlabelled test set has texts, and training has labels; other tables are a mistake."""
-    fill(tmp_path, "train.csv")
-    if column == "text":
-        write(tmp_path / "test.csv", [{"id": str(n)} for n in range(9)])
-        assert "test.csv: no text column" in refusal(tmp_path)
-    else:
-        for name in ("train", "test"):
-            write(tmp_path / f"{name}.csv", [{"sentence": row["sentence"]} for row in rows(9)])
-        assert "train.csv: no label column" in refusal(tmp_path)
-
-
-def test_an_unlabelled_split_of_the_hub_is_set_aside(monkeypatch):
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list(LABELS))})
-
-    def part(count, start, label=None):
-        content = {"text": [row["sentence"] for row in rows(count, start)]}
-        content["label"] = [n % 3 if label is None else label for n in range(count)]
-        return datasets.Dataset.from_dict(content, features=features)
-
-    found = datasets.DatasetDict(train=part(30, 0), dev=part(9, 50), test=part(9, 100, -1), extra=part(9, 200))
-    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_, **__: None)  # of Parquet, say
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: found)
-    data = load_emotion_data("someone/emotions")
-    assert len(data.splits["validation"]) == 9 and len(data.splits["train"]) + len(data.splits["test"]) == 30
-    notes = said(data)
-    assert "validation: dev" in notes and "splits that are not read: extra" in notes and "(test) is set aside" in notes
-
-
-# Sheets, and what they are: those of the test set, or None where all are one table, or the words of the refusal.
-SHEETS = [
-    ("train valid test", "test", "training: a.xlsx/train (12 rows); validation: a.xlsx/valid (12 rows)"),
-    ("학습 평가", "평가", "carved out of training: validation"),
-    ("감정_Training 감정_Test 설명", "감정_Test", "in the name: 설명; --sheet NAME reads one alone"),
-    ("전체 test", "test", "training: a.xlsx/전체"),
-    ("1월 2월 3월", None, "read as one table: a.xlsx/1월, a.xlsx/2월, a.xlsx/3월 (36 rows)"),
-]  # fmt: skip
-
-
-def sheet(name: str, start: int, **more: str) -> Table:
-    frame = pd.DataFrame([row | more for row in rows(12, start)], index=range(2, 14), dtype="str")
-    return Table(f"a.xlsx/{name}", frame, sheet=name)
-
-
-@pytest.mark.parametrize(("names", "test", "note"), SHEETS)
-def test_sheets_are_splits_or_one_table(names, test, note):
-    tables, notes = assemble_sheets([sheet(name, 50 * n) for n, name in enumerate(names.split())], PLACE)
-    assert note in "\n".join([read_as(tables), *notes])
-    assert [table.sheet for split, table in tables if split == "test"] == ([test] if test else [])
-    assert {split for split, _ in tables} == ({None} if test is None else {"train", "test"} | {s for s, _ in tables})
-
-
-PLACE = Place("a.xlsx", Layout())
-
-
-def test_sheets_of_other_columns():
-    prose = Table("a.xlsx/표지", pd.DataFrame({"감성 대화": ["2020"]}, dtype="str"), sheet="표지")
-    tables, notes = assemble_sheets([prose, sheet("자료", 0)], PLACE)
-    assert [(split, table.sheet) for split, table in tables] == [(None, "자료")]
-    assert notes == ["not read, as its columns are others: a.xlsx/표지; --sheet NAME reads one"]
-    with pytest.raises(UserError, match=r"only a\.xlsx/b has age; name one with --sheet"):
-        assemble_sheets([sheet("a", 0), sheet("b", 50, age="20")], PLACE)
-    with pytest.raises(UserError, match="val and valid are each the validation split; keep one sheet"):
-        assemble_sheets([sheet("train", 0), sheet("val", 50), sheet("valid", 100)], PLACE)
-
-
-@pytest.mark.parametrize("words", [("test", "train"), ("Sheet1", "Sheet2")])
-def test_a_workbook_with_several_sheets_beside_other_files(tmp_path, monkeypatch, words):
-    fill(tmp_path, "train.csv test.csv")
-    both = [sheet(word, 50 * n) for n, word in enumerate(words)]
-    monkeypatch.setattr(
-        "emo_hf.data.pieces.read_tables", lambda name, *_: both if "test" in name else [sheet("", 200)]
-    )
-    data = read(tmp_path)
-    assert len(data.splits["test"]) == (12 if words[0] == "test" else 24)
-    both[:] = [sheet(word, 50 * n) for n, word in enumerate(("train", "dev"))]
-    assert "test.csv holds splits in its sheets (train, dev); give it alone" in refusal(tmp_path)
 
 
 def test_parts_of_ai_hub_from_two_folders_or_zips(tmp_path):
