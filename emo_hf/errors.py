@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from emo_hf.redaction import redacted
 
@@ -25,6 +26,13 @@ class UserError(ValueError):
 def first_line(error: BaseException) -> str:
     """The first line of what a foreign error says, or its name where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def few(names: Iterable[str], shown: int = 10, count: int | None = None) -> str:
+    """The first of some names, and how many there are more: `a, b and 3 more`; of `count`, if not all are given."""
+    given = list(names)
+    more = (len(given) if count is None else count) - len(given[:shown])
+    return ", ".join(given[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def one_line(text: str) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from emo_hf.arguments.bounds import check_number
 from emo_hf.arguments.words import CommandParser
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 from emo_hf.exit_codes import command
 
 if TYPE_CHECKING:
@@ -161,9 +161,8 @@ class Empty:
         """A line, or nothing where there are none."""
         if not self.count:
             return ""
-        more = f" and {self.count - NAMED:,} more" if self.count > NAMED else ""
         rows = "1 row has" if self.count == 1 else f"{self.count:,} rows have"
-        return f"{rows} no text and an empty prediction: {', '.join(map(str, self.first))}{more}"
+        return f"{rows} no text and an empty prediction: {few(map(str, self.first), count=self.count)}"
 
 
 def write(opened: Opened, predictor: Predictor, writer: Writer) -> tuple[int, Empty]:

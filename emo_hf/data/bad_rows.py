@@ -12,7 +12,7 @@ import pandas as pd
 
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS
 from emo_hf.data.text import MISSING
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 NUL, EMPTY_TEXT, EMPTY_LABEL = "NUL character", "empty text", "empty label"
 UNKNOWN, CONTRADICTORY = "unknown label", "contradictory cells"
@@ -167,14 +167,7 @@ def places(rows: pd.DataFrame, shown: int = _SHOWN) -> str:
     """`train.csv, rows 5, 9 and 3 more`."""
     first = rows["file"].iloc[0]
     numbers = [str(row) for row in rows.loc[rows["file"] == first, "row"].head(shown)]
-    more = f" and {len(rows) - len(numbers):,} more" if len(rows) > len(numbers) else ""
-    return f"{first}, row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
-
-
-def few(names: Iterable[str]) -> str:
-    """The first ten names, and how many there are more."""
-    names = list(names)
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
+    return f"{first}, row{'s' if len(numbers) > 1 else ''} {few(numbers, shown, len(rows))}"
 
 
 def _hint(rows: pd.DataFrame) -> str:

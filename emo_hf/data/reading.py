@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo_hf.data.assembly import Place, assemble, assemble_sheets, read_as
-from emo_hf.data.pieces import Tables, few, piece_of_file
+from emo_hf.data.pieces import Tables, few_pieces, piece_of_file
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
 from emo_hf.data.sources.members import DataFile, files_of
@@ -146,7 +146,7 @@ def _read_several(sources: Sequence[str], layout: Layout) -> tuple[str, Tables, 
     files = [file for read, _ in found for file in read]
     left = [name for _, others in found for name in others]
     listed = not any(path.is_dir() or suffix_of(path.name) == ".zip" for path in paths)
-    return _read_files(files, left, Place(few(names), layout, listed), "files")
+    return _read_files(files, left, Place(few_pieces(names), layout, listed), "files")
 
 
 def _read_files(
@@ -162,13 +162,13 @@ def _read_files(
     splits = {split_of_path(file.name) for file in read} | {None}
     wrong = others if place.listed or not read else [file for file in others if split_of_path(file.name) not in splits]
     if wrong:
-        names = few([file.name for file in wrong])
+        names = few_pieces([file.name for file in wrong])
         raise UserError(f"{place.name}: {names} can't be read; save as one of {' '.join(READERS)}, or take it away.")
     if not read:
         raise UserError(f"{place.name} holds no file of data ({' '.join(READERS)}): found nothing readable.")
     tables, notes = assemble([piece_of_file(file) for file in read], place)
     if unread := [*(file.name for file in others), *left]:
-        notes.append(f"not read: {few(unread)}")
+        notes.append(f"not read: {few_pieces(unread)}")
     if kind in ("folder", "zip") and all(is_release(table) for _, table in tables):
         kind = "aihub"
     return kind, tables, notes

@@ -12,7 +12,7 @@ from typing import Any
 
 from emo_hf.data.sources.names import KNOWN, LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.tables import Layout, header_of
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 Row = Sequence[Any]
 Numbered = tuple[int, Row]
@@ -63,10 +63,10 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
         number for number, row in first[:start] if not (headed and {*filter(None, map(clean_name, row))} <= {*names})
     ]
     if passed:
-        shown = ", ".join(map(str, passed[:5]))
         which = "the column names" if headed else "the first row of data"
         notes.append(
-            f"{name}: row{'s' if len(passed) > 1 else ''} {shown} above {which} (row {first[start][0]}) not read"
+            f"{name}: row{'s' if len(passed) > 1 else ''} {few(map(str, passed), 5)} above {which} "
+            f"(row {first[start][0]}) not read"
         )
     rows = itertools.chain(first[start + headed :], numbered)
     return Rows(names, fitted(name, rows, width, headed), headed, tuple(notes))

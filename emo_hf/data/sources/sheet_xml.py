@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from emo_hf.data.sources.workbook_parts import Parts, string_of, unescaped
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384  # of a sheet in Excel
 MOST_CELLS = 50_000_000  # empty ones too: a cell at the right edge stands for 16,383 before it
@@ -40,8 +40,7 @@ class Unread:
             self.first.append(cell)
 
     def __str__(self) -> str:
-        more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
-        return f"cell{'s' if self.count > 1 else ''} {', '.join(self.first)}{more}"
+        return f"cell{'s' if self.count > 1 else ''} {few(self.first, count=self.count)}"
 
 
 class SheetXml:

@@ -17,10 +17,9 @@ from emo_hf.data.sources.sheet_xml import MOST_CELLS, SheetXml, Unread, letters_
 from emo_hf.data.sources.tables import Layout, Table, check_size
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.data.split_names import split_of
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 _OLE = b"\xd0\xcf\x11\xe0"  # the container of .xls, and of a workbook with a password
-_SHOWN = 10
 
 
 def read_xlsx(name: str, data: bytes, layout: Layout) -> list[Table]:
@@ -67,7 +66,7 @@ def _asked_for(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], lis
     else:
         allowed = f"or a number from 1 to {len(titles)}" if len(titles) > 1 else "or 1"
         raise UserError(
-            f"--sheet {layout.sheet!r}: {name} has no such sheet; it has {_few(titles)}; name one, {allowed}."
+            f"--sheet {layout.sheet!r}: {name} has no such sheet; it has {few(titles)}; name one, {allowed}."
         )
     head = head_of(name, parts, parts.sheets[place], layout)
     if head is None:
@@ -82,7 +81,7 @@ def _found(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[st
     heads = [head for _, head in found if head]
     hidden = [sheet.title for sheet in parts.sheets if sheet.hidden and _has_rows(name, parts, sheet)]
     if not heads:
-        way = f"; --sheet NAME reads one that is hidden: {_few(hidden)}" if hidden else ""
+        way = f"; --sheet NAME reads one that is hidden: {few(hidden)}" if hidden else ""
         raise UserError(f"{name} is empty; a header and rows are needed{way}.")
     chosen = [head for head in heads if _has_texts(head, layout)]
     if not chosen:
@@ -109,7 +108,7 @@ def _no_table(name: str, sheet: Sheet, head: Head | None, layout: Layout) -> Use
         what = f"can't be read ({str(head.error).rstrip('.')})"
     elif head.names:
         texts = f"column {layout.text_column!r}" if layout.text_column else "column of texts"
-        what = f"has no {texts} (columns found: {_few([one for one in head.names if one])})"
+        what = f"has no {texts} (columns found: {few([one for one in head.names if one])})"
     else:
         what = "has no row of column names"
     return UserError(f"{name}, sheet {title_of(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
@@ -196,8 +195,4 @@ def _unread(name: str, xml: SheetXml, beyond: Unread) -> list[str]:
 
 
 def _sheets(titles: Sequence[str]) -> str:
-    return f"sheet{'s' if len(titles) > 1 else ''} {_few([repr(title_of(title)) for title in titles])}"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    return f"sheet{'s' if len(titles) > 1 else ''} {few([repr(title_of(title)) for title in titles])}"
