@@ -13,6 +13,7 @@ import pandas as pd
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS
 from emo_hf.data.text import MISSING
 from emo_hf.errors import UserError, few
+from emo_hf.escaping import shell_word
 
 NUL, EMPTY_TEXT, EMPTY_LABEL = "NUL character", "empty text", "empty label"
 UNKNOWN, CONTRADICTORY = "unknown label", "contradictory cells"
@@ -156,11 +157,6 @@ def _unknown(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool, shown:
 def nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
     """The most similar of the known names, if one is similar at all."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
-
-
-def shell_word(word: str) -> str:
-    """As it is typed on a command line."""
-    return f"'{word}'" if any(character in word for character in ' |;&<>()$`\\"*?#~') else word
 
 
 def places(rows: pd.DataFrame, shown: int = _SHOWN) -> str:

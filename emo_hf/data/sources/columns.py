@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from emo_hf.data.bad_rows import shell_word
 from emo_hf.data.several import COLUMNS, LIST, PLAIN
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.contents import label_like, names_of_ones, one_hot, text_like, word_like
@@ -17,6 +16,7 @@ from emo_hf.data.sources.readers import suffix_of
 from emo_hf.data.sources.tables import Table
 from emo_hf.data.text import clean_column
 from emo_hf.errors import UserError, few
+from emo_hf.escaping import shell_word
 
 _NAMED = 20  # columns in a message
 
