@@ -10,11 +10,11 @@ from dataclasses import replace
 import pandas as pd
 
 from emo_hf.data.sources.archives import Unpacked, open_archive
-from emo_hf.data.sources.header import clean_name, named_rows
+from emo_hf.data.sources.header import named_rows
 from emo_hf.data.sources.names import TEXT_COLUMNS, matched
-from emo_hf.data.sources.sheet_head import Head, head_of, name_of, title_of
+from emo_hf.data.sources.sheet_head import Head, head_of, name_of
 from emo_hf.data.sources.sheet_xml import MOST_CELLS, SheetXml, Unread, letters_of
-from emo_hf.data.sources.tables import Layout, Table, check_size
+from emo_hf.data.sources.tables import Layout, Table, check_size, clean_name
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.data.split_names import split_of
 from emo_hf.errors import UserError, few
@@ -57,8 +57,8 @@ def _unreadable(name: str) -> UserError:
 
 def _asked_for(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[str]]:
     """The sheet of that title, or of that number from 1."""
-    wanted = title_of(layout.sheet or "")
-    titles = [title_of(sheet.title) for sheet in parts.sheets]
+    wanted = clean_name(layout.sheet or "")
+    titles = [clean_name(sheet.title) for sheet in parts.sheets]
     if wanted in titles:
         place = titles.index(wanted)
     elif wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(titles):
@@ -111,7 +111,7 @@ def _no_table(name: str, sheet: Sheet, head: Head | None, layout: Layout) -> Use
         what = f"has no {texts} (columns found: {few([one for one in head.names if one])})"
     else:
         what = "has no row of column names"
-    return UserError(f"{name}, sheet {title_of(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
+    return UserError(f"{name}, sheet {clean_name(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
 
 
 def _called(name: str, heads: list[Head]) -> list[Head]:
@@ -156,7 +156,7 @@ def _table(head: Head, layout: Layout, notes: Sequence[str]) -> Table:
     check_size(name, len(found.names), len(numbers))
     frame = pd.DataFrame(body, columns=found.names, index=numbers, dtype="str")
     notes += [*found.notes, *_unread(name, head.xml, beyond)]
-    return Table(name, frame, sheet=title_of(head.sheet.title), headed=found.headed, notes=tuple(notes))
+    return Table(name, frame, sheet=clean_name(head.sheet.title), headed=found.headed, notes=tuple(notes))
 
 
 def _of_width(
@@ -195,4 +195,4 @@ def _unread(name: str, xml: SheetXml, beyond: Unread) -> list[str]:
 
 
 def _sheets(titles: Sequence[str]) -> str:
-    return f"sheet{'s' if len(titles) > 1 else ''} {few([repr(title_of(title)) for title in titles])}"
+    return f"sheet{'s' if len(titles) > 1 else ''} {few([repr(clean_name(title)) for title in titles])}"
