@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 
@@ -33,6 +34,11 @@ def few(names: Iterable[str], shown: int = 10, count: int | None = None) -> str:
     given = list(names)
     more = (len(given) if count is None else count) - len(given[:shown])
     return ", ".join(given[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The most similar of the known names, if one is similar at all."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 def one_line(text: str) -> str:

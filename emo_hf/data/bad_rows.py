@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS
 from emo_hf.data.text import MISSING
-from emo_hf.errors import UserError, few
+from emo_hf.errors import UserError, few, nearest
 from emo_hf.escaping import shell_word
 
 NUL, EMPTY_TEXT, EMPTY_LABEL = "NUL character", "empty text", "empty label"
@@ -152,11 +151,6 @@ def _unknown(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool, shown:
         )
     more = f" and {len(counts) - _SHOWN} labels more" if len(counts) > _SHOWN else ""
     return f"unknown label {'; '.join(parts)}{more}{', which no training row has' if all_labels else ''}"
-
-
-def nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
-    """The most similar of the known names, if one is similar at all."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 def places(rows: pd.DataFrame, shown: int = _SHOWN) -> str:

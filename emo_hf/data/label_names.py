@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections import Counter
@@ -15,7 +14,7 @@ import yaml
 
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import FORMATS, MISSING
-from emo_hf.errors import UserError, few, first_line
+from emo_hf.errors import UserError, few, first_line, nearest
 
 _UNSEEN = re.compile(rf"[\s{FORMATS}]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -155,8 +154,8 @@ def _loose(name: str) -> str:
 
 def _no_such_label(ways: Renaming, typed: Sequence[str]) -> UserError:
     old, _ = ways[0]
-    nearest = difflib.get_close_matches(old, typed, n=1, cutoff=0.5)
-    hint = f"nearest is {nearest[0]!r}" if nearest else f"the rows have {few(map(repr, sorted(typed)))}"
+    near = nearest(old, typed)
+    hint = f"nearest is {near!r}" if near else f"the rows have {few(map(repr, sorted(typed)))}"
     return UserError(f"--label_map renames {old!r}, but no row has that label; {hint}.")
 
 

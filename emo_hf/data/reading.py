@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import unicodedata
@@ -19,7 +18,7 @@ from emo_hf.data.sources.readers import READERS, read_file, suffix_of
 from emo_hf.data.sources.tables import Layout
 from emo_hf.data.split_names import split_of_path
 from emo_hf.data.unlabelled import without_unlabelled
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, nearest
 from emo_hf.storage.record import holds_results
 
 SAMPLE = Path(__file__).parent / "sample" / "emotions.csv"
@@ -48,8 +47,8 @@ def _near(path: Path) -> str:
     with contextlib.suppress(OSError):
         near = {unicodedata.normalize("NFC", other.name).lower(): other.name for other in path.parent.iterdir()}
         wanted = unicodedata.normalize("NFC", path.name).lower()
-        if found := difflib.get_close_matches(wanted, near, n=1, cutoff=0.75):
-            return f", did you mean {path.parent / near[found[0]]}?"
+        if found := nearest(wanted, near, 0.75):
+            return f", did you mean {path.parent / near[found]}?"
     return ""
 
 
