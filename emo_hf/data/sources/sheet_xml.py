@@ -75,11 +75,7 @@ class SheetXml:
             seen += len(cells)
             if self.merged:
                 seen += self._fill(number, cells, filled)
-            if seen > MOST_CELLS:
-                raise UserError(
-                    f"{self._name}, row {number}: more than {MOST_CELLS:,} cells up to here; delete what is not "
-                    "needed, or save it as CSV UTF-8."
-                )
+            check_cells(self._name, number, seen)
             if any(map(str.strip, cells)):
                 yield number, cells
 
@@ -171,6 +167,15 @@ class SheetXml:
                         left, top, right, bottom = (part.decode() for part in match.groups())
                         yield Range(int(top), place_of(left), int(bottom), place_of(right))
                 rest = text[max(end, len(text) - _OVERLAP) :]
+
+
+def check_cells(name: str, number: int, cells: int) -> None:
+    """Raise a `UserError` for a sheet that has too many cells up to a row."""
+    if cells > MOST_CELLS:
+        raise UserError(
+            f"{name}, row {number}: more than {MOST_CELLS:,} cells up to here; delete what is not needed, or save it "
+            "as CSV UTF-8."
+        )
 
 
 def shown(value: str) -> str:

@@ -13,7 +13,7 @@ from emo_hf.data.sources.archives import Unpacked, open_archive
 from emo_hf.data.sources.header import named_rows
 from emo_hf.data.sources.names import TEXT_COLUMNS, matched
 from emo_hf.data.sources.sheet_head import Head, head_of, name_of
-from emo_hf.data.sources.sheet_xml import MOST_CELLS, SheetXml, Unread, letters_of
+from emo_hf.data.sources.sheet_xml import SheetXml, Unread, check_cells, letters_of
 from emo_hf.data.sources.tables import Layout, Table, check_size, clean_name
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.data.split_names import split_of
@@ -164,11 +164,7 @@ def _of_width(
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows, each as wide as the table, and what stands beyond it."""
     for place, (number, cells) in enumerate(rows, 1):
-        if place * width > MOST_CELLS:
-            raise UserError(
-                f"{name}, row {number}: more than {MOST_CELLS:,} cells up to here; delete what is not needed, or save "
-                "it as CSV UTF-8."
-            )
+        check_cells(name, number, place * width)
         if len(cells) < width:
             cells = cells + [""] * (width - len(cells))
         elif len(cells) > width:
