@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 from emo_hf.redaction import redacted
 
@@ -25,6 +27,18 @@ class UserError(ValueError):
 def first_line(error: BaseException) -> str:
     """The first line of what a foreign error says, or its name where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def few(names: Iterable[str], shown: int = 10, count: int | None = None) -> str:
+    """The first of some names, and how many there are more: `a, b and 3 more`; of `count`, if not all are given."""
+    given = list(names)
+    more = (len(given) if count is None else count) - len(given[:shown])
+    return ", ".join(given[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The most similar of the known names, if one is similar at all."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 def one_line(text: str) -> str:

@@ -1,8 +1,9 @@
-"""Names and sentences of others as a part of Markdown, LaTeX and CSV, where they stay text."""
+"""Names and sentences of others as a part of Markdown, LaTeX, CSV and commands, where they stay text."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\r")
 _HARMLESS = re.compile(r"[+-]?(\d[\d,]*(\.\d*)?|[.,]\d+)([eE][+-]?\d+)?%?|-")
@@ -36,3 +37,8 @@ def csv_cell(text: str) -> str:
     if not text.lstrip().startswith(_FORMULA[:4]) and not text.startswith(_FORMULA):
         return text
     return text if _HARMLESS.fullmatch(text) else f"'{text}"
+
+
+def shell_word(word: str) -> str:
+    """A word of a command; letters of any alphabet stay as they are, which `shlex.quote` would put in quotes."""
+    return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else shlex.quote(word)

@@ -101,7 +101,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def say_failed(failed: Sequence[tuple[Task, str]]) -> None:
-    """Name the runs that failed, each with its error and where its traceback stands, if it has one."""
+    """Name the runs that failed, each with its error."""
     for task, error in failed:
         print(f"failed: {task.run_id}: {error}", file=sys.stderr)
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from emo_hf.arguments.bounds import check_number
 from emo_hf.arguments.words import CommandParser
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 from emo_hf.exit_codes import command
 
 if TYPE_CHECKING:
@@ -138,10 +138,9 @@ def writer_of(
     """What takes the predictions: the file, or standard output."""
     from emo_hf.inference.prediction_files import prediction_file, standard_output
 
-    others = [name for name in opened.columns if name != opened.text]
     if output:
-        return prediction_file(output, others, predictor.labels)
-    return contextlib.nullcontext(standard_output(sys.stdout, kind, others, predictor.labels))
+        return prediction_file(output, opened.others, predictor.labels)
+    return contextlib.nullcontext(standard_output(sys.stdout, kind, opened.others, predictor.labels))
 
 
 @dataclass
@@ -161,9 +160,8 @@ class Empty:
         """A line, or nothing where there are none."""
         if not self.count:
             return ""
-        more = f" and {self.count - NAMED:,} more" if self.count > NAMED else ""
         rows = "1 row has" if self.count == 1 else f"{self.count:,} rows have"
-        return f"{rows} no text and an empty prediction: {', '.join(map(str, self.first))}{more}"
+        return f"{rows} no text and an empty prediction: {few(map(str, self.first), count=self.count)}"
 
 
 def write(opened: Opened, predictor: Predictor, writer: Writer) -> tuple[int, Empty]:
@@ -171,9 +169,8 @@ def write(opened: Opened, predictor: Predictor, writer: Writer) -> tuple[int, Em
     from emo_hf.inference.predictions import predictions
 
     count, empty = 0, Empty()
-    others = [name for name in opened.columns if name != opened.text]
     for block in opened.blocks:
-        beside = [block.columns[name] for name in others if name in block.columns]  # none, where only texts are read
+        beside = [block.columns[name] for name in opened.others]
         for row in predictions(predictor, block.numbers, beside, block.columns[opened.text]):
             writer.write(row)
             count += 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, nearest
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -36,8 +35,8 @@ class CommandParser(argparse.ArgumentParser):
 def unknown(key: str, names: Collection[str], flag: bool = False) -> str:
     """What is said of a key or flag that nobody knows, with the nearest one of `names`."""
     bare = key.lstrip("-").split("=")[0]
-    near = difflib.get_close_matches(bare.replace("-", "_"), sorted(names), n=1, cutoff=0.5)
-    hint = f"; did you mean {'--' if flag else ''}{near[0]}?" if near else "; see --help"
+    near = nearest(bare.replace("-", "_"), sorted(names))
+    hint = f"; did you mean {'--' if flag else ''}{near}?" if near else "; see --help"
     return f"unknown {'argument' if flag else 'key'} {key!r}{hint}"
 
 

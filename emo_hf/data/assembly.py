@@ -11,7 +11,7 @@ from emo_hf.data.pieces import (
     check_columns,
     check_one_split,
     columns_chosen,
-    few,
+    few_pieces,
     groups_of,
     piece_of_sheet,
     read_pieces,
@@ -58,12 +58,12 @@ def assemble(pieces: Sequence[Piece], place: Place) -> tuple[Tables, list[str]]:
         parts = {("train" if parts else None): _read_unnamed(others, parts, place, notes)} | parts
     elif others and place.listed:
         raise UserError(
-            f"{place.name}: no split stands in the name of {few([piece.name for piece in others])}, and one stands in "
-            f"those of the others; leave it out, or have its name say one: {ALLOWED}."
+            f"{place.name}: no split stands in the name of {few_pieces([piece.name for piece in others])}, and one "
+            f"stands in those of the others; leave it out, or have its name say one: {ALLOWED}."
         )
     elif others:
         way = f"; --{others[0].noun} NAME reads one alone" if others[0].noun == "sheet" else ""
-        notes.append(f"not read, as no split stands in the name: {few([piece.name for piece in others])}{way}")
+        notes.append(f"not read, as no split stands in the name: {few_pieces([piece.name for piece in others])}{way}")
     tables = [(split, table) for split in (*SPLITS, None) for _, table in parts.get(split, [])]
     return tables, notes
 
@@ -95,7 +95,7 @@ def _read_unnamed(pieces: list[Piece], parts: dict[str | None, Found], place: Pl
             raise UserError(
                 f"{place.name}: AI Hub's validation or test part is there, its training part is not; put it beside it."
             )
-        held_out = few([piece.name for found in parts.values() for piece, _ in found])
+        held_out = few_pieces([piece.name for found in parts.values() for piece, _ in found])
         raise UserError(
             f"{place.name}: no training rows, only {held_out}; a name has to say which they are: {ALLOWED}."
         )
@@ -126,9 +126,10 @@ def _without_sheets(found: Found, place: Place, notes: list[str]) -> Found:
             sheets = [(split_of(table.sheet or ""), table) for _, table in mine]
             own = [(piece, table) for split, table in sheets if split is not None and split == piece.split]
             if any(split for split, _ in sheets) and not own:
+                titles = few_pieces([table.sheet or "" for _, table in mine])
                 raise UserError(
-                    f"{piece.name} holds splits in its sheets ({few([table.sheet or '' for _, table in mine])}); give "
-                    "it alone, or name the sheet to read with --sheet."
+                    f"{piece.name} holds splits in its sheets ({titles}); give it alone, or name the sheet to "
+                    "read with --sheet."
                 )
             mine = own or _one_table(mine, Place(piece.name, place.layout), notes)
         kept += mine
@@ -154,7 +155,7 @@ def _one_table(found: Found, place: Place, notes: list[str]) -> Found:
     kept = usable[0] if usable else groups[0]  # of which reading says what it lacks
     left = [table.name for _, table in found if not any(table is one for _, one in kept)]
     way = "; --sheet NAME reads one" if _are_sheets(found) else ""
-    notes.append(f"not read, as its columns are others: {few(left)}{way}")
+    notes.append(f"not read, as its columns are others: {few_pieces(left)}{way}")
     return kept
 
 
@@ -169,7 +170,7 @@ def read_as(tables: Tables) -> str:
     for split in (*SPLITS, None):
         if mine := [table for own, table in tables if own == split]:
             rows = sum(len(table.frame) for table in mine)
-            names = few(list(dict.fromkeys(table.name for table in mine)))
+            names = few_pieces(list(dict.fromkeys(table.name for table in mine)))
             whole = "read as one table" if len(mine) > 1 else "read"
             said.append(f"{_SAID.get(split, whole)}: {names} ({rows:,} row{'s' if rows != 1 else ''})")
     splits = {split for split, _ in tables}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +11,8 @@ import pandas as pd
 
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS
 from emo_hf.data.text import MISSING
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few, nearest
+from emo_hf.escaping import shell_word
 
 NUL, EMPTY_TEXT, EMPTY_LABEL = "NUL character", "empty text", "empty label"
 UNKNOWN, CONTRADICTORY = "unknown label", "contradictory cells"
@@ -153,28 +153,11 @@ def _unknown(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool, shown:
     return f"unknown label {'; '.join(parts)}{more}{', which no training row has' if all_labels else ''}"
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
-    """The most similar of the known names, if one is similar at all."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
-
-
-def shell_word(word: str) -> str:
-    """As it is typed on a command line."""
-    return f"'{word}'" if any(character in word for character in ' |;&<>()$`\\"*?#~') else word
-
-
 def places(rows: pd.DataFrame, shown: int = _SHOWN) -> str:
     """`train.csv, rows 5, 9 and 3 more`."""
     first = rows["file"].iloc[0]
     numbers = [str(row) for row in rows.loc[rows["file"] == first, "row"].head(shown)]
-    more = f" and {len(rows) - len(numbers):,} more" if len(rows) > len(numbers) else ""
-    return f"{first}, row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
-
-
-def few(names: Iterable[str]) -> str:
-    """The first ten names, and how many there are more."""
-    names = list(names)
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
+    return f"{first}, row{'s' if len(numbers) > 1 else ''} {few(numbers, shown, len(rows))}"
 
 
 def _hint(rows: pd.DataFrame) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from emo_hf.data.bad_rows import CONTRADICTORY, UNKNOWN, Helps, few, shell_word
+from emo_hf.data.bad_rows import CONTRADICTORY, UNKNOWN, Helps
 from emo_hf.data.splits import SPLITS
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, find_emotion, level_of
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
+from emo_hf.escaping import shell_word
 
 MOST_LABELS = 1000  # a matrix of all pairs of labels stands in every record
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ import yaml
 
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import FORMATS, MISSING
-from emo_hf.errors import UserError, first_line
+from emo_hf.errors import UserError, few, first_line, nearest
 
 _UNSEEN = re.compile(rf"[\s{FORMATS}]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-_SHOWN = 10
 
 Renaming = tuple[tuple[str, str], ...]  # (old, new), where a name holds "=" one for each way to read it
 
@@ -156,8 +154,8 @@ def _loose(name: str) -> str:
 
 def _no_such_label(ways: Renaming, typed: Sequence[str]) -> UserError:
     old, _ = ways[0]
-    nearest = difflib.get_close_matches(old, typed, n=1, cutoff=0.5)
-    hint = f"nearest is {nearest[0]!r}" if nearest else f"the rows have {_few(sorted(typed))}"
+    near = nearest(old, typed)
+    hint = f"nearest is {near!r}" if near else f"the rows have {few(map(repr, sorted(typed)))}"
     return UserError(f"--label_map renames {old!r}, but no row has that label; {hint}.")
 
 
@@ -188,13 +186,7 @@ def _usual_spellings(
 
 
 def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
-    parts = [
+    return few(
         f"{typed} ({counts[typed]:,} row{'s' if counts[typed] != 1 else ''}) is {name}"
         for typed, name in changed.items()
-    ]
-    return ", ".join(parts[:_SHOWN]) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
-
-
-def _few(names: Collection[str]) -> str:
-    shown = ", ".join(map(repr, list(names)[:_SHOWN]))
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    )

@@ -16,7 +16,7 @@ from emo_hf.data.sources.members import DataFile
 from emo_hf.data.sources.readers import read_tables
 from emo_hf.data.sources.tables import Layout, Table
 from emo_hf.data.split_names import split_of, split_of_path, stem_of, without_split, words_of
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 Tables = list[tuple[str | None, Table]]
 _SHOWN = 5
@@ -105,7 +105,9 @@ def read_pieces(pieces: Sequence[Piece], layout: Layout, may_skip: Callable[[Pie
             tables = [(piece, table) for piece, table in tables if is_release(table)]
             kept = {piece.name for piece, _ in tables} | set(seen.values())
             if others := [piece.name for piece in pieces if piece.suffix != suffix or piece.name not in kept]:
-                notes.append(f"not read, beside AI Hub's dialogues in {suffix.removeprefix('.')}: {few(others)}")
+                notes.append(
+                    f"not read, beside AI Hub's dialogues in {suffix.removeprefix('.')}: {few_pieces(others)}"
+                )
             break
     order = {piece.name: place for place, piece in enumerate(pieces)}
     return Read(sorted(tables, key=lambda found: order[found[0].name]), notes)
@@ -130,10 +132,10 @@ def check_one_split(where: str, split: str, pieces: Sequence[Piece], *, listed: 
     versions = not listed and any(not rest or any(map(_VERSION.fullmatch, words_of(rest))) for rest in rests.values())
     if twice or versions:
         noun = next(iter(kept.values()))
+        both = " and ".join(kept) if len(kept) == 2 else few_pieces(list(kept))
         also = ", or name all files to read, these too, after --data" if not twice and noun == "file" else ""
         raise UserError(
-            f"{where}: {few(list(kept), ' and ')} are each the {split} split; keep one {noun}, with all rows that are "
-            f"to be read{also}."
+            f"{where}: {both} are each the {split} split; keep one {noun}, with all rows that are to be read{also}."
         )
 
 
@@ -147,7 +149,7 @@ def check_columns(where: str, found: Sequence[tuple[Piece, Table]], way_out: str
     for _, table in found[1:]:
         if (others := set(table.frame.columns)) != columns:
             only = [
-                f"only {name} has {few(sorted(more))}"
+                f"only {name} has {few(sorted(more), _SHOWN)}"
                 for name, more in ((first.name, columns - others), (table.name, others - columns))
                 if more
             ]
@@ -174,8 +176,6 @@ def columns_chosen(table: Table, layout: Layout) -> dict[str, str] | None:
     return taken.columns
 
 
-def few(names: Sequence[str], last: str = ", ") -> str:
-    """Names in a sentence, the first five of many."""
-    if len(names) == 2:
-        return last.join(names)
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+def few_pieces(names: Sequence[str]) -> str:
+    """As `few`, of files and sheets, whose names are long."""
+    return few(names, _SHOWN)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from emo_hf.data.bad_rows import EMPTY_LABEL, EMPTY_TEXT, NUL, POLICIES, BadRows, Helps, few
+from emo_hf.data.bad_rows import EMPTY_LABEL, EMPTY_TEXT, NUL, POLICIES, BadRows, Helps
 from emo_hf.data.checks import check_classes, check_several, name_labels
 from emo_hf.data.label_names import final_names, named_in, read_label_map, spelling
 from emo_hf.data.one_label import SEVERAL, TASKS, one_label
@@ -16,7 +16,7 @@ from emo_hf.data.several import PLAIN, label_sets
 from emo_hf.data.splits import given_splits, keep_fraction, make_splits, shared_dialogues
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import MISSING
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 
 @dataclass(frozen=True)

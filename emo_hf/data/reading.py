@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import unicodedata
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo_hf.data.assembly import Place, assemble, assemble_sheets, read_as
-from emo_hf.data.pieces import Tables, few, piece_of_file
+from emo_hf.data.pieces import Tables, few_pieces, piece_of_file
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
 from emo_hf.data.sources.members import DataFile, files_of
@@ -19,7 +18,7 @@ from emo_hf.data.sources.readers import READERS, read_file, suffix_of
 from emo_hf.data.sources.tables import Layout
 from emo_hf.data.split_names import split_of_path
 from emo_hf.data.unlabelled import without_unlabelled
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, nearest
 from emo_hf.storage.record import holds_results
 
 SAMPLE = Path(__file__).parent / "sample" / "emotions.csv"
@@ -48,8 +47,8 @@ def _near(path: Path) -> str:
     with contextlib.suppress(OSError):
         near = {unicodedata.normalize("NFC", other.name).lower(): other.name for other in path.parent.iterdir()}
         wanted = unicodedata.normalize("NFC", path.name).lower()
-        if found := difflib.get_close_matches(wanted, near, n=1, cutoff=0.75):
-            return f", did you mean {path.parent / near[found[0]]}?"
+        if found := nearest(wanted, near, 0.75):
+            return f", did you mean {path.parent / near[found]}?"
     return ""
 
 
@@ -146,7 +145,7 @@ def _read_several(sources: Sequence[str], layout: Layout) -> tuple[str, Tables, 
     files = [file for read, _ in found for file in read]
     left = [name for _, others in found for name in others]
     listed = not any(path.is_dir() or suffix_of(path.name) == ".zip" for path in paths)
-    return _read_files(files, left, Place(few(names), layout, listed), "files")
+    return _read_files(files, left, Place(few_pieces(names), layout, listed), "files")
 
 
 def _read_files(
@@ -162,13 +161,13 @@ def _read_files(
     splits = {split_of_path(file.name) for file in read} | {None}
     wrong = others if place.listed or not read else [file for file in others if split_of_path(file.name) not in splits]
     if wrong:
-        names = few([file.name for file in wrong])
+        names = few_pieces([file.name for file in wrong])
         raise UserError(f"{place.name}: {names} can't be read; save as one of {' '.join(READERS)}, or take it away.")
     if not read:
         raise UserError(f"{place.name} holds no file of data ({' '.join(READERS)}): found nothing readable.")
     tables, notes = assemble([piece_of_file(file) for file in read], place)
     if unread := [*(file.name for file in others), *left]:
-        notes.append(f"not read: {few(unread)}")
+        notes.append(f"not read: {few_pieces(unread)}")
     if kind in ("folder", "zip") and all(is_release(table) for _, table in tables):
         kind = "aihub"
     return kind, tables, notes

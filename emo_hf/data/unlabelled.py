@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emo_hf.data.pieces import LOOKED_AT, Tables, columns_chosen, few
+from emo_hf.data.pieces import LOOKED_AT, Tables, columns_chosen, few_pieces
 from emo_hf.data.sources.tables import Layout, Table
 
 
@@ -21,7 +21,7 @@ def without_unlabelled(tables: Tables, layout: Layout) -> tuple[Tables, list[str
             continue
         tables = [(own, table) for own, table in tables if own != split]
         notes.append(
-            f"{few([table.name for table in mine])} is set aside, as {missing}; predict.py labels its rows "
+            f"{few_pieces([table.name for table in mine])} is set aside, as {missing}; predict.py labels its rows "
             "once there is a model"
         )
     return tables, notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.encoders import BUNDLED, encoder_path
-from emo_hf.errors import UserError, first_line
+from emo_hf.errors import UserError, first_line, nearest
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.folders import WEIGHTS_FILE, check_start
 from emo_hf.models.long_words import part_long_words
@@ -42,9 +41,9 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
     folder = Path(encoder_path(model.encoder))
     check_start(folder)
     # A slip in a bundled name, which needs no network to be told; others of the Hub have an owner before a slash.
-    nearest = difflib.get_close_matches(model.encoder, BUNDLED, n=1, cutoff=0.8)
-    if nearest and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
-        raise UserError(f"there is no encoder {model.encoder!r}; did you mean {nearest[0]}?")
+    near = nearest(model.encoder, BUNDLED, 0.8)
+    if near and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
+        raise UserError(f"there is no encoder {model.encoder!r}; did you mean {near}?")
     if is_path(model.encoder) and not folder.is_dir():
         raise _not_found(model, FileNotFoundError("there is no such folder"))
     limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, _files(model))

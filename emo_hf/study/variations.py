@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import parse_arguments
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, nearest
 from emo_hf.losses.capabilities import AUX_FLAGS, capability, check_taken, counted
 from emo_hf.training.objective import given_to_losses
 
@@ -55,8 +54,8 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
         owner = next((cls for cls in _CLASSES if name in {f.name for f in dataclasses.fields(cls) if f.init}), None)
         if owner is None and not name.startswith(OPTION):
             names = [f.name for cls in _CLASSES for f in dataclasses.fields(cls)]
-            near = difflib.get_close_matches(name, names, n=1)
-            raise UserError(f"{flag} {name}: no such argument" + (f"; did you mean {near[0]}?" if near else ""))
+            near = nearest(name, names, 0.6)
+            raise UserError(f"{flag} {name}: no such argument" + (f"; did you mean {near}?" if near else ""))
         if name in found:
             raise UserError(f"{flag} {name} is given twice; give all its values in one word, with commas")
         parsed = [_parsed(owner, name, value, flag) if owner else _option(value) for value in values.split(",")]

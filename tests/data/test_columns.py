@@ -66,6 +66,7 @@ def test_columns_by_number_where_no_name_is_one(tmp_path):
 ADVICE = {
     "a text": ({"text": "유저", "챗봇": ["그렇군요."]}, "is it '유저'? then --text_column 유저."),
     "a name with a blank": ({"text": "my text"}, "is it 'my text'? then --text_column 'my text'."),
+    "a name with a quote": ({"text": "Kim's"}, """is it "Kim's"? then --text_column 'Kim'"'"'s'."""),
     "two texts": (
         {"text": "유저", "챗봇": [f"나는 {i}번째 답이다" for i in range(30)]},
         "유저 or 챗봇 could be it: name yours with --text_column.",

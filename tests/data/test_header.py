@@ -87,5 +87,11 @@ def test_what_stands_above_a_blank_cell_names_its_column():
     assert [number for number, _ in rows.rows] == [3, 4]
 
 
+@pytest.mark.parametrize("names", [["문장\u200b", "감정"], ["\ufeff문장\xa0", "\u200b 감정\u3000"]])
+def test_what_nobody_sees_around_a_name_is_none_of_it(names):
+    rows = found([names, *(row[1:] for row in body())])
+    assert (rows.names, rows.headed) == (["문장", "감정"], True)
+
+
 def test_nothing_is_nothing():
     assert found([]) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
 from emo_hf.data.sources.json_cells import has_json, plain_texts
-from emo_hf.data.sources.tables import Table, check_size, header_of
+from emo_hf.data.sources.tables import Table, check_size, clean_name, header_of
 from emo_hf.errors import UserError
 
 
@@ -43,12 +42,12 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
         column = table.column(key)
         if _is_list(column.type):
             columns[key] = _lists_of(name, key, features.get(key), column)
-            lists.add(_title(key))
+            lists.add(clean_name(key))
             continue
         if pa.types.is_nested(column.type):
             continue
         if has_json(column):
-            title = _title(key)
+            title = clean_name(key)
             if texts := plain_texts(column):
                 columns[key] = pd.Series(texts, dtype="str")
                 notes.append(f"{name}: column {title!r} was written as JSON by datasets; its texts are read out of it")
@@ -75,10 +74,6 @@ def table_from_arrow(name: str, table: pa.Table) -> Table:
         lists=frozenset(lists),
         notes=tuple(notes),
     )
-
-
-def _title(key: str) -> str:
-    return unicodedata.normalize("NFC", key).strip()
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from emo_hf.data.bad_rows import shell_word
 from emo_hf.data.several import COLUMNS, LIST, PLAIN
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.contents import label_like, names_of_ones, one_hot, text_like, word_like
@@ -16,7 +15,8 @@ from emo_hf.data.sources.names import FURTHER_COLUMNS, LABEL_COLUMNS, TEXT_COLUM
 from emo_hf.data.sources.readers import suffix_of
 from emo_hf.data.sources.tables import Table
 from emo_hf.data.text import clean_column
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
+from emo_hf.escaping import shell_word
 
 _NAMED = 20  # columns in a message
 
@@ -57,7 +57,7 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
     if label is None:
         ones = _columns_of_ones(table, text)
         rows["label"], form, label = names_of_ones(table.frame, ones), COLUMNS, ", ".join(ones)
-        notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {_few(ones)}")
+        notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {few(ones, _NAMED)}")
     # Each line of a wide table is a dialogue of its own.
     rows = rows.assign(form=form, column=label, file=table.name, row=table.frame.index)
     wide = bool(re.fullmatch(r"사람문장\d{1,3}", text))
@@ -170,7 +170,7 @@ def _asked(columns: Sequence[str], wanted: str | None, role: str, where: str) ->
         return wanted
     if wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
         return columns[int(wanted) - 1]
-    raise UserError(f"{where}: --{role}_column {wanted!r} is missing; columns found: {_few(columns)}.")
+    raise UserError(f"{where}: --{role}_column {wanted!r} is missing; columns found: {few(columns, _NAMED)}.")
 
 
 def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
@@ -198,11 +198,7 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
 
 def _not_found(role: str, columns: Sequence[str], where: str) -> str:
     names = TEXT_COLUMNS if role == "text" else LABEL_COLUMNS
-    return f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {_few(columns)}"
-
-
-def _few(columns: Sequence[str]) -> str:
-    return ", ".join(columns[:_NAMED]) + (f" and {len(columns) - _NAMED:,} more" if len(columns) > _NAMED else "")
+    return f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {few(columns, _NAMED)}"
 
 
 def _or(columns: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from emo_hf.data.sources.header import LOOKED_AT, Numbered, Row, clean_name, find_header
+from emo_hf.data.sources.header import LOOKED_AT, Numbered, Row, find_header, is_number
 from emo_hf.data.sources.names import KNOWN, matched
-from emo_hf.data.sources.tables import Layout
+from emo_hf.data.sources.tables import Layout, clean_name
 from emo_hf.errors import UserError
 
 HEAD = 1 << 20  # bytes of UTF-8 that tell the dialect
@@ -21,7 +21,6 @@ CHUNK = 512  # rows: few enough for the caches, and for Python's collector of ga
 _LARGEST_CELL = (1 << 31) - 1  # one cell may be all of the file
 _UNFINISHED = 100  # lines of the record that the end of the head cuts
 _SURE = 5  # rows that agree by no accident
-_NUMBERS = re.compile(r"[\d.,:/+\sT-]*\d[\d.,:/+\sTZ-]*")
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ def _are_several(quoted: _Parse, plain: _Parse) -> bool:
 def _is_like(place: int, suspects: list[Sequence[str]], others: list[Sequence[str]]) -> bool:
     usual = {row[place] for row in others[1:]}
     cells = [row[place] for row in suspects]
-    return usual.issuperset(cells) or (all(map(_is_number, cells)) and any(map(_is_number, usual)))
+    return usual.issuperset(cells) or (all(map(is_number, cells)) and any(map(is_number, usual)))
 
 
 def _tells(body: list[Sequence[str]]) -> bool:
@@ -259,7 +258,7 @@ def _tells(body: list[Sequence[str]]) -> bool:
     for place in range(len(body[0])):
         cells = [row[place].strip() for row in body[1:] if place < len(row)]
         counts = Counter(cell for cell in cells if cell)
-        if counts and (all(map(_is_number, counts)) or (len(counts) > 1 and len(counts) <= sum(counts.values()) / 2)):
+        if counts and (all(map(is_number, counts)) or (len(counts) > 1 and len(counts) <= sum(counts.values()) / 2)):
             return True
     return False
 
@@ -297,8 +296,3 @@ def _named(row: Sequence[str], layout: Layout) -> set[str]:
     cells = [clean_name(cell) for cell in row]
     asked = {name for name in (layout.text_column, layout.label_column) if name in cells}
     return asked.union(matched(cells, KNOWN))
-
-
-def _is_number(cell: str) -> bool:
-    """Whether a cell is a number, a date or a time."""
-    return _NUMBERS.fullmatch(cell.strip()) is not None

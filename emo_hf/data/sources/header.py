@@ -5,20 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from emo_hf.data.sources.names import KNOWN, LABEL_COLUMNS, TEXT_COLUMNS, matched
-from emo_hf.data.sources.tables import Layout, header_of
-from emo_hf.errors import UserError
+from emo_hf.data.sources.tables import Layout, clean_name, header_of
+from emo_hf.errors import UserError, few
 
 Row = Sequence[Any]
 Numbered = tuple[int, Row]
 LOOKED_AT = 1000  # rows that tell what the first ones are
 _DEEPEST = 20  # below so many rows nobody looks for a header
-_NUMBERS = re.compile(r"[\d.,:/+\sT-]*\d[\d.,:/+\sTZ-]*")  # dates and times too
+_NUMBERS = re.compile(r"[\d.,:/+\sT-]*\d[\d.,:/+\sTZ-]*")
 _ENDS = ".!?~…ㅋㅎㅠㅜ"  # of a sentence
 
 
@@ -63,10 +62,10 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
         number for number, row in first[:start] if not (headed and {*filter(None, map(clean_name, row))} <= {*names})
     ]
     if passed:
-        shown = ", ".join(map(str, passed[:5]))
         which = "the column names" if headed else "the first row of data"
         notes.append(
-            f"{name}: row{'s' if len(passed) > 1 else ''} {shown} above {which} (row {first[start][0]}) not read"
+            f"{name}: row{'s' if len(passed) > 1 else ''} {few(map(str, passed), 5)} above {which} "
+            f"(row {first[start][0]}) not read"
         )
     rows = itertools.chain(first[start + headed :], numbered)
     return Rows(names, fitted(name, rows, width, headed), headed, tuple(notes))
@@ -118,11 +117,6 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
     return start, True
 
 
-def clean_name(cell: Any) -> str:
-    """A cell as a name of a column is compared."""
-    return "" if cell is None else unicodedata.normalize("NFC", str(cell)).strip("\ufeff\u200b \t\r\n\xa0")
-
-
 def _width(row: Row) -> int:
     """How many cells a row has, without the empty ones at its end."""
     return max((place for place, cell in enumerate(row, 1) if clean_name(cell)), default=0)
@@ -158,18 +152,23 @@ def _is_data(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a row with no usual name is one like those below it."""
     columns = [[line[place] for line in below if place < len(line) and line[place]] for place in range(len(row))]
     pairs = [(cell, column) for cell, column in zip(row, columns, strict=True) if cell and column]
-    if any(_are_numbers(column) and not _NUMBERS.fullmatch(cell) for cell, column in pairs):
+    if any(_are_numbers(column) and not is_number(cell) for cell, column in pairs):
         return False
     return any(_is_like(cell, column, alone=len(row) == 1) for cell, column in pairs)
 
 
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number, a date or a time."""
+    return _NUMBERS.fullmatch(cell) is not None
+
+
 def _are_numbers(column: Sequence[str]) -> bool:
-    return sum(map(bool, map(_NUMBERS.fullmatch, column))) >= 0.9 * len(column)
+    return sum(map(is_number, column)) >= 0.9 * len(column)
 
 
 def _is_like(cell: str, column: Sequence[str], *, alone: bool) -> bool:
     """Whether a cell is a number, a label or a sentence as those below it are, and so no name of theirs."""
-    if _NUMBERS.fullmatch(cell):
+    if is_number(cell):
         return _are_numbers(column)
     if cell in column and len(set(column)) <= max(2, len(column) // 2):
         return True

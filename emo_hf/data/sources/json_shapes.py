@@ -101,7 +101,7 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
         yield _numbered(content)
         return
     if not isinstance(content, dict):
-        raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
+        raise _no_list(name)
     keys, values = set(content), list(content.values())
     if keys >= _PANDAS_SPLIT and keys <= {*_PANDAS_SPLIT, "index"} and _are_lists(content["data"]):
         yield _numbered(
@@ -126,9 +126,13 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
         elif len({len(value) for value in lists.values()}) == 1:  # {"version": 1, "sentence": […], "label": […]}
             yield _numbered(_of_columns(lists))
         else:
-            raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
+            raise _no_list(name)
     else:
-        raise UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
+        raise _no_list(name)
+
+
+def _no_list(name: str) -> UserError:
+    return UserError(f"{name}: not a list of objects; needed is {_NEEDED}.")
 
 
 def _without_others(lists: dict[str, list[Any]]) -> dict[str, list[Any]]:

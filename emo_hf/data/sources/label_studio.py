@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 _SHOWN = 5
 LABEL = "label"
@@ -73,5 +73,4 @@ def _flat(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of(numbers: list[int], records: list[Any]) -> str:
-    shown = ", ".join(map(str, numbers[:_SHOWN])) + (" …" if len(numbers) > _SHOWN else "")
-    return f"{len(numbers):,} of {len(records):,} items ({shown})"
+    return f"{len(numbers):,} of {len(records):,} items ({few(map(str, numbers), _SHOWN)})"

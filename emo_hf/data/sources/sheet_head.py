@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from emo_hf.data.sources.header import LOOKED_AT, clean_name, find_header
+from emo_hf.data.sources.header import LOOKED_AT, find_header
 from emo_hf.data.sources.names import KNOWN, matched
 from emo_hf.data.sources.sheet_xml import Range, SheetXml
-from emo_hf.data.sources.tables import FOUND_OUT, Layout
+from emo_hf.data.sources.tables import FOUND_OUT, Layout, clean_name
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.errors import UserError
 
@@ -151,9 +150,4 @@ def _are_names(rows: Cells, one: Range) -> bool:
 
 def name_of(name: str, sheet: Sheet) -> str:
     """What errors call a sheet."""
-    return f"{name}, sheet {title_of(sheet.title)!r}"
-
-
-def title_of(title: str) -> str:
-    """A title as it is compared."""
-    return unicodedata.normalize("NFC", title).strip()
+    return f"{name}, sheet {clean_name(sheet.title)!r}"

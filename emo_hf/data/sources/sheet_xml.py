@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from emo_hf.data.sources.workbook_parts import Parts, string_of, unescaped
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384  # of a sheet in Excel
 MOST_CELLS = 50_000_000  # empty ones too: a cell at the right edge stands for 16,383 before it
@@ -40,8 +40,7 @@ class Unread:
             self.first.append(cell)
 
     def __str__(self) -> str:
-        more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
-        return f"cell{'s' if self.count > 1 else ''} {', '.join(self.first)}{more}"
+        return f"cell{'s' if self.count > 1 else ''} {few(self.first, count=self.count)}"
 
 
 class SheetXml:
@@ -76,11 +75,7 @@ class SheetXml:
             seen += len(cells)
             if self.merged:
                 seen += self._fill(number, cells, filled)
-            if seen > MOST_CELLS:
-                raise UserError(
-                    f"{self._name}, row {number}: more than {MOST_CELLS:,} cells up to here; delete what is not "
-                    "needed, or save it as CSV UTF-8."
-                )
+            check_cells(self._name, number, seen)
             if any(map(str.strip, cells)):
                 yield number, cells
 
@@ -172,6 +167,15 @@ class SheetXml:
                         left, top, right, bottom = (part.decode() for part in match.groups())
                         yield Range(int(top), place_of(left), int(bottom), place_of(right))
                 rest = text[max(end, len(text) - _OVERLAP) :]
+
+
+def check_cells(name: str, number: int, cells: int) -> None:
+    """Raise a `UserError` for a sheet that has too many cells up to a row."""
+    if cells > MOST_CELLS:
+        raise UserError(
+            f"{name}, row {number}: more than {MOST_CELLS:,} cells up to here; delete what is not needed, or save it "
+            "as CSV UTF-8."
+        )
 
 
 def shown(value: str) -> str:

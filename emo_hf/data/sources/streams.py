@@ -71,6 +71,11 @@ class Opened:
     notes: list[str]
     blocks: Iterator[Block]
 
+    @property
+    def others(self) -> list[str]:
+        """The columns but for that of the texts."""
+        return [name for name in self.columns if name != self.text]
+
 
 def open_rows(source: Path | BinaryIO, layout: Layout = FOUND_OUT, *, only_text: bool = False) -> Opened:
     """Open a file, or standard input, which is a table or one text a line.

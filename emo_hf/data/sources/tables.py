@@ -14,6 +14,8 @@ from emo_hf.errors import UserError
 
 MOST_COLUMNS, MOST_CELLS = 16_384, 100_000_000
 LAST_HEADER = 1000
+# Blanks, the mark of UTF-8 and the zero-width blank, which nobody sees around a name.
+_EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\ufeff"
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,18 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
+def clean_name(cell: Any) -> str:
+    """The name of a column or a sheet as it is compared."""
+    return "" if cell is None else unicodedata.normalize("NFC", str(cell)).strip(_EDGES)
+
+
 def header_of(name: str, cells: Sequence[Any]) -> list[str]:
     """Clean column names; an unnamed one (an exported index) keeps a name that nothing asks for.
 
     Raises:
         UserError: a name that stands twice.
     """
-    header = [unicodedata.normalize("NFC", str(cell if cell is not None else "")).strip() for cell in cells]
+    header = [clean_name(cell) for cell in cells]
     if doubles := sorted(cell for cell, count in Counter(header).items() if cell and count > 1):
         raise UserError(f"{name}: column {', '.join(doubles)} stands twice in the header; rename or remove one.")
     return [cell or f"Unnamed: {place}" for place, cell in enumerate(header)]

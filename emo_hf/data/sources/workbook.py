@@ -10,17 +10,16 @@ from dataclasses import replace
 import pandas as pd
 
 from emo_hf.data.sources.archives import Unpacked, open_archive
-from emo_hf.data.sources.header import clean_name, named_rows
+from emo_hf.data.sources.header import named_rows
 from emo_hf.data.sources.names import TEXT_COLUMNS, matched
-from emo_hf.data.sources.sheet_head import Head, head_of, name_of, title_of
-from emo_hf.data.sources.sheet_xml import MOST_CELLS, SheetXml, Unread, letters_of
-from emo_hf.data.sources.tables import Layout, Table, check_size
+from emo_hf.data.sources.sheet_head import Head, head_of, name_of
+from emo_hf.data.sources.sheet_xml import SheetXml, Unread, check_cells, letters_of
+from emo_hf.data.sources.tables import Layout, Table, check_size, clean_name
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.data.split_names import split_of
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 _OLE = b"\xd0\xcf\x11\xe0"  # the container of .xls, and of a workbook with a password
-_SHOWN = 10
 
 
 def read_xlsx(name: str, data: bytes, layout: Layout) -> list[Table]:
@@ -58,8 +57,8 @@ def _unreadable(name: str) -> UserError:
 
 def _asked_for(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[str]]:
     """The sheet of that title, or of that number from 1."""
-    wanted = title_of(layout.sheet or "")
-    titles = [title_of(sheet.title) for sheet in parts.sheets]
+    wanted = clean_name(layout.sheet or "")
+    titles = [clean_name(sheet.title) for sheet in parts.sheets]
     if wanted in titles:
         place = titles.index(wanted)
     elif wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(titles):
@@ -67,7 +66,7 @@ def _asked_for(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], lis
     else:
         allowed = f"or a number from 1 to {len(titles)}" if len(titles) > 1 else "or 1"
         raise UserError(
-            f"--sheet {layout.sheet!r}: {name} has no such sheet; it has {_few(titles)}; name one, {allowed}."
+            f"--sheet {layout.sheet!r}: {name} has no such sheet; it has {few(titles)}; name one, {allowed}."
         )
     head = head_of(name, parts, parts.sheets[place], layout)
     if head is None:
@@ -82,7 +81,7 @@ def _found(name: str, parts: Parts, layout: Layout) -> tuple[list[Head], list[st
     heads = [head for _, head in found if head]
     hidden = [sheet.title for sheet in parts.sheets if sheet.hidden and _has_rows(name, parts, sheet)]
     if not heads:
-        way = f"; --sheet NAME reads one that is hidden: {_few(hidden)}" if hidden else ""
+        way = f"; --sheet NAME reads one that is hidden: {few(hidden)}" if hidden else ""
         raise UserError(f"{name} is empty; a header and rows are needed{way}.")
     chosen = [head for head in heads if _has_texts(head, layout)]
     if not chosen:
@@ -109,10 +108,10 @@ def _no_table(name: str, sheet: Sheet, head: Head | None, layout: Layout) -> Use
         what = f"can't be read ({str(head.error).rstrip('.')})"
     elif head.names:
         texts = f"column {layout.text_column!r}" if layout.text_column else "column of texts"
-        what = f"has no {texts} (columns found: {_few([one for one in head.names if one])})"
+        what = f"has no {texts} (columns found: {few([one for one in head.names if one])})"
     else:
         what = "has no row of column names"
-    return UserError(f"{name}, sheet {title_of(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
+    return UserError(f"{name}, sheet {clean_name(sheet.title)!r} says {split_of(sheet.title)}, but {what}; {way}.")
 
 
 def _called(name: str, heads: list[Head]) -> list[Head]:
@@ -157,7 +156,7 @@ def _table(head: Head, layout: Layout, notes: Sequence[str]) -> Table:
     check_size(name, len(found.names), len(numbers))
     frame = pd.DataFrame(body, columns=found.names, index=numbers, dtype="str")
     notes += [*found.notes, *_unread(name, head.xml, beyond)]
-    return Table(name, frame, sheet=title_of(head.sheet.title), headed=found.headed, notes=tuple(notes))
+    return Table(name, frame, sheet=clean_name(head.sheet.title), headed=found.headed, notes=tuple(notes))
 
 
 def _of_width(
@@ -165,11 +164,7 @@ def _of_width(
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows, each as wide as the table, and what stands beyond it."""
     for place, (number, cells) in enumerate(rows, 1):
-        if place * width > MOST_CELLS:
-            raise UserError(
-                f"{name}, row {number}: more than {MOST_CELLS:,} cells up to here; delete what is not needed, or save "
-                "it as CSV UTF-8."
-            )
+        check_cells(name, number, place * width)
         if len(cells) < width:
             cells = cells + [""] * (width - len(cells))
         elif len(cells) > width:
@@ -196,8 +191,4 @@ def _unread(name: str, xml: SheetXml, beyond: Unread) -> list[str]:
 
 
 def _sheets(titles: Sequence[str]) -> str:
-    return f"sheet{'s' if len(titles) > 1 else ''} {_few([repr(title_of(title)) for title in titles])}"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    return f"sheet{'s' if len(titles) > 1 else ''} {few([repr(clean_name(title)) for title in titles])}"
