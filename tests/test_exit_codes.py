@@ -122,6 +122,19 @@ assert not heavy, heavy
 """
 
 
+def test_options_may_stand_before_the_last_words():
+    parser = CommandParser("A recipe.")
+    parser.add_argument("model")
+    parser.add_argument("input", nargs="*")
+    parser.add_argument("--output")
+    for words in (
+        ["m", "--output", "o", "a", "b"],
+        ["--output", "o", "m", "a", "b"],
+        ["m", "a", "b", "--output", "o"],
+    ):
+        assert vars(parser.parse_words(words)) == {"model": "m", "input": ["a", "b"], "output": "o"}
+
+
 def test_help_of_the_recipes_that_train_nothing_is_there_at_once():
     paths = [str(RECIPES / f"{name}.py") for name in ("predict", "export", "push", "demo", "plan")]
     done = subprocess.run([sys.executable, "-c", LIGHT, *paths], capture_output=True, text=True, cwd=ROOT)

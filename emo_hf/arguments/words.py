@@ -21,7 +21,7 @@ class CommandParser(argparse.ArgumentParser):
         """The values of the command line's words; raises `UserError`."""
         if undecoded := first_undecoded(argv):
             raise UserError(f"argument {undecoded!r} is not UTF-8; rename the file, or write the text as UTF-8")
-        found, left = self.parse_known_args(list(argv))
+        found, left = self.parse_known_intermixed_args(list(argv))  # options may stand before the last words
         if left:
             names = [flag.lstrip("-") for action in self._actions for flag in action.option_strings]
             raise UserError(unknown(left[0], names, flag=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ PLAIN, LIST, COLUMNS = "plain", "list", "columns"
 FORMS = {LIST: "lists", COLUMNS: "columns of 0 and 1"}
 # Marks that names hardly hold, and those that they do: 악플/욕설 is one name unless both parts are names elsewhere.
 _MARKS, _DOUBTFUL_MARKS = ("|", ";"), (",", "/", "+", "&")
+_ONES, _ZEROS = ("1", "1.0", "1.", "True", "true"), ("0", "0.0", "0.", "False", "false")
 _BRACKETS = re.compile(r"\s*[\[({](.*)[\])}]\s*", re.DOTALL)
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 
@@ -90,7 +92,7 @@ def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[t
     """Each cell's names, and in which ways some hold several."""
     names = {cell: [cell] for cell in cells if cell}
     filled = [cell for cell in names if cell not in MISSING and not is_name(cell)]
-    if taken := _bracketed(filled):
+    if taken := _chosen(filled) or _bracketed(filled):
         how = [FORMS[LIST]] if any(len(found) > 1 for found in taken) else []
     elif taken := _ids(filled):
         how = ["ids in one cell"]
@@ -113,6 +115,25 @@ def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[t
             how.append(f"joined by {mark!r}")
             names |= {cell: found for cell, found in parts.items() if mark in _MARKS or any(sure[cell])}
     return [tuple(names.get(cell, ())) for cell in cells], how
+
+
+def _chosen(cells: Sequence[str]) -> list[tuple[str, ...]]:
+    """The names of each cell, where some are `{"choices": ["a", "b"]}` or lists of names in quotes; else nothing.
+
+    Label Studio's CSV has the former beside plain names; where all cells are lists, they are read with all others.
+    """
+    found = [_choices(cell) for cell in cells]
+    others = any(cell.startswith("{") for cell in cells) or not all(map(_BRACKETS.fullmatch, cells))
+    some = any(found) and others
+    return [names or (cell,) for names, cell in zip(found, cells, strict=True)] if some else []
+
+
+def _choices(cell: str) -> tuple[str, ...]:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        if cell.startswith("{"):
+            return tuple(str(name).strip() for name in json.loads(cell)["choices"])
+    quoted = r"""(?:'[^']*'|"[^"]*")"""
+    return _listed(cell[1:-1]) if re.fullmatch(rf"\[\s*{quoted}(?:\s*,\s*{quoted})*\s*\]", cell) else ()
 
 
 def _ids(cells: Sequence[str]) -> list[tuple[str, ...]]:
@@ -147,8 +168,9 @@ def _listed(inside: str) -> tuple[str, ...]:
 def _places_of_ones(found: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """The places, from 0, of the ones in lists of one length that hold 0 and 1 alone; else the lists as they are."""
     lengths = {len(numbers) for numbers in found if numbers}
-    if len(lengths) != 1 or not {"0", "1", "0.0", "1.0"}.issuperset(number for numbers in found for number in numbers):
+    if len(lengths) != 1 or not {*_ONES, *_ZEROS}.issuperset(number for numbers in found for number in numbers):
         return found
-    if all(len(set(numbers)) == len(numbers) for numbers in found):  # ids, of which no row has one twice
+    whole = {number for numbers in found for number in numbers} <= {"0", "1"}
+    if whole and all(len(set(numbers)) == len(numbers) for numbers in found):  # ids, of which no row has one twice
         return found
-    return [tuple(str(place) for place, number in enumerate(numbers) if float(number)) for numbers in found]
+    return [tuple(str(place) for place, number in enumerate(numbers) if number in _ONES) for numbers in found]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from emo_hf.data.pieces import LOOKED_AT, Tables, columns_chosen, few_pieces
 from emo_hf.data.sources.tables import Layout, Table
+from emo_hf.data.text import MISSING
 
 
 def without_unlabelled(tables: Tables, layout: Layout) -> tuple[Tables, list[str]]:
@@ -36,7 +37,7 @@ def _missing_label(train: Table, tables: Sequence[Table], layout: Layout) -> str
         return None
     label = chosen["label"]
     if all(label in table.frame for table in tables):
-        empty = all((table.frame[label].str.strip() == "").all() for table in tables)
+        empty = all(table.frame[label].str.strip().isin(["", *MISSING]).all() for table in tables)
         return f"its column {label!r} is empty" if empty else None
     if any(columns_chosen(table, layout) for table in tables):
         return None
@@ -46,4 +47,4 @@ def _missing_label(train: Table, tables: Sequence[Table], layout: Layout) -> str
 def _is_like(train: Table, table: Table) -> bool:
     """Whether it has all of training's columns, and something in each: nearly all do, and need no closer look."""
     head = table.frame.head(LOOKED_AT)
-    return set(train.frame.columns) <= set(head.columns) and not head.eq("").all().any()
+    return set(train.frame.columns) <= set(head.columns) and not head.isin(["", *MISSING]).all().any()

@@ -202,6 +202,60 @@ def test_nothing_to_tell():
     assert find_dialect("a", "", FOUND_OUT, own=None, whole=True) == LINES
 
 
+JSON = {
+    "columns": '{"sentence": ["가 나", "다 라"], "label": ["a", "b"]}',
+    "records under a name": '{"data": [{"sentence": "가 나"}, {"sentence": "다 라"}]}',
+    "pretty records": '[\n  {\n    "sentence": "가 나"\n  },\n  {"sentence": "다 라"}\n]\n',
+    "texts": '["가 나", "다 라"]',
+    "lines": '{"sentence": "가 나"}\n{"sentence": "다 라"}\n',
+    "lines below a blank one": '\n{"sentence": "가 나"}\n{"sentence": "다 라"}\n',
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("shape", JSON)
+def test_json_from_standard_input(shape, encoding):
+    opened = open_rows(io.BytesIO(JSON[shape].encode(encoding)))
+    assert [text for block in opened.blocks for text in block.columns[opened.text]] == ["가 나", "다 라"]
+
+
+def test_one_record_and_prose_in_brackets_from_standard_input():
+    opened = open_rows(io.BytesIO('{"text": "가 나", "labels": [1, 2]}\n'.encode()))
+    assert streamed(opened) == [["가 나", "[1, 2]"]] and opened.text == "text"
+    lines = ["[속보] 오늘은 좋다", "{웃음} 그래", "끝"]
+    assert streamed(open_rows(io.BytesIO("\n".join(lines).encode()))) == [[line] for line in lines]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+def test_one_column_with_line_breaks_as_pandas_writes_it(tmp_path, name):
+    rows = [["첫 줄\n둘째 줄"], ["안녕하세요"], ["또 있다\n이런 것도"]]
+    (tmp_path / name).write_text(written([["text"], *rows], "\t" if name == "a.tsv" else ","), encoding="utf-8")
+    assert streamed(open_rows(tmp_path / name)) == rows
+
+
+def test_quotes_within_the_texts_of_one_column_are_letters(tmp_path):
+    lines = ['"최고"라는 말이 딱', "좋아요", '그가 "응" 했다']
+    (tmp_path / "a.csv").write_text("\n".join(["text", *lines]) + "\n", encoding="utf-8")
+    assert streamed(open_rows(tmp_path / "a.csv")) == [[line] for line in lines]
+
+
+def test_a_first_quote_beyond_the_head_that_runs_rows_together_is_refused(tmp_path):
+    rows = "".join(f"좋은 날이었다 {n} 그리고 또 좋은 날이었다,{n % 100}\n" for n in range(30_000))
+    assert len(rows.encode()) > HEAD
+    (tmp_path / "a.csv").write_text(f'text,age\n{rows}"시작,90\n중간,91\n끝",92\n', encoding="utf-8")
+    with pytest.raises(UserError, match="row 30002: a quote at the start of a text runs several rows together"):
+        streamed(open_rows(tmp_path / "a.csv"))
+
+
+def test_what_is_no_text_is_not_predicted(tmp_path):
+    for text in ("id\n1\n2\n", "id,label\n1,기쁨\n2,슬픔\n"):
+        (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(UserError, match="no text column"):
+            open_rows(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("기분좋아\n너무 슬퍼서 울었다\n내일 시험이라 떨려\n", encoding="utf-8")
+    assert "'기분좋아' is read as the name of the column; --header none" in open_rows(tmp_path / "a.csv").notes[0]
+
+
 def test_half_a_mark_is_no_text():
     with pytest.raises(UserError, match="row 1: byte 0xef is not utf-8"):
         read_tables("a.csv", b"\xef")

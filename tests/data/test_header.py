@@ -93,5 +93,12 @@ def test_what_nobody_sees_around_a_name_is_none_of_it(names):
     assert (rows.names, rows.headed) == (["문장", "감정"], True)
 
 
+@pytest.mark.parametrize("title", ["후기", "감정", "리뷰"])
+@pytest.mark.parametrize("names", [["번호", "문장", "감정"], ["번호", "문장", "점수"], ["번호", "내용", "점수"]])
+def test_a_title_that_is_a_usual_name_is_none(title, names):
+    rows = found([[title, "", ""], names, *body()])
+    assert rows.names == names and [row for _, row in rows.rows] == body()
+
+
 def test_nothing_is_nothing():
     assert found([]) is None

@@ -170,6 +170,12 @@ def test_label_studio_with_several_labels_a_row(tmp_path):
         assert data.counts()["train"] == {"불안": 8, "슬픔": 8, "기쁨": 8}
 
 
+def test_the_annotation_is_the_label_whatever_the_data_hold():
+    (table,) = tables([task(n, ["기쁨"], label="모델") for n in range(3)])
+    assert set(table.frame["label"]) == {"기쁨"} and set(table.frame["label of the data"]) == {"모델"}
+    assert any("the annotations are the label" in note for note in table.notes)
+
+
 def test_label_studio_with_two_questions_is_said():
     one = task(1, ["기쁨"])
     one["annotations"][0]["result"].append({"from_name": "topic", "value": {"choices": ["일"]}})
@@ -192,6 +198,10 @@ def test_lists_of_labels_from_every_format(tmp_path):
         [{"text": "좋아", "labels": [0, 7]}, {"text": "싫어", "labels": None}, {"text": "음", "labels": "a"}]
     )
     assert list(table.frame["labels"]) == ["[0, 7]", "", '["a"]'] and table.lists == {"labels"}
+    for ones in ([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [[True, False], [False, True], [True, False]]):
+        datasets.Dataset.from_dict(content | {"labels": ones}).to_parquet(str(tmp_path / "c.parquet"))
+        (table,) = read_tables("c.parquet", (tmp_path / "c.parquet").read_bytes())
+        assert table.lists == {"labels"} and table.frame["labels"].iloc[0] in ("[1.0, 0.0]", "[true, false]")
     plain = datasets.Dataset.from_dict(content | {"labels": [[1], [0, 2], []]})
     broken = datasets.Dataset(plain.data.replace_schema_metadata(names.arrow_schema.metadata))
     broken.to_parquet(str(tmp_path / "b.parquet"))

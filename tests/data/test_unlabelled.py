@@ -25,6 +25,12 @@ def test_an_unlabelled_split_is_set_aside(tmp_path, split, empty, way):
     assert "carved out of training: validation and test" in said(data)
 
 
+def test_labels_that_are_written_as_missing_are_none(tmp_path):
+    fill(tmp_path, "train.csv")
+    write(tmp_path / "test.csv", [{"sentence": row["sentence"], "label": "nan"} for row in rows(9, 200)])
+    assert "test.csv is set aside, as its column 'label' is empty" in said(read(tmp_path))
+
+
 def test_a_competition_s_folder(tmp_path):
     fill(tmp_path, "train.csv")
     write(tmp_path / "test.csv", [{"id": str(n), "sentence": row["sentence"]} for n, row in enumerate(rows(9, 200))])

@@ -80,7 +80,8 @@ def _is_list(kind: pa.DataType) -> bool:
     """Whether a column holds lists of texts or numbers, as several labels a row are."""
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     inner = kind.value_type if lists else None
-    return lists and (pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_integer(inner))
+    texts, numbers = (pa.types.is_string, pa.types.is_large_string), (pa.types.is_integer, pa.types.is_floating)
+    return lists and any(is_kind(inner) for is_kind in (*texts, *numbers, pa.types.is_boolean))
 
 
 def _lists_of(name: str, key: str, feature: object, column: pa.ChunkedArray) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from emo_hf.errors import UserError
 
 UTF8, UTF16, CP949 = "utf-8-sig", "utf-16", "cp949"
-_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decode(name: str, data: bytes) -> tuple[str, str]:
@@ -21,7 +21,7 @@ def decode(name: str, data: bytes) -> tuple[str, str]:
     Raises:
         UserError: bytes of none of the encodings, with file, row and byte.
     """
-    if not data.startswith(_MARKS) and b"\0" not in data:
+    if not data.startswith(MARKS) and b"\0" not in data:
         with contextlib.suppress(UnicodeDecodeError):  # it may be of another
             return data.decode(UTF8), UTF8
     encoding = encoding_of(name, lambda: [data])
@@ -35,7 +35,7 @@ def encoding_of(name: str, pieces: Callable[[], Iterable[bytes]], *, whole: bool
         UserError: bytes of none of the encodings, with file, row and byte.
     """
     begin = next(iter(pieces()), b"")[:2]
-    if begin in _MARKS:
+    if begin in MARKS:
         wrong = _first_wrong(pieces(), UTF16, whole=whole)
         if wrong is None:
             return UTF16

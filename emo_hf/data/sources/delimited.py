@@ -8,7 +8,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emo_hf.data.sources.header import LOOKED_AT, Numbered, Row, find_header, is_number
 from emo_hf.data.sources.names import KNOWN, matched
@@ -31,11 +31,13 @@ class Dialect:
         delimiter: between the cells of a row; None where each line is one text.
         quoted: whether a cell in quotes may hold the delimiter, a line break, and quotes, which are doubled.
         headed: False where it is certain that no names of columns stand above the rows.
+        doubtful: whether quotes that run rows together are more likely letters, as none was needed before.
     """
 
     delimiter: str | None
     quoted: bool = True
     headed: bool = True
+    doubtful: bool = False
 
 
 LINES = Dialect(None, quoted=False, headed=False)
@@ -63,16 +65,16 @@ def chunks(name: str, lines: Iterable[str], dialect: Dialect) -> Iterator[Chunk]
         quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    watched = dialect.quoted and dialect.delimiter == "\t"
+    watched = dialect.quoted and (dialect.doubtful or dialect.delimiter == "\t")
     for start, rows in _counted(name, reader):
         numbers: Sequence[int] = range(start + 1, start + 1 + len(rows))
         if [] in rows:
             numbers = [number for number, row in zip(numbers, rows, strict=True) if row]
             rows = [row for row in rows if row]
-        if watched and (place := next(_run_together(rows), None)) is not None:
+        if watched and (place := next(_run_together(rows, dialect.delimiter), None)) is not None:
             raise UserError(
-                f"{name}, row {numbers[place]}: a quote at the start of a text runs several rows together, though "
-                "quotes held cells before; double it and put quotes around the cell."
+                f"{name}, row {numbers[place]}: a quote at the start of a text runs several rows together; double "
+                "it, and put quotes around the cell."
             )
         yield numbers, rows
 
@@ -97,12 +99,12 @@ def _counted(name: str, reader: Iterator[list[str]]) -> Iterator[tuple[int, list
     ) from wrong
 
 
-def _run_together(rows: Sequence[Row]) -> Iterator[int]:
+def _run_together(rows: Sequence[Row], delimiter: str) -> Iterator[int]:
     """The places of rows of several lines each as wide as a row: then they are several, and a stray quote is there."""
     width = len(rows[0]) if rows else 0
-    for place, row in enumerate(rows):
-        lines = "\t".join(row).splitlines() if any("\n" in cell for cell in row) else []
-        if lines and all(line.count("\t") == width - 1 for line in lines):
+    for place, row in enumerate(rows if width > 1 else ()):
+        lines = delimiter.join(row).splitlines() if any("\n" in cell for cell in row) else []
+        if lines and all(line.count(delimiter) == width - 1 for line in lines):
             yield place
 
 
@@ -160,6 +162,7 @@ def find_dialect(name: str, head: str, layout: Layout, *, own: str | None, whole
     parses: list[_Parse] = []
     for mark in dict.fromkeys((*given, *_DELIMITERS)):
         if mark in head and (parse := _better(name, head, mark, layout, whole=whole)).rows:
+            parse = replace(parse, dialect=replace(parse.dialect, doubtful='"' not in head))
             if parse.fits and parse.width > 1 and parse.names and mark == own:
                 return parse.dialect  # which is what it mostly is
             parses.append(parse)
@@ -182,12 +185,13 @@ def _of_one_column(name: str, head: str, layout: Layout, parses: list[_Parse], o
     if not lines:
         return LINES
     alone = bool(_named([lines[0].strip('"')], layout))
+    single = _parse(name, head, Dialect(own or "\t"), layout, whole=True)
+    if single.fits and single.width == 1 and (own or alone):
+        return single.dialect
     if own is None:
         return Dialect(None, quoted=False, headed=alone)
-    single = _parse(name, head, Dialect(own), layout, whole=True)
-    if single.fits and single.width == 1:
-        return single.dialect
-    if own not in lines[0] and not any(line.startswith('"') for line in lines):
+    alone = all(len(row) == 1 for _, row in single.rows)  # it is the quotes that don't fit
+    if own not in lines[0] and (alone or not any(line.startswith('"') for line in lines)):
         return Dialect(None, quoted=False)
     in_first = [parse.dialect for parse in parses if (parse.dialect.delimiter or own) in lines[0]]
     return in_first[0] if in_first else Dialect(own)

@@ -107,8 +107,14 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
         if asked and asked <= set(row) and not (place and all(column.isdecimal() for column in asked)):
             return place, True
     for place, row in enumerate(cells[:_DEEPEST]):
-        text, label = bool(matched(row, TEXT_COLUMNS)), bool(matched(row, LABEL_COLUMNS))
-        if (text and label) or (place <= start and (text or label or len(matched(row, KNOWN)) > 1)):
+        if matched(row, TEXT_COLUMNS) and matched(row, LABEL_COLUMNS):
+            return place, True
+    # A title may be a usual name itself, so the row that is as full as those below it comes first.
+    for place in (start, *range(start)):
+        lone = place < start and _filled(cells[place]) == 1
+        if not lone and (
+            matched(cells[place], (*TEXT_COLUMNS, *LABEL_COLUMNS)) or len(matched(cells[place], KNOWN)) > 1
+        ):
             return place, True
     if _counts(cells[start]):  # as pandas writes columns without names
         return (start + 1, False) if len(cells) > start + 1 else (start, True)

@@ -242,7 +242,7 @@ def _table_of(name: str, part: _Part) -> Table:
     lists = set()
     for key in keys:
         values = [_choices(record.get(key)) for record in records]
-        if any(isinstance(value, dict) for value in values):  # a text or a label is no object
+        if any(map(_holds_objects, values)):  # a text or a label is no object
             continue
         if any(isinstance(value, list) for value in values):
             values = [value if value is None or isinstance(value, list) else [value] for value in values]
@@ -275,6 +275,10 @@ def _choices(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"choices"} and isinstance(value["choices"], list):
         return value["choices"]
     return value
+
+
+def _holds_objects(value: Any) -> bool:
+    return any(isinstance(one, dict) for one in (value if isinstance(value, list) else [value]))
 
 
 def _is_broken(cell: str) -> bool:

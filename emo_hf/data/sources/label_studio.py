@@ -8,6 +8,7 @@ from emo_hf.errors import UserError, few
 
 _SHOWN = 5
 LABEL = "label"
+_GIVEN = "label of the data"
 
 
 def is_export(records: list[Any]) -> bool:
@@ -47,10 +48,14 @@ def task_rows(name: str, records: list[dict[str, Any]]) -> tuple[list[dict[str, 
             f"{name}: tasks with answers to several questions ({', '.join(asked)}); export it as JSON-MIN or CSV, and "
             "name one as --label_column."
         )
-    key = next(iter(asked), LABEL) if any(LABEL in data for data, _ in rows) else LABEL
+    given = any(LABEL in data for data, _ in rows)  # as labels of a model that the annotators were shown
     several = any(len(choices) > 1 for _, choices in rows)
-    found = [data | {key: choices if several else next(iter(choices), None)} for data, choices in rows]
-    notes = []
+    found = [
+        {(_GIVEN if key == LABEL else key): value for key, value in data.items()}
+        | {LABEL: choices if several else next(iter(choices), None)}
+        for data, choices in rows
+    ]
+    notes = [f"{name}: the annotations are the label, and {LABEL} of the data is called {_GIVEN}"] if given else []
     if differ:
         notes.append(f"{name}: annotations differ in {_of(differ, records)}; the first one counts")
     if unlabelled:

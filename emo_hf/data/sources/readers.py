@@ -35,6 +35,8 @@ def read_tables(name: str, data: bytes, layout: Layout = FOUND_OUT) -> list[Tabl
     reader = READERS.get(suffix_of(name))
     if reader is None:
         raise UserError(f"{name}: {suffix_of(name) or 'no'} suffix; readable are {' '.join(READERS)} and .zip.")
+    if data.startswith(b"PK\x03\x04") and suffix_of(name) != ".xlsx":
+        raise UserError(f"{name} is a workbook or a zip by its content; name it .xlsx or .zip, as it is.")
     if not data.strip():
         raise UserError(f"{name} is empty; a header and rows are needed.")
     tables = reader(name, data, layout)

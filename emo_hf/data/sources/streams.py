@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import json
 import operator
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -26,8 +23,9 @@ from emo_hf.data.sources.delimited import Chunk, chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Rows, fitted, named_rows
 from emo_hf.data.sources.json_cells import has_json
 from emo_hf.data.sources.json_shapes import lines_table
-from emo_hf.data.sources.names import TEXT_COLUMNS, matched
+from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.readers import READERS, own_delimiter, read_bytes, read_tables, suffix_of
+from emo_hf.data.sources.standard_input import begin, lines_of_input
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table
 from emo_hf.errors import UserError, first_line
 
@@ -35,12 +33,6 @@ BLOCK = 8192  # rows
 
 _PIECE = 1 << 20  # bytes
 _WHOLE = (".xlsx", ".json")
-_BEGINNINGS = (
-    (re.compile(rb"PK\x03\x04"), ".xlsx"),
-    (re.compile(rb"PAR1"), ".parquet"),
-    (re.compile(rb"\s*\[\s*\{"), ".json"),
-)
-STANDARD_INPUT = "standard input"
 
 
 @dataclass(frozen=True)
@@ -108,12 +100,11 @@ def _of_path(path: Path, layout: Layout, *, only_text: bool) -> Opened:
 
 
 def _of_input(source: BinaryIO, layout: Layout) -> Opened:
-    """Standard input: what it holds is told by how it begins."""
-    name, head = STANDARD_INPUT, source.read(_PIECE)
-    if suffix := next((suffix for begin, suffix in _BEGINNINGS if begin.match(head)), None):
-        return _whole(name, read_tables(f"{name}{suffix}", head + source.read(), layout), layout)
-    lines = _lines_of_input(name, _Rejoined(head, source))
-    return _json_lines(name, lines, layout) if _is_object(head.split(b"\n", 1)[0]) else _delimited(name, lines, layout)
+    name, head, kind = begin(source)
+    if kind in (*_WHOLE, ".parquet"):
+        return _whole(name, read_tables(f"{name}{kind}", head + source.read(), layout), layout)
+    lines = lines_of_input(name, head, source)
+    return _json_lines(name, lines, layout) if kind == ".jsonl" else _delimited(name, lines, layout)
 
 
 def _check_file(path: Path) -> None:
@@ -129,28 +120,6 @@ def _check_file(path: Path) -> None:
         raise UserError(f"{path} is no regular file; give a file, or its content as standard input.")
 
 
-def _is_object(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-class _Rejoined(io.RawIOBase):
-    """The bytes that were looked at, and those after them."""
-
-    def __init__(self, head: bytes, rest: BinaryIO):
-        self._head, self._rest = io.BytesIO(head), rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._head.read(len(buffer)) or self._rest.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _lines_of_file(name: str, path: Path) -> Iterator[str]:
     """The lines of a text, with their line breaks."""
 
@@ -164,23 +133,6 @@ def _lines_of_file(name: str, path: Path) -> Iterator[str]:
             yield from lines
     except OSError as error:
         raise UserError(f"{path} can't be opened ({error.strerror}); check its permissions.") from error
-
-
-def _lines_of_input(name: str, source: _Rejoined) -> Iterator[str]:
-    """The lines of standard input, whose first bytes tell the encoding."""
-    buffered = io.BufferedReader(source, _PIECE)
-    encoding = encoding_of(name, lambda: [buffered.peek()], whole=False)
-    count = 0
-    with io.TextIOWrapper(buffered, encoding=encoding, newline="") as lines:
-        try:
-            for line in lines:
-                yield line
-                count += 1
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{name}, after row {count}: bytes that are not {error.encoding}, as those before them are; save it "
-                "again as UTF-8."
-            ) from None
 
 
 def _delimited(name: str, lines: Iterator[str], layout: Layout) -> Opened:
@@ -337,10 +289,13 @@ def _text_column(name: str, names: list[str], first: Block, headed: bool, notes:
     usual = matched(names, TEXT_COLUMNS) if headed else []
     if layout.text_column is not None or usual:
         return find_text_column(names, layout.text_column, name)
-    if len(names) == 1:
-        return names[0]
     frame = pd.DataFrame(first.columns, dtype="str")
-    likely = text_like(frame, names) or word_like(frame, names)
+    if len(names) == 1 and (not headed or word_like(frame, names)):
+        if headed:
+            notes.append(f"{name}: {names[0]!r} is read as the name of the column; --header none if it is a text")
+        return names[0]
+    others = [key for key in names if key not in matched(names, LABEL_COLUMNS)]
+    likely = text_like(frame, others) or word_like(frame, others)
     if len(likely) == 1:
         said = f"{name}: column {likely[0]!r}" if headed else f"{name} has no header: column {likely[0]}"
         notes.append(f"{said} is read as the text, as no other holds sentences")
