@@ -92,12 +92,10 @@ def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[t
     """Each cell's names, and in which ways some hold several."""
     names = {cell: [cell] for cell in cells if cell}
     filled = [cell for cell in names if cell not in MISSING and not is_name(cell)]
-    if taken := _chosen(filled) or _bracketed(filled):
-        how = [FORMS[LIST]] if any(len(found) > 1 for found in taken) else []
-    elif taken := _ids(filled):
-        how = ["ids in one cell"]
-    if taken:
-        names |= dict(zip(filled, map(list, _places_of_ones(taken)), strict=True))
+    lists = _chosen(filled) or _bracketed(filled)
+    if taken := _places_of_ones(lists or _ids(filled)):
+        how = [FORMS[LIST] if lists else "ids in one cell"] if any(len(found) > 1 for found in taken) else []
+        names |= dict(zip(filled, map(list, taken), strict=True))
         return [tuple(names.get(cell, ())) for cell in cells], how
     how = []
     for mark in (*_MARKS, *_DOUBTFUL_MARKS):

@@ -111,10 +111,9 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
             return place, True
     # A title may be a usual name itself, so the row that is as full as those below it comes first.
     for place in (start, *range(start)):
-        lone = place < start and _filled(cells[place]) == 1
-        if not lone and (
-            matched(cells[place], (*TEXT_COLUMNS, *LABEL_COLUMNS)) or len(matched(cells[place], KNOWN)) > 1
-        ):
+        known = matched(cells[place], (*TEXT_COLUMNS, *LABEL_COLUMNS)) or len(matched(cells[place], KNOWN)) > 1
+        alone = _filled(cells[place]) == 1 and bool(cells[place][0])  # as a title stands above a wider table
+        if known and not (alone and place < start):
             return place, True
     if _counts(cells[start]):  # as pandas writes columns without names
         return (start + 1, False) if len(cells) > start + 1 else (start, True)
