@@ -26,9 +26,8 @@ def distance(a: Tensor, b: Tensor, kind: str) -> Tensor:
 
 
 def mean(terms: list[Tensor], count: int | None = None) -> Tensor:
-    if not terms:
-        return torch.zeros((), dtype=torch.float64)
-    return torch.stack(terms).sum() / (len(terms) if count is None else count)
+    count = len(terms) if count is None else count
+    return torch.stack(terms).sum() / count if terms and count else torch.zeros((), dtype=torch.float64)
 
 
 def kinds(labels: Tensor, columns: Tensor, rows: Tensor, column_rows: Tensor) -> tuple[list, list]:

@@ -48,15 +48,23 @@ class _Parsed(BaseException):
 @pytest.fixture
 def parse_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[str]], list[str]]:
     """Calls the `main` of a script, up to and with its argparse parser; returns the words that were left over."""
-    own = argparse.ArgumentParser.parse_known_args
+    parser = argparse.ArgumentParser
+    own = {name: getattr(parser, name) for name in ("parse_known_args", "parse_known_intermixed_args")}
 
-    def parse(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
-        raise _Parsed(own(self, *args, **kwargs)[1])
+    def parse_by(name: str) -> Callable[..., Any]:
+        def parse(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
+            with pytest.MonkeyPatch.context() as patch:  # of which one calls the other
+                patch.setattr(parser, "parse_known_args", own["parse_known_args"])
+                left = own[name](self, *args, **kwargs)[1]
+            raise _Parsed(left)
+
+        return parse
 
     def call(name: str, given: list[str]) -> list[str]:
         module = importlib.import_module(name)
         with monkeypatch.context() as patch, pytest.raises(_Parsed) as found:
-            patch.setattr(argparse.ArgumentParser, "parse_known_args", parse)
+            for name in own:
+                patch.setattr(parser, name, parse_by(name))
             module.main(given)
         return found.value.left
 
