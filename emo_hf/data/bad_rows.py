@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from emo_hf.data.label_names import NO_LABEL
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, SUB_EMOTIONS
 from emo_hf.data.text import MISSING
 from emo_hf.errors import UserError, few, nearest
@@ -78,7 +79,10 @@ class BadRows:
 
     def _note(self, kind: str, rows: pd.DataFrame) -> str:
         count = f"{len(rows):,} row{'s were' if len(rows) > 1 else ' was'} left out"
-        return f"{count}: {self._reason(kind, rows, shown=_RECORDED)}"
+        kept = ""
+        if kind == EMPTY_LABEL and set(words := _words_for_none(rows)).difference(MISSING):
+            kept = "".join(f"; {way}" for way in self._as_class(words))
+        return f"{count}: {self._reason(kind, rows, shown=_RECORDED)}{kept}"
 
     def _reason(self, kind: str, rows: pd.DataFrame, shown: int = _SHOWN) -> str:
         if kind == UNKNOWN:
@@ -89,9 +93,10 @@ class BadRows:
         if kind == CONTRADICTORY:
             pairs = list(dict.fromkeys(rows["typed"]))
             return f"{where}: the cells of the label contradict each other ({few(pairs)})"
-        column = "text" if kind == EMPTY_TEXT else "label"
-        words = [word for word in MISSING if (rows["text" if column == "text" else "typed"] == word).any()]
-        return f"{where}: the {column} is {' or '.join(words or ['empty'])}{_hint(rows)}"
+        if kind == EMPTY_TEXT:
+            words = [word for word in MISSING if (rows["text"] == word).any()]
+            return f"{where}: the text is {' or '.join(words or ['empty'])}{_hint(rows)}"
+        return f"{where}: the label is {' or '.join(_words_for_none(rows) or ['empty'])}{_hint(rows)}"
 
     def _refusal(self, rows: pd.DataFrame, sizes: pd.Series) -> UserError:
         kinds = [kind for kind in KINDS if (rows["bad"] == kind).any()]
@@ -124,9 +129,23 @@ class BadRows:
                 ways.append("add rows of it to the training split")
             elif self.helps(labels=None):
                 ways.append("take all labels with --labels all")
+        if EMPTY_LABEL in kinds:
+            ways += self._as_class(_words_for_none(rows[rows["bad"] == EMPTY_LABEL]))
         if self.policy != "drop" and self.helps(on_bad_rows="drop"):
             ways.append("leave such rows out with --on_bad_rows drop")
         return ways
+
+    def _as_class(self, words: Sequence[str]) -> list[str]:
+        """How to keep rows whose label is a word that stands for none, if that helps."""
+        kept = [f"{word}={word}" for word in words]
+        if not kept or not self.all_labels or not self.helps(label_map=tuple(kept)):
+            return []
+        return [f"if that is a class, keep it with --label_map {' '.join(map(shell_word, kept))}"]
+
+
+def _words_for_none(rows: pd.DataFrame) -> list[str]:
+    """What stands in the cells of labels that are none, other than nothing."""
+    return [word for word in NO_LABEL if (rows["typed"] == word).any()]
 
 
 def _recorded(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,9 @@ from emo_hf.errors import UserError, few, first_line, nearest
 
 _UNSEEN = re.compile(rf"[\s{FORMATS}]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+# What says that there is no label, as pandas, databases and spreadsheets write it: a class where a user names it so.
+# In lower case "none" may well be one, and so may "NA", as of negative affect.
+NO_LABEL = (*MISSING, "NULL", "Null", "null", "N/A", "n/a", "#N/A", "\\N")
 
 Renaming = tuple[tuple[str, str], ...]  # (old, new), where a name holds "=" one for each way to read it
 
@@ -107,25 +110,28 @@ def final_names(
     """
     renamed = _renamed(list(counts), renamings)
     kept = {*(wanted or ()), *renamed}
-    names = {typed: "" if typed in MISSING and typed not in kept else typed for typed in counts}
+    names = {typed: "" if typed in NO_LABEL and typed not in kept else typed for typed in counts}
     rest = [typed for typed, name in names.items() if name and typed not in renamed]
-    numbers = {typed: _plain(typed) for typed in rest} if all(map(_NUMBER.fullmatch, rest)) else {}
+    numbers = {typed: _plain(typed) for typed in rest if _NUMBER.fullmatch(typed)}
     names |= numbers | renamed
     notes = [f"labels were renamed by --label_map: {_changes(renamed, counts)}"] if renamed else []
     if changed := {typed: name for typed, name in numbers.items() if typed != name and typed not in (wanted or ())}:
-        notes.append(f"labels are numbers, whose zeros behind the point don't count: {_changes(changed, counts)}")
+        notes.append(f"of labels that are numbers, zeros behind the point don't count: {_changes(changed, counts)}")
     usual = _usual_spellings(names, counts, wanted)
     if varied := {typed: usual[name] for typed, name in names.items() if name and usual[name] != name}:
-        said = {typed: name for typed, name in varied.items() if _is_misspelled(names[typed])}
-        if said:
-            notes.append(f"labels that differ by case, width or blanks alone are one: {_changes(said, counts)}")
+        coded = {typed: name for typed, name in varied.items() if _is_code(names[typed]) and not _is_code(name)}
+        if coded and wanted is None:
+            notes.append(f"labels that are a name and its code in AI Hub's corpus are one: {_changes(coded, counts)}")
+        spelled = {typed: name for typed, name in varied.items() if typed not in coded}
+        if spelled := {typed: name for typed, name in spelled.items() if not _NUMBER.fullmatch(names[typed])}:
+            notes.append(f"labels that differ by case, width or blanks alone are one: {_changes(spelled, counts)}")
     return {typed: usual.get(name, "") for typed, name in names.items()}, notes
 
 
-def _is_misspelled(name: str) -> bool:
-    """Not where it is a number in two forms, or a code of AI Hub's."""
+def _is_code(name: str) -> bool:
+    """Whether it is one of AI Hub's codes, which say less than the names that they stand for."""
     emotion = find_emotion(name)
-    return not _NUMBER.fullmatch(name) and (emotion is None or emotion.code != name.upper())
+    return emotion is not None and emotion.code == name.upper()
 
 
 def _renamed(typed: Sequence[str], renamings: Sequence[Renaming]) -> dict[str, str]:
@@ -167,7 +173,7 @@ def _plain(number: str) -> str:
 def _usual_spellings(
     names: Mapping[str, str], counts: Mapping[str, int], wanted: Sequence[str] | None
 ) -> dict[str, str]:
-    """For each name the one that stands for it: one that was asked for, or else the commonest of its spellings."""
+    """For each name the one that stands for it: one that was asked for, or the commonest spelling that is no code."""
     rows: Counter[str] = Counter()
     for typed, name in names.items():
         if name:
@@ -176,7 +182,7 @@ def _usual_spellings(
     for label in wanted or ():
         asked.setdefault(_loose(label), []).append(label)
     best: dict[str, str] = {}
-    for name in sorted(rows, key=lambda name: (-rows[name], find_emotion(name) is None, name)):
+    for name in sorted(rows, key=lambda name: (_is_code(name), -rows[name], find_emotion(name) is None, name)):
         best.setdefault(spelling(name), name)
     usual = {}
     for name in rows:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from emo_hf.data.bad_rows import Helps, places
+from emo_hf.data.label_names import NO_LABEL
 from emo_hf.data.several import COLUMNS, LabelSets
-from emo_hf.data.text import MISSING
 from emo_hf.errors import UserError
 
 TASKS = ("auto", "single", "multi")
@@ -66,7 +66,7 @@ def _refusal(rows: pd.DataFrame, sets: LabelSets, is_several: np.ndarray, helps:
         ways.append(f"--task single --several_labels drop keeps the {one:,} rows of one label")
     if helps(task="single", several_labels="first"):
         ways.append("--task single --several_labels first takes the first label of each row")
-    names_typed = tuple(rows.loc[~rows["label"].isin(["", *MISSING]), "label"].unique())
+    names_typed = tuple(rows.loc[~rows["label"].isin(["", *NO_LABEL]), "label"].unique())
     if any(how.startswith("joined") for how in sets.how) and helps(task="auto", labels=names_typed):
         ways.append("a name that holds the mark is one label if --labels names it so")
     way_out = f"; {'; '.join(ways)}" if ways else "; give each row one label"

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from emo_hf.data.label_names import spelling
-from emo_hf.data.text import MISSING
+from emo_hf.data.label_names import NO_LABEL, spelling
 
 # How a cell holds labels: one name (or several that are joined), a JSON list, or the names of columns with a 1.
 PLAIN, LIST, COLUMNS = "plain", "list", "columns"
@@ -91,7 +90,7 @@ def _elements(cell: str) -> tuple[str, ...]:
 def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Each cell's names, and in which ways some hold several."""
     names = {cell: [cell] for cell in cells if cell}
-    filled = [cell for cell in names if cell not in MISSING and not is_name(cell)]
+    filled = [cell for cell in names if cell not in NO_LABEL and not is_name(cell)]
     lists = _chosen(filled) or _bracketed(filled)
     if taken := _places_of_ones(lists or _ids(filled)):
         how = [FORMS[LIST] if lists else "ids in one cell"] if any(len(found) > 1 for found in taken) else []

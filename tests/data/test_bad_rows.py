@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections import Counter
 
 import pytest
@@ -75,6 +76,26 @@ def test_a_missing_name_that_was_asked_for_is_a_label(tmp_path):
     assert load_emotion_data(path, labels=["None", "hate"]).labels == ("None", "hate")
     assert load_emotion_data(path, labels="all", label_map=["None=없음"]).labels == ("hate", "없음")
     assert "the label is None (20 of 40 rows of train" in error_of(path, labels="all")
+
+
+@pytest.mark.parametrize("word", ["NULL", "null", "N/A", "n/a", "#N/A"])
+def test_words_of_databases_for_no_label_are_no_class(tmp_path, word):
+    """They are left out with a line, which says how to keep them where they are a class."""
+    for share, count in ((10, 6), (2, 30)):
+        records = [row | ({"label": word} if place % share == 0 else {}) for place, row in enumerate(rows(60))]
+        path = str(write(tmp_path / "data.csv", records))
+        if share == 10:
+            data = load_emotion_data(path, labels="all")
+            assert data.labels == ("기쁨", "불안", "슬픔") and len(all_texts(data)) == 60 - count
+            (said,) = data.report["notes"]
+        else:
+            said = error_of(path, labels="all")
+        assert f"the label is {word}" in said
+        given = shlex.split(said.partition("--label_map ")[2].replace(",", " "))[0]
+        kept = load_emotion_data(path, labels="all", label_map=[given])
+        assert kept.labels == tuple(sorted((word, "기쁨", "불안", "슬픔"))) and len(all_texts(kept)) == 60
+        assert load_emotion_data(path, labels=[word, "기쁨", "불안", "슬픔"]).labels[0] == word
+    assert "--label_map" not in error_of(path)  # the labels that were asked for are others
 
 
 def test_contradicting_cells_of_the_real_files(tmp_path):

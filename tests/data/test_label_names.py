@@ -29,10 +29,19 @@ SPELLINGS = {
     "numbers": ({"0.0": 3, "1.0": 2, "0.50": 1}, None, {"0.0": "0", "1.0": "1", "0.50": "0.5"}),
     "numbers of two files": ({"0.0": 3, "0": 2, "1": 1}, None, {"0.0": "0"}),
     "numbers asked for": ({"0": 3, "1": 2}, ("0.0", "1.0"), {"0": "0.0", "1": "1.0"}),
-    "versions among words": ({"1.0": 3, "beta": 2}, None, {}),
+    "numbers among words": ({"1.0": 3, "1.50": 1, "beta": 2}, None, {"1.0": "1", "1.50": "1.5"}),
+    "numbers among words, asked for": ({"1": 3, "beta": 2}, ("1.0", "beta"), {"1": "1.0"}),
     "missing": ({"nan": 1, "None": 1, "NaN": 1, "a": 1}, None, {"nan": "", "None": "", "NaN": ""}),
     "missing, but asked for": ({"None": 1, "none": 1, "a": 1}, ("None", "a"), {"none": "None"}),
-    "none is a word": ({"none": 1, "null": 1, "NA": 1}, None, {}),
+    "none is a word": ({"none": 1, "NA": 1}, None, {}),
+    "of databases and spreadsheets": (
+        {"NULL": 1, "null": 1, "N/A": 1, "#N/A": 1, "\\N": 1, "a": 1},
+        None,
+        {"NULL": "", "null": "", "N/A": "", "#N/A": "", "\\N": ""},
+    ),
+    "of databases, but asked for": ({"null": 1, "N/A": 1, "a": 1}, ("null", "a"), {"N/A": ""}),
+    "a code and its name": ({"분노": 1, "E10": 9, "e10": 1, "E60": 2}, None, {"E10": "분노", "e10": "분노"}),
+    "a code alone": ({"E10": 9, "e10": 1}, None, {"e10": "E10"}),
     "missing, but renamed": ({"nan": 1, "a": 1}, None, {}),
 }
 
@@ -132,6 +141,26 @@ def test_what_was_read_otherwise_is_said_with_counts(tmp_path):
 def test_fractions_are_the_same_numbers_in_every_format(tmp_path, suffix):
     records = [{"text": f"문장 {i}", "label": float(i % 2)} for i in range(20)]
     assert load_emotion_data(str(write(tmp_path / f"a{suffix}", records)), labels="all").labels == ("0", "1")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json", ".jsonl"])
+def test_fractions_beside_words_are_the_same_in_every_format(tmp_path, suffix):
+    records = [{"text": f"문장 {i}", "label": [1.0, 2.0, "기쁨"][i % 3]} for i in range(30)]
+    assert load_emotion_data(str(write(tmp_path / f"a{suffix}", records)), labels="all").labels == ("1", "2", "기쁨")
+
+
+def test_a_name_and_its_code_are_said_to_be_one(tmp_path):
+    typed = ["분노", "E10", "E10", "슬픔", "슬 픔"]
+    records = [{"text": f"문장 {i}", "label": typed[i % 5]} for i in range(50)]
+    path = str(write(tmp_path / "data.csv", records))
+    data = load_emotion_data(path, labels="all")
+    assert data.labels == ("분노", "슬 픔")
+    assert data.report["notes"][0] == (
+        "labels that are a name and its code in AI Hub's corpus are one: E10 (20 rows) is 분노"
+    )
+    assert "differ by case, width or blanks alone" in data.report["notes"][1] and len(data.report["notes"]) == 2
+    (note,) = load_emotion_data(path, labels=["분노", "슬픔"]).report["notes"]
+    assert "E10" not in note
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".json", ".parquet"])
