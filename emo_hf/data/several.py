@@ -18,7 +18,8 @@ from emo_hf.data.label_names import NO_LABEL, spelling
 PLAIN, LIST, COLUMNS = "plain", "list", "columns"
 FORMS = {LIST: "lists", COLUMNS: "columns of 0 and 1"}
 # Marks that names hardly hold, and those that they do: 악플/욕설 is one name unless both parts are names elsewhere.
-_MARKS, _DOUBTFUL_MARKS = ("|", ";"), (",", "/", "+", "&")
+_MARKS, _DOUBTFUL_MARKS = ("|", ";"), (",", "/", "+", "&", "·", "ㆍ", "\n", "#")
+_HOW = {"\n": "joined by a line break", "#": "joined as hashtags"}
 _ONES, _ZEROS = ("1", "1.0", "1.", "True", "true"), ("0", "0.0", "0.", "False", "false")
 _BRACKETS = re.compile(r"\s*[\[({](.*)[\])}]\s*", re.DOTALL)
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
@@ -98,20 +99,23 @@ def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[t
         return [tuple(names.get(cell, ())) for cell in cells], how
     how = []
     for mark in (*_MARKS, *_DOUBTFUL_MARKS):
-        parts = {
-            cell: [part.strip() for part in cell.split(mark) if part.strip()]
-            for cell in filled
-            if mark in cell and names[cell] == [cell]
-        }
-        parts = {cell: found for cell, found in parts.items() if found}
+        parts = {cell: found for cell in filled if names[cell] == [cell] and (found := _parts(cell, mark))}
         alone = {spelling(cell) for cell in names if cell not in parts}
+        alone |= {spelling(found[0]) for found in parts.values() if len(found) == 1}  # as in a; beside a;b
         reused = Counter(spelling(part) for found in parts.values() for part in set(found))
         known = alone | ({part for part, times in reused.items() if times > 1} if mark in _MARKS else set())
         sure = {cell: [is_name(part) or spelling(part) in known for part in found] for cell, found in parts.items()}
         if any(len(found) > 1 and all(found) for found in sure.values()):
-            how.append(f"joined by {mark!r}")
+            how.append(_HOW.get(mark, f"joined by {mark!r}"))
             names |= {cell: found for cell, found in parts.items() if mark in _MARKS or any(sure[cell])}
     return [tuple(names.get(cell, ())) for cell in cells], how
+
+
+def _parts(cell: str, mark: str) -> list[str]:
+    """What stands between the marks of a cell; nothing where it has none, or, of hashtags, begins without."""
+    if mark not in cell or (mark == "#" and not cell.startswith(mark)):
+        return []
+    return [part.strip() for part in cell.split(mark) if part.strip()]
 
 
 def _chosen(cells: Sequence[str]) -> list[tuple[str, ...]]:
