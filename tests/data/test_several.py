@@ -33,7 +33,8 @@ SPLIT = {
     "a dot": (["분노·불안", "분노", "불안"], [("분노", "불안"), ("분노",), ("불안",)], ["joined by '·'"]),
     "a dot of Hangul": (["aㆍb", "a", "b"], [("a", "b"), ("a",), ("b",)], ["joined by 'ㆍ'"]),
     "a dot within names": (["여성·가족", "악플·욕설", "여성"], [("여성·가족",), ("악플·욕설",), ("여성",)], []),
-    "a dot of the taxonomy": (["가난한·불우한", "가난한", "불우한"], [("가난한·불우한",), ("가난한",), ("불우한",)], []),
+    "a dot of the taxonomy": (["가난한·불우한", "가난한", "불우한"], [("가난한·불우한",), ("가난한",), ("불우한",)],
+                              []),
     "a line break": (["a\r\nb", "a", "b\na", "b"], [("a", "b"), ("a",), ("b", "a"), ("b",)],
                      ["joined by a line break"]),
     "a line break within names": (["a\nb", "a", "c"], [("a\nb",), ("a",), ("c",)], []),
@@ -178,6 +179,36 @@ def test_columns_of_ones_are_labels(tmp_path, marks):
     assert data.report["columns"] == {"text": "문장", "label": "여성/가족, clean, 기타 혐오"}
     said = error_of(hot(tmp_path, several=9, marks=marks), labels="all")
     assert said.startswith("9 of 60 rows have several labels each (columns 여성/가족, clean, 기타 혐오: columns of 0")
+
+
+def moved(path, last="문장"):
+    """The same table with one column at its end."""
+    frame = pd.read_csv(path, sep="\t", dtype="str", keep_default_na=False)
+    frame[[name for name in frame if name != last] + [last]].to_csv(path, sep="\t", index=False)
+    return path
+
+
+def test_columns_of_ones_before_the_text_are_labels_too(tmp_path):
+    after = load_emotion_data(str(hot(tmp_path)), labels="all")
+    before = load_emotion_data(str(moved(hot(tmp_path))), labels="all")
+    assert before.fingerprint == after.fingerprint and before.report["columns"] == after.report["columns"]
+    assert "those of 0 and 1 are: 여성/가족, clean, 기타 혐오" in before.report["notes"][0]
+    said = error_of(moved(hot(tmp_path, several=9)), labels="all")
+    assert said.startswith("9 of 60 rows have several labels each (columns 여성/가족, clean, 기타 혐오: columns of 0")
+
+
+def test_what_else_stands_before_the_text_is_no_label(tmp_path):
+    """Two columns are labels where each row has one of them; and none are where another could be the label."""
+    records = [{"긍정": i % 2, "부정": 1 - i % 2, "성별": "남여"[i % 2], "text": f"문장 {i}"} for i in range(60)]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)), labels="all")
+    assert data.labels == ("긍정", "부정") and len(data.splits["train"]) == 48
+    records[1]["부정"] = 1
+    assert "긍정 or 부정" in error_of(write(tmp_path / "data.csv", records), labels="all")
+    records = [
+        {"a": i % 2, "b": i % 3 // 2, "c": i % 5 // 4, "grade": "상중하"[i % 3], "text": f"문장 {i}"}
+        for i in range(60)
+    ]
+    assert "is it 'grade'? then" in error_of(write(tmp_path / "data.csv", records), labels="all")
 
 
 def test_columns_of_ones_beside_a_label_are_none(tmp_path):

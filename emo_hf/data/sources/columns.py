@@ -10,7 +10,7 @@ import pandas as pd
 
 from emo_hf.data.several import COLUMNS, LIST, PLAIN
 from emo_hf.data.sources.aihub import is_release
-from emo_hf.data.sources.contents import label_like, names_of_ones, one_hot, text_like, word_like
+from emo_hf.data.sources.contents import label_like, names_of_ones, one_each, one_hot, text_like, word_like
 from emo_hf.data.sources.names import FURTHER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.readers import suffix_of
 from emo_hf.data.sources.tables import Table
@@ -143,14 +143,20 @@ def _dialogues(cells: pd.Series, where: str) -> pd.Series:
 
 
 def _columns_of_ones(table: Table, text: str) -> list[str]:
-    """The labels that stand in columns of their own, after the text."""
+    """The labels that stand in columns of their own, after the text, or, if there are none, before it."""
     columns = list(table.frame.columns)
-    after = columns[columns.index(text) + 1 :]
-    known = {name for names in FURTHER_COLUMNS.values() for name in matched(columns, names)}
-    ones = one_hot(table.frame, [name for name in after if name not in known])
-    # Two of them may be anything, as married and employed, where another column could be the label.
-    others = [name for name in columns if name not in (*ones, text)]
-    return [] if len(ones) == 2 and label_like(table.frame, others) else ones
+    place = columns.index(text)
+    known = {name for names in (*FURTHER_COLUMNS.values(), ("split",)) for name in matched(columns, names)}
+    after, before = (
+        one_hot(table.frame, [name for name in part if name not in known])
+        for part in (columns[place + 1 :], columns[:place])
+    )
+    others = [name for name in columns if name not in (*(after or before), text)]
+    if after:  # two of them may be anything, as married and employed, where another column could be the label
+        return [] if len(after) == 2 and label_like(table.frame, others) else after
+    # What else is known of a text stands before it too.
+    is_doubtful = len(before) == 2 and not one_each(table.frame, before)
+    return [] if is_doubtful or label_like(table.frame, [name for name in others if name not in known]) else before
 
 
 def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> str:

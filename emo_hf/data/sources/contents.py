@@ -56,6 +56,11 @@ def one_hot(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return found if len(found) > 1 and frame[found].isin(_ONES).any(axis=None) else []
 
 
+def one_each(frame: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether each row has one 1 in the columns."""
+    return bool((frame[list(columns)].isin(_ONES).sum(axis=1) == 1).all())
+
+
 def names_of_ones(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """The names of the columns with a 1, of each row, as a JSON list."""
     flags = frame[list(columns)].isin(_ONES)
