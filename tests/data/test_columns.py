@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from tables import LABELS, error_of, rows, write
+from tables import LABELS, all_texts, error_of, rows, write
 
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.sources.columns import find_text_column, rows_of
@@ -86,6 +86,37 @@ def test_what_is_proposed_helps(tmp_path, case):
     assert said in message
     column = {"text_column": others.get("text"), "label_column": others.get("label")}
     assert sum(len(part) for part in load_emotion_data(str(path), **column).splits.values()) == 30
+
+
+LISTS = {
+    "one each": (lambda i: [LABELS[i % 3]], {}, "is it 'categories'? then --label_column categories."),
+    "several": (lambda i: [LABELS[i % 3], LABELS[0]][: 1 + i % 2], {}, "is it 'categories'? then --label_column"),
+    "empty ones": (lambda i: [LABELS[i % 3]] if i % 9 else [], {}, "is it 'categories'? then --label_column"),
+    "beside tokens": (lambda i: [LABELS[i % 3]], {"tokens": lambda i: f"나는 {i % 9}번째 날에 펲시를 마셨다".split(),
+                                                  "attention_mask": lambda i: [1] * 9, "id": lambda i: i},
+                      "is it 'categories'? then --label_column categories."),
+    "beside an answer": (lambda i: [LABELS[i % 3]], {"answer": lambda i: ["accept", "ignore"][i % 7 == 0]},
+                         "categories or answer could be it: name yours with --label_column."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+@pytest.mark.parametrize("case", LISTS)
+def test_lists_could_be_the_label(tmp_path, case, suffix):
+    labels, others, said = LISTS[case]
+    records = [
+        {name: cell(i) for name, cell in others.items()} | {"text": row["sentence"], "categories": labels(i)}
+        for i, row in enumerate(rows(60))
+    ]
+    path = write(tmp_path / f"data{suffix}", records)
+    assert said in error_of(path)
+    data = load_emotion_data(str(path), label_column="categories", task="single", several_labels="first")
+    assert set(data.labels) == set(LABELS) and len(all_texts(data)) >= 53
+
+
+def test_who_speaks_is_never_proposed_as_the_label(tmp_path):
+    records = named(label="grade", 성별=["남", "여"], split=["train", "test"])
+    assert "is it 'grade'? then --label_column grade." in error_of(write(tmp_path / "data.csv", records))
 
 
 def test_where_nothing_could_be_it_nothing_is_proposed(tmp_path):

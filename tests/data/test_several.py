@@ -203,7 +203,7 @@ def test_what_else_stands_before_the_text_is_no_label(tmp_path):
     data = load_emotion_data(str(write(tmp_path / "data.csv", records)), labels="all")
     assert data.labels == ("긍정", "부정") and len(data.splits["train"]) == 48
     records[1]["부정"] = 1
-    assert "긍정 or 부정" in error_of(write(tmp_path / "data.csv", records), labels="all")
+    assert "긍정 or 부정 could be it" in error_of(write(tmp_path / "data.csv", records), labels="all")
     records = [
         {"a": i % 2, "b": i % 3 // 2, "c": i % 5 // 4, "grade": "상중하"[i % 3], "text": f"문장 {i}"}
         for i in range(60)

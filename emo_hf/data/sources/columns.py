@@ -19,6 +19,7 @@ from emo_hf.errors import UserError, few
 from emo_hf.escaping import shell_word
 
 _NAMED = 20  # columns in a message
+_NO_LABELS = (*(FURTHER_COLUMNS[role] for role in ("dialogue", "age_group", "gender")), ("split",))
 
 
 @dataclass(frozen=True)
@@ -185,14 +186,16 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
     said = _not_found(role, columns, table.name)
     if len(columns) == 1 and suffix_of(table.name) in (".csv", ".tsv", ".txt"):
         return UserError(f"{said}; part columns with commas, tabs or semicolons.")
-    rest = [name for name in columns if name not in taken and name not in table.lists]
+    rest = [name for name in columns if name not in taken]
     if role == "text":
+        rest = [name for name in rest if name not in table.lists]
         likely = text_like(table.frame, rest)
         likely = likely or [
             name for name in word_like(table.frame, rest) if name not in matched(columns, LABEL_COLUMNS)
         ]
     else:
-        likely = label_like(table.frame, rest)
+        about = {name for part in _NO_LABELS for name in matched(columns, part)}
+        likely = label_like(table.frame, [name for name in rest if name not in about], table.lists)
     if not likely:
         none = "sentences" if role == "text" else "a few values that come again and again"
         return UserError(f"{said}; none of the others holds {none}, so add a column {role}.")

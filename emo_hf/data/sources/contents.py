@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from emo_hf.data.several import PLAIN, label_sets
+from emo_hf.data.several import LIST, PLAIN, label_sets
 from emo_hf.data.text import MISSING
 
 _LOOKED_AT = 5000  # rows
+_MOST_IN_LISTS = 3  # labels of a row, on average
 _LETTERS = r"[A-Za-z\u1100-\u11ff\u3131-\u318e\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
 _ONES, _ZEROS = ("1", "1.0", "True", "TRUE", "true"), ("0", "0.0", "False", "FALSE", "false", "")
 
@@ -33,15 +34,22 @@ def word_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return [name for name, cells in found.items() if len(cells) and cells.str.contains(_LETTERS).mean() >= 0.5]
 
 
-def label_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """The columns of few values that come again and again, be there one a row or several."""
+def label_like(frame: pd.DataFrame, columns: Sequence[str], lists: Collection[str] = ()) -> list[str]:
+    """The columns of few values that come again and again, be there one a row or several; first those of lists.
+
+    Args:
+        lists: which columns hold JSON lists. Of more than a few values a row, these are tokens, or numbers of a model.
+    """
     found, coded = [], []
-    for name in columns:
+    for name in sorted(columns, key=lambda name: name not in lists):
         cells = _filled(frame[name])
         if len(cells) < len(frame.head(_LOOKED_AT)) / 2 or cells.str.len().mean() > 200:
             continue
-        sets = label_sets(cells, pd.Series(PLAIN, cells.index, dtype="str"), lambda _: False)
+        form = LIST if name in lists else PLAIN
+        sets = label_sets(cells, pd.Series(form, cells.index, dtype="str"), lambda _: False)
         counts = sets.counts()
+        if form == LIST and sum(counts.values()) > _MOST_IN_LISTS * len(cells):
+            continue
         if 2 <= len(counts) <= sum(counts.values()) / 3 and max(map(len, counts)) <= 40:
             found.append(name)
             if cells.str.fullmatch(r"[01](?:[,;| ]+[01])+").all():  # 0,0,1,0: another column tells it in fewer words
