@@ -5,7 +5,7 @@ from __future__ import annotations
 import datasets
 import pytest
 from folders import WAYS, fill, read, refusal, said
-from tables import LABELS, all_texts, rows, write
+from tables import LABELS, all_texts, error_of, rows, write
 
 from emo_hf.data.loading import load_emotion_data
 
@@ -29,6 +29,65 @@ def test_labels_that_are_written_as_missing_are_none(tmp_path):
     fill(tmp_path, "train.csv")
     write(tmp_path / "test.csv", [{"sentence": row["sentence"], "label": "nan"} for row in rows(9, 200)])
     assert "test.csv is set aside, as its column 'label' is empty" in said(read(tmp_path))
+
+
+def of_splits(names, empty, count=60):
+    """Rows whose split stands in a column, a third each; those of the splits in `empty` have its label."""
+    records = [row | {"split": names[place * len(names) // count]} for place, row in enumerate(rows(count))]
+    return [row | ({"label": empty[row["split"]]} if row["split"] in empty else {}) for row in records]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("empty", ["", "nan", "NULL", "-1", "?"])
+def test_rows_of_one_table_that_are_not_labelled_are_set_aside(tmp_path, suffix, empty):
+    path = str(write(tmp_path / f"data{suffix}", of_splits(["학습", "검증", "평가"], {"평가": empty})))
+    data = load_emotion_data(path)
+    assert all_texts(data) == {row["sentence"] for row in rows(40)} and data.report["bad_rows"] == {}
+    assert data.report["splits"]["validation"] == "given" and data.report["splits"]["test"].startswith("carved")
+    held = {*data.splits["validation"]["text"][:]}
+    assert held <= {row["sentence"] for row in rows(20, 20)}
+    assert f"data{suffix} (split 평가) is set aside, as its column 'label' is" in said(data)
+    assert f"read: data{suffix} (40 rows)" in said(data)
+
+
+def test_validation_and_test_rows_of_two_tables_and_in_lists(tmp_path):
+    for start, name in ((0, "a.jsonl"), (100, "b.jsonl")):
+        records = of_splits(["train", "dev", "test"], {"dev": "", "test": ""})
+        labelled = [
+            row | {"sentence": f"{start} {row['sentence']}", "label": [row["label"]] if row["label"] else []}
+            for row in records
+        ]
+        write(tmp_path / name, labelled)
+    data = read(tmp_path)
+    assert len(all_texts(data)) == 40
+    assert "(split dev), b.jsonl (split dev) is set aside" in said(data) and "(split test) is set aside" in said(data)
+
+
+@pytest.mark.parametrize("empty", [{"test": "", "train": ""}, {"train": ""}])
+def test_a_table_without_labels_in_training_is_refused(tmp_path, empty):
+    path = write(tmp_path / "data.csv", of_splits(["train", "dev", "test"], empty))
+    assert "the label is empty" in error_of(path)
+
+
+def test_a_test_split_that_is_labelled_in_part_is_refused(tmp_path):
+    records = of_splits(["train", "dev", "test"], {"test": ""})
+    records[-1]["label"] = LABELS[0]
+    assert "(19 of 20 rows of test" in error_of(write(tmp_path / "data.csv", records))
+
+
+@pytest.mark.parametrize("mark", ["-1", "-1.0", "?"])
+def test_a_mark_in_each_row_is_no_label_unless_training_has_it(tmp_path, mark):
+    fill(tmp_path, "train.csv")
+    write(tmp_path / "test.csv", [row | {"label": mark} for row in rows(9, 200)])
+    data = read(tmp_path, labels="all")
+    assert f"test.csv is set aside, as its column 'label' is {mark} in every row, and in no row of" in said(data)
+    assert len(all_texts(data)) == 12
+    write(tmp_path / "test.csv", [row | {"label": mark if place else LABELS[0]} for place, row in enumerate(rows(9))])
+    assert f"unknown label {mark!r}" in refusal(tmp_path, labels="all")
+    write(tmp_path / "train.csv", [row | ({"label": mark} if place % 2 else {}) for place, row in enumerate(rows(36))])
+    write(tmp_path / "test.csv", [row | {"label": mark} for row in rows(9, 200)])
+    data = read(tmp_path, labels="all")
+    assert len(data.splits["test"]) == 9 and set(data.splits["test"]["label"][:]) == {data.labels.index(mark[:2])}
 
 
 def test_a_competition_s_folder(tmp_path):
