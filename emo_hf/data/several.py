@@ -100,6 +100,11 @@ def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[t
     how = []
     for mark in (*_MARKS, *_DOUBTFUL_MARKS):
         parts = {cell: found for cell in filled if names[cell] == [cell] and (found := _parts(cell, mark))}
+        if mark == "#":  # which belongs to a name that is written so where it stands alone
+            parts = {
+                cell: [tag if (tag := f"#{part}") in names or is_name(tag) else part for part in found]
+                for cell, found in parts.items()
+            }
         alone = {spelling(cell) for cell in names if cell not in parts}
         alone |= {spelling(found[0]) for found in parts.values() if len(found) == 1}  # as in a; beside a;b
         reused = Counter(spelling(part) for found in parts.values() for part in set(found))

@@ -38,8 +38,9 @@ SPLIT = {
     "a line break": (["a\r\nb", "a", "b\na", "b"], [("a", "b"), ("a",), ("b", "a"), ("b",)],
                      ["joined by a line break"]),
     "a line break within names": (["a\nb", "a", "c"], [("a\nb",), ("a",), ("c",)], []),
-    "hashtags": (["#a #b", "#a", "#b", "#c#a", "#c"], [("a", "b"), ("a",), ("b",), ("c", "a"), ("c",)],
+    "hashtags": (["#a #b", "#a", "#b", "#c#a", "#c"], [("#a", "#b"), ("#a",), ("#b",), ("#c", "#a"), ("#c",)],
                  ["joined as hashtags"]),
+    "hashtags of emotions": (["#기쁨 #b", "b"], [("기쁨", "b"), ("b",)], ["joined as hashtags"]),
     "hashtags beside names": (["#a b #c", "a b", "c"], [("a b", "c"), ("a b",), ("c",)], ["joined as hashtags"]),
     "one hashtag each": (["#a", "#b"], [("#a",), ("#b",)], []),
     "hashtags of names that don't stand alone": (["#a #b", "#a"], [("#a #b",), ("#a",)], []),
@@ -77,6 +78,10 @@ SPLIT = {
 def test_what_a_cell_holds(case):
     cells, expected, how = SPLIT[case]
     assert sets_of(cells) == (expected, how)
+
+
+def test_hashtags_that_were_asked_for_are_names_with_their_sign():
+    assert sets_of(["#a #기쁨", "#기쁨"], named={"#a", "#기쁨"})[0] == [("#a", "#기쁨"), ("#기쁨",)]
 
 
 def test_what_was_asked_for_is_one_name():
