@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import datasets
@@ -35,6 +36,8 @@ SHAPES = {
         orient: json.loads(FRAME.to_json(orient=orient))
         for orient in ("records", "columns", "index", "split", "table")
     },
+    "records by their ids": {f"id_{place}": row for place, row in enumerate(ROWS)},
+    "records by their ids under a name": {"data": {f"id_{place}": row for place, row in enumerate(ROWS)}},
     "values": FRAME.to_numpy().tolist(),
     "values below a header": [list(FRAME), *FRAME.to_numpy().tolist()],
 }
@@ -58,6 +61,49 @@ def test_every_shape(tmp_path, shape, suffix):
     opened = open_rows(path)
     texts = [text for block in opened.blocks for text in block.columns[opened.text]]
     assert sorted(texts) == [text for text, _ in PAIRS]
+
+
+def as_lines(records: list) -> bytes:
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "standard input"])
+@pytest.mark.parametrize("shape", ["values", "values below a header"])
+def test_lines_of_lists(tmp_path, shape, name):
+    content = as_lines(SHAPES[shape])
+    if name == "standard input":
+        opened = open_rows(io.BytesIO(content))
+    else:
+        (tmp_path / name).write_bytes(content)
+        opened = open_rows(tmp_path / name)
+        assert load_emotion_data(str(tmp_path / name)).fingerprint == load_emotion_data(written(tmp_path)).fingerprint
+    assert [text for block in opened.blocks for text in block.columns[opened.text]] == [row["sentence"] for row in ROWS]
+
+
+def written(folder) -> str:
+    (folder / "records.json").write_text(json.dumps(ROWS), encoding="utf-8")
+    return str(folder / "records.json")
+
+
+def test_lines_that_are_no_lists_of_cells(tmp_path):
+    for lines, said in (
+        ([["좋아요", "기쁨"], {"sentence": "싫어요"}], "row 2: not a list, as the first row is; mend the line"),
+        ([ROWS, ROWS], "row 2: not JSON (Extra data)"),
+        (["좋아요", "싫어요"], "row 1: not an object"),
+    ):
+        (tmp_path / "a.jsonl").write_bytes(as_lines(lines))
+        assert said in error_of(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("names", [("내용", "감정"), ("글", "느낌"), ("발화", "느낌")])
+def test_ids_lead_back_from_records_of_any_names(names):
+    """Of objects by name, those that are more than their own names are rows; others are columns."""
+    rows_by_id = {f"id_{n}": dict(zip(names, row.values(), strict=True)) for n, row in enumerate(ROWS)}
+    (by_id,) = tables(rows_by_id)
+    assert list(by_id.frame["id"]) == list(rows_by_id)
+    (columns,) = tables({name: {key: row[name] for key, row in rows_by_id.items()} for name in names})
+    for table in (by_id, columns):
+        assert [table.frame[name].to_list() for name in names] == [FRAME[name].to_list() for name in FRAME]
 
 
 def test_splits_by_name(tmp_path):

@@ -50,8 +50,8 @@ def why(error: Exception) -> str:
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error).split(";")[0]
 
 
-def lines_table(name: str, lines: Sequence[tuple[int, str]]) -> Table:
-    """The table of some JSON lines, given with their numbers.
+def lines_table(name: str, lines: Sequence[tuple[int, str]], layout: Layout | None = None) -> Table:
+    """The table of some JSON lines, given with their numbers; with a layout they may be lists, and not objects.
 
     Raises:
         UserError: a line that is no JSON object.
@@ -62,7 +62,20 @@ def lines_table(name: str, lines: Sequence[tuple[int, str]]) -> Table:
             records.append(parsed(line))
         except (ValueError, RecursionError) as error:
             raise UserError(f"{name}, row {number}: not a JSON object ({why(error)}); mend the line.") from error
-    return _table_of(name, _Part(records, [number for number, _ in lines]))
+    part = _Part(records, [number for number, _ in lines])
+    if layout is None or not records or not is_row(records[0]):
+        return _table_of(name, part)
+    rows = zip(part.numbers, records, strict=True)
+    if odd := next((number for number, record in rows if not isinstance(record, list)), 0):
+        raise UserError(f"{name}, row {odd}: not a list, as the first row is; mend the line.")
+    return _table_of_lists(name, part, layout)
+
+
+def is_row(record: Any) -> bool:
+    """Whether it is cells of one row, as in a line `["좋아요", "긍정"]`, and neither a list of objects nor a text."""
+    if not isinstance(record, list) or len(record) < 2 or not any(isinstance(cell, str) for cell in record):
+        return False
+    return not any(isinstance(cell, dict) for cell in record)
 
 
 def json_tables(name: str, content: Any, layout: Layout) -> list[Table]:
@@ -114,7 +127,7 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
             yield from (replace(part, sheet=key) for part in _parts(name, inner))
     elif values and all(isinstance(value, list) for value in values):
         yield from _of_lists(name, _without_others(content))
-    elif len(values) == 1 and isinstance(values[0], dict) and all(isinstance(one, list) for one in values[0].values()):
+    elif len(values) == 1 and isinstance(values[0], dict) and _holds_a_table(values[0]):
         yield from _parts(name, values[0])  # {"data": {"train": […], "test": […]}}
     elif values and all(isinstance(value, dict) for value in values):
         yield _numbered(_of_objects(content))
@@ -181,13 +194,32 @@ def _of_columns(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
+def _holds_a_table(content: dict[str, Any]) -> bool:
+    """Whether an object is no record itself, but lists or records by name."""
+    values = list(content.values())
+    objects = all(isinstance(value, dict) for value in values) and not is_dialogues([content])
+    return objects or all(isinstance(value, list) for value in values)
+
+
 def _of_objects(content: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """{"sentence": {"0": "…"}, "label": {"0": "…"}}, or {"0": {"sentence": "…", "label": "…"}}, as pandas has them."""
-    by_row = all(matched(list(record), TEXT_COLUMNS) for record in content.values())
-    if by_row or (not matched(list(content), (*TEXT_COLUMNS, *LABEL_COLUMNS)) and _are_counted(list(content))):
+    inner = dict.fromkeys(key for value in content.values() for key in value)
+    if not _are_records(content, list(inner)):
+        return [{name: column.get(row) for name, column in content.items()} for row in inner]
+    if _are_counted(list(content)):
         return list(content.values())
-    rows = dict.fromkeys(key for column in content.values() for key in column)
-    return [{name: column.get(row) for name, column in content.items()} for row in rows]
+    return [{"id": key} | record for key, record in content.items()]  # which leads back from a prediction
+
+
+def _are_records(content: dict[str, dict[str, Any]], inner: Sequence[str]) -> bool:
+    """Whether objects by name are rows by their ids, and not columns by their names."""
+    usual = (*TEXT_COLUMNS, *LABEL_COLUMNS)
+    if all(matched(list(record), TEXT_COLUMNS) for record in content.values()):
+        return True
+    if matched(list(content), usual) or _are_counted(inner):
+        return False
+    # Where no name tells, a table has more rows than columns.
+    return _are_counted(list(content)) or bool(matched(inner, usual)) or len(content) > len(inner)
 
 
 def _are_counted(keys: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.decoding import decode
 from emo_hf.data.sources.delimited import chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Row, fitted, named_rows
-from emo_hf.data.sources.json_shapes import json_tables, lines_table, parsed, why
+from emo_hf.data.sources.json_shapes import is_row, json_tables, lines_table, parsed, why
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size
 from emo_hf.data.sources.workbook import read_xlsx
 from emo_hf.errors import UserError
@@ -99,8 +99,9 @@ def _read_json(name: str, data: bytes, layout: Layout) -> list[Table]:
     try:
         content = parsed(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip().startswith("{"):  # JSON lines under the name .json
-            return _read_jsonl(name, data, layout)
+        begins = text[: error.pos].strip() if error.msg == "Extra data" else ""
+        if begins.startswith("{") or (begins.startswith("[") and is_row(parsed(begins))):  # JSON lines
+            return [replace(_lines(name, text, layout), encoding=encoding)]
         raise UserError(f"{name}, row {error.lineno}: not JSON ({error.msg}); mend or export it again.") from error
     except (ValueError, RecursionError) as error:  # an endless number, ten thousand brackets
         raise UserError(f"{name}: not JSON of a table ({why(error)}); mend or export it again.") from error
@@ -109,10 +110,14 @@ def _read_json(name: str, data: bytes, layout: Layout) -> list[Table]:
 
 def _read_jsonl(name: str, data: bytes, layout: Layout) -> list[Table]:
     text, encoding = decode(name, data)
-    if text.lstrip()[:1] == "[":  # one JSON list under the name .jsonl
+    if text.lstrip()[:1] == "[":  # lists, or one JSON list under the name .jsonl
         return _read_json(name, data, layout)
+    return [replace(_lines(name, text, layout), encoding=encoding)]
+
+
+def _lines(name: str, text: str, layout: Layout) -> Table:
     filled = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    return [replace(lines_table(name, filled), encoding=encoding)]
+    return lines_table(name, filled, layout)
 
 
 READERS: dict[str, Callable[[str, bytes, Layout], list[Table]]] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from emo_hf.data.sources.decoding import MARKS, UTF8, UTF16, decode, encoding_of
-from emo_hf.data.sources.json_shapes import parsed
+from emo_hf.data.sources.json_shapes import is_row, parsed
 from emo_hf.errors import UserError
 
 NAME = "standard input"
@@ -26,6 +26,8 @@ def begin(source: BinaryIO) -> tuple[str, bytes, str]:
         return NAME, head, ""
     if len(lines) > 1 and all(isinstance(_json(line), dict) for line in lines[:2]):
         return NAME, head, ".jsonl"
+    if len(lines) > 1 and all(is_row(_json(line)) for line in lines[:2]):
+        return NAME, head, ".json"  # whose first row may be the header of all
     head += source.read()  # JSON of another shape, or texts that begin so
     content = _json(decode(NAME, head)[0].strip("\ufeff"))
     if isinstance(content, dict) and len(lines) == 1 and isinstance(next(iter(content.values()), None), str):
