@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emo_hf.data.pieces import (
+    Found,
     Piece,
     Tables,
     check_columns,
@@ -13,6 +14,7 @@ from emo_hf.data.pieces import (
     columns_chosen,
     few_pieces,
     groups_of,
+    labels_joined,
     piece_of_sheet,
     read_pieces,
 )
@@ -21,7 +23,6 @@ from emo_hf.data.sources.tables import Layout, Table
 from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
 from emo_hf.errors import UserError
 
-Found = list[tuple[Piece, Table]]
 _SAID: dict[str | None, str] = {"train": "training", "validation": "validation", "test": "test"}
 MOST_FILES = 1000  # whose names say no split: a folder of all sorts of things, and not of data
 
@@ -81,8 +82,9 @@ def _read_split(split: str, pieces: list[Piece], place: Place, notes: list[str])
     notes += read.notes
     if all(is_release(table) for _, table in read.tables):
         return read.tables  # of which any number of files is one part
-    found = _without_sheets(read.tables, place, notes)
-    check_one_split(place.name, split, [piece for piece, _ in found], listed=place.listed)
+    found, more = labels_joined(place.name, split, _without_sheets(read.tables, place, notes), place.layout)
+    notes += more
+    check_one_split(place.name, split, found, listed=place.listed)
     check_columns(place.name, found, "give them the same columns, or keep one file")
     return found
 

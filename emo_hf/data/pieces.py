@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+import pandas as pd
+
 from emo_hf.data.sources.aihub import SUFFIXES, is_release
 from emo_hf.data.sources.columns import rows_of
 from emo_hf.data.sources.members import DataFile
@@ -19,6 +21,7 @@ from emo_hf.data.split_names import split_of, split_of_path, stem_of, without_sp
 from emo_hf.errors import UserError, few
 
 Tables = list[tuple[str | None, Table]]
+Found = list[tuple["Piece", Table]]
 _SHOWN = 5
 LOOKED_AT = 200  # rows that tell whether a table has a text and a label
 # Of two files of one split whose names differ by such a word, one is made from the other.
@@ -113,7 +116,41 @@ def read_pieces(pieces: Sequence[Piece], layout: Layout, may_skip: Callable[[Pie
     return Read(sorted(tables, key=lambda found: order[found[0].name]), notes)
 
 
-def check_one_split(where: str, split: str, pieces: Sequence[Piece], *, listed: bool) -> None:
+def labels_joined(where: str, split: str, found: Found, layout: Layout) -> tuple[Found, list[str]]:
+    """Of two files of a split, one with its texts and one with its labels, one table, by the ids that both have.
+
+    Raises:
+        UserError: no ids that tell which text and label belong together.
+    """
+    tables = [table for _, table in found]
+    if len(tables) != 2 or any(columns_chosen(table, layout) for table in tables):
+        return found, []
+    first, second = (table.frame for table in tables)
+    ids = [name for name in first if name in second]
+    heads = [frame.head(LOOKED_AT).reset_index(drop=True) for frame in (first, second.drop(columns=ids))]
+    chosen = columns_chosen(replace(tables[0], frame=pd.concat(heads, axis=1)), layout)
+    if chosen is None:
+        return found, []
+    (piece, texts), (_, labels) = found if chosen["text"] in first else found[::-1]
+    if not ids or not _are_same_ids(texts.frame[ids], labels.frame[ids]):
+        same = f"{' and '.join(ids)} does not hold the same ids, each once, in both"
+        why = same if ids else "no column of ids stands in both"
+        raise UserError(
+            f"{where}: {texts.name} holds the texts of the {split} split and {labels.name} its labels, and {why}; put "
+            "texts and labels into one file."
+        )
+    frame = texts.frame.join(labels.frame.set_index(ids), on=ids)
+    lists, escaped = texts.lists | labels.lists, texts.escaped | labels.escaped
+    notes = [f"{texts.name}: its labels are those in {labels.name}, by {' and '.join(ids)}"]
+    return [(piece, replace(texts, frame=frame, lists=lists, escaped=escaped))], notes
+
+
+def _are_same_ids(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    keys, others = pd.MultiIndex.from_frame(one), pd.MultiIndex.from_frame(other)
+    return len(keys) == len(others) and keys.is_unique and others.is_unique and bool(keys.isin(others).all())
+
+
+def check_one_split(where: str, split: str, found: Found, *, listed: bool) -> None:
     """Refuse a split that is there twice: whether it is read once, twice or in part, nobody could tell.
 
     Several files of one split are one table if their names say that they are parts of it, as years do; if the user
@@ -122,7 +159,7 @@ def check_one_split(where: str, split: str, pieces: Sequence[Piece], *, listed: 
     Raises:
         UserError: one split by two names, in two formats, or in two versions.
     """
-    kept = {piece.whole: piece.noun for piece in pieces}
+    kept = {piece.whole: piece.noun for piece, _ in found}
     if len(kept) < 2:
         return
     names = {whole: whole.rpartition(".")[0] if noun == "file" else whole for whole, noun in kept.items()}
@@ -133,13 +170,14 @@ def check_one_split(where: str, split: str, pieces: Sequence[Piece], *, listed: 
     if twice or versions:
         noun = next(iter(kept.values()))
         both = " and ".join(kept) if len(kept) == 2 else few_pieces(list(kept))
-        also = ", or name all files to read, these too, after --data" if not twice and noun == "file" else ""
+        fit = not twice and noun == "file" and len(groups_of(found)) == 1
+        also = ", or name all files to read, these too, after --data" if fit else ""
         raise UserError(
             f"{where}: {both} are each the {split} split; keep one {noun}, with all rows that are to be read{also}."
         )
 
 
-def check_columns(where: str, found: Sequence[tuple[Piece, Table]], way_out: str) -> None:
+def check_columns(where: str, found: Found, way_out: str) -> None:
     """Require the same columns, in any order, of tables that are to be one.
 
     Raises:
@@ -158,9 +196,9 @@ def check_columns(where: str, found: Sequence[tuple[Piece, Table]], way_out: str
             )
 
 
-def groups_of(found: Sequence[tuple[Piece, Table]]) -> list[list[tuple[Piece, Table]]]:
+def groups_of(found: Found) -> list[Found]:
     """The tables put together by their columns, those with the most rows first."""
-    groups: dict[frozenset[str], list[tuple[Piece, Table]]] = {}
+    groups: dict[frozenset[str], Found] = {}
     for one in found:
         groups.setdefault(frozenset(one[1].frame.columns), []).append(one)
     return sorted(groups.values(), key=lambda group: -sum(len(table.frame) for _, table in group))

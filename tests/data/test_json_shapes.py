@@ -77,7 +77,9 @@ def test_lines_of_lists(tmp_path, shape, name):
         (tmp_path / name).write_bytes(content)
         opened = open_rows(tmp_path / name)
         assert load_emotion_data(str(tmp_path / name)).fingerprint == load_emotion_data(written(tmp_path)).fingerprint
-    assert [text for block in opened.blocks for text in block.columns[opened.text]] == [row["sentence"] for row in ROWS]
+    assert [text for block in opened.blocks for text in block.columns[opened.text]] == [
+        row["sentence"] for row in ROWS
+    ]
 
 
 def written(folder) -> str:

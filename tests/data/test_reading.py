@@ -99,6 +99,12 @@ def test_a_split_that_is_there_twice_is_refused(tmp_path, names, twice, listed_t
     assert ("after --data" in message) != listed_too  # the way out leads out, as the lists here tell
 
 
+def test_versions_of_other_columns_are_no_table_to_name_together(tmp_path):
+    fill(tmp_path, "train.csv")
+    write(tmp_path / "train_augmented.csv", [row | {"from": "1"} for row in rows(12, 50)])
+    assert "keep one file" in refusal(tmp_path) and "--data" not in refusal(tmp_path)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_copy_is_read_once(tmp_path, way):
     fill(tmp_path / "data", "train.csv test.csv")

@@ -98,6 +98,46 @@ def test_a_competition_s_folder(tmp_path):
     assert "sample_submission.csv" in said(data) and "test.csv is set aside" in said(data)
 
 
+def fill_with_ids(folder, ids: list[int], labels: list[dict[str, str]]) -> list[dict[str, str]]:
+    """A competition's folder once it is over: the texts of the test set with their ids, its labels in another file."""
+    fill(folder, "train.csv")
+    test = rows(9, 200)
+    write(folder / "test.csv", [{"id": str(n), "sentence": row["sentence"]} for n, row in zip(ids, test, strict=True)])
+    write(folder / "test_labels.csv", labels)
+    return test
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_labels_in_another_file_are_joined_by_their_ids(tmp_path, way):
+    labels = [{"id": str(n), "label": LABELS[n % 3]} for n in range(8, -1, -1)]
+    test = fill_with_ids(tmp_path / "data", list(range(9)), labels)
+    data = read(tmp_path / "data", way)
+    found = [(row["text"], data.labels[row["label"]]) for row in data.splits["test"]]
+    assert found == [(row["sentence"], LABELS[n % 3]) for n, row in enumerate(test)]
+    assert "test.csv: its labels are those in" in said(data) and "test_labels.csv, by id" in said(data)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("ids", "labels", "why"),
+    [
+        (
+            range(9),
+            [{"id": str(n), "label": "기쁨"} for n in range(1, 10)],
+            "id does not hold the same ids",
+        ),
+        (range(9), [{"id": str(n), "label": "기쁨"} for n in range(8)], "id does not hold the same ids"),
+        ([0] * 9, [{"id": "0", "label": "기쁨"}] * 9, "id does not hold the same ids"),
+        (range(9), [{"label": "기쁨"}] * 9, "no column of ids stands in both"),
+    ],
+)
+def test_labels_in_another_file_that_can_not_be_joined(tmp_path, ids, labels, why, way):
+    fill_with_ids(tmp_path / "data", list(ids), labels)
+    message = refusal(tmp_path / "data", way)
+    assert "test.csv holds the texts of the test split and " in message and why in message
+    assert "put texts and labels into one file" in message and "--data" not in message
+
+
 @pytest.mark.parametrize("column", ["text", "label"])
 def test_a_test_set_that_lacks_more_is_refused(tmp_path, column):
     """An unlabelled test set has texts, and training has labels; other tables are a mistake."""
