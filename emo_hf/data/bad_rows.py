@@ -100,11 +100,6 @@ class BadRows:
 
     def _refusal(self, rows: pd.DataFrame, sizes: pd.Series) -> UserError:
         kinds = [kind for kind in KINDS if (rows["bad"] == kind).any()]
-        if kinds == [UNKNOWN] and rows["text"].isin([*self.labels, *MAJOR_EMOTIONS]).all():
-            return UserError(
-                f"{places(rows)}: the text is a label and the label is none; the two columns seem swapped: name them "
-                "with --text_column and --label_column."
-            )
         reasons = "; ".join(self._reason(kind, rows[rows["bad"] == kind]) for kind in kinds)
         share = ""
         if self.policy == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from emo_hf.data.splits import SPLITS
 from emo_hf.data.taxonomy import DEFAULT_LABELS, resolve_labels
 from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError, one_line
+from emo_hf.escaping import shell_word
 
 logger = logging.getLogger(__name__)
 
@@ -128,13 +130,36 @@ def load_emotion_data(
     layout = Layout(header_row(header), sheet, text_column, label_column)
     kind, tables, notes = read_sources(sources, layout, revision, cache_dir)
     rows, chosen, more = _rows_of_all(tables, text_column=text_column, label_column=label_column, turns=turns)
-    made = prepare(rows, choices)
+    try:
+        made = prepare(rows, choices)
+    except UserError as error:
+        if seem_swapped := _swapped(rows, tables, chosen, choices, turns):
+            raise seem_swapped from error
+        raise
     del rows  # as large as what came of them
     notes = [one_line(note) for note in (*notes, *more, *made.notes)]
     for note in notes:
         logger.warning("%s", note)
     origin = {"source": " ".join(sources), "kind": kind, "files": _files(tables), "columns": chosen, "turns": turns}
     return _emotion_data(made, origin, {"train_fraction": train_fraction, "notes": notes})
+
+
+def _swapped(
+    rows: pd.DataFrame, tables: Tables, chosen: dict[str, str], choices: Choices, turns: str
+) -> UserError | None:
+    """What to say of rows of more labels than texts, which can be used once the two columns are swapped."""
+    if rows["label"].nunique() <= rows["text"].nunique():
+        return None
+    text, label = chosen["label"], chosen["text"]
+    with contextlib.suppress(UserError):
+        prepare(_rows_of_all(tables, text_column=text, label_column=label, turns=turns)[0], choices)
+        return UserError(
+            f"{rows['file'].iloc[0]}: column {chosen['text']!r} is read as the text and column {chosen['label']!r} as "
+            f"the label, which seem swapped: {rows['text'].nunique():,} different texts have "
+            f"{rows['label'].nunique():,} labels; give --text_column {shell_word(text)} --label_column "
+            f"{shell_word(label)}."
+        )
+    return None
 
 
 def _files(tables: Tables) -> list[dict[str, Any]]:

@@ -100,8 +100,8 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "swapped columns": (
         "a.csv",
         lambda: as_csv([{"sentence": row["label"], "label": row["sentence"]} for row in records()]),
-        "a.csv, rows 2, 3, 4, 5, 6 and 55 more: the text is a label and the label is none; the two columns seem "
-        "swapped: name them with --text_column and --label_column.",
+        "a.csv: column 'sentence' is read as the text and column 'label' as the label, which seem swapped: 3 "
+        "different texts have 60 labels; give --text_column label --label_column sentence.",
     ),
     "20,000 columns": (
         "a.csv",

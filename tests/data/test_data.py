@@ -70,6 +70,24 @@ def test_one_class_only_and_class_missing_from_a_split(tmp_path):
     assert "train holds no row of 슬픔 (슬픔 has 0 in all); every split needs every label" in error_of(tmp_path)
 
 
+@pytest.mark.parametrize("labels", ["all", ["불안", "슬픔", "기쁨"]])
+@pytest.mark.parametrize(("header", "count"), [(True, 30), (False, 30), (True, 1200)])
+def test_swapped_columns_are_told_and_the_way_out_leads_out(tmp_path, labels, header, count):
+    path = tmp_path / "data.csv"
+    pd.DataFrame([{"n": str(n)} | row for n, row in enumerate(rows(count))]).to_csv(path, index=False, header=header)
+    text, label = ("sentence", "label") if header else ("2", "3")
+    said = error_of(path, labels=labels, text_column=label, label_column=text)
+    assert f"seem swapped: 3 different texts have {count:,} labels; " in said
+    way_out = dict(zip(["text_column", "label_column"], said.rstrip(".").split()[-3::2], strict=True))
+    assert way_out == {"text_column": text, "label_column": label}
+    assert sum(map(len, load_emotion_data(str(path), labels=labels, **way_out).splits.values())) == count
+
+
+def test_columns_are_not_called_swapped_where_that_would_not_help(tmp_path):
+    path = write(tmp_path / "data.csv", [{"text": "기쁨", "label": f"문장 {n}"} for n in range(30)])
+    assert "swapped" not in error_of(path, labels="all")
+
+
 def test_a_given_split_is_never_replaced_by_a_carved_one(tmp_path):
     write(tmp_path / "train.csv", rows(60))
     write(tmp_path / "test.csv", [{"sentence": f"화난 {i}", "label": "분노"} for i in range(9)])
