@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from emo_hf.data.bad_rows import CONTRADICTORY, UNKNOWN, Helps
-from emo_hf.data.splits import SPLITS
+from emo_hf.data.splits import SPLITS, count_dialogues
 from emo_hf.data.taxonomy import MAJOR_EMOTIONS, find_emotion, level_of
 from emo_hf.errors import UserError, few
 from emo_hf.escaping import shell_word
 
+MOST_FEW = 100  # dialogues that may be too few for all splits to get every label
 MOST_LABELS = 1000  # a matrix of all pairs of labels stands in every record
 
 
@@ -107,8 +108,20 @@ def check_classes(
         if missing and present and split in given and split != "train":
             absent[split] = missing
         elif missing:
-            raise _missing(split, missing, present, labels, dropped, before, helps)
+            larger = _larger([one for one in SPLITS[1:] if one not in given], rows, helps)
+            raise _missing(split, missing, present, labels, dropped, before, helps, larger)
     return absent
+
+
+def _larger(carved: Sequence[str], rows: pd.DataFrame, helps: Helps) -> tuple[str, list[str]]:
+    """Where few dialogues are parted: that it is so, and shares of them that can be carved with all labels."""
+    if "dialogue" not in rows or not carved or (count := count_dialogues(rows)) > MOST_FEW:
+        return "", []
+    why = f" (dialogues stay whole, and there are {count})"
+    for share in (0.15, 0.2, 0.25, 0.3):
+        if helps(**{f"{split}_size": share for split in carved}):
+            return why, [f"carve more with {' '.join(f'--{split}_size {share}' for split in carved)}"]
+    return why, []
 
 
 def _missing(
@@ -119,11 +132,13 @@ def _missing(
     dropped: dict[str, int],
     before: pd.Series,
     helps: Helps,
+    larger: tuple[str, list[str]],
 ) -> UserError:
     leaks = f" ({dropped[split]:,} rows left it: their text stands in another)" if dropped.get(split) else ""
     few_rows = [f"{label} has {n}" for label in missing if (n := int(before.get(label, 0))) < len(SPLITS)]
     leaks += f" ({few(few_rows)} in all)" if few_rows else ""
-    ways = ["add rows"]
+    leaks += larger[0] if not few_rows else ""
+    ways = ["add rows", *larger[1]]
     most = max(int(before.get(label, 0)) for label in missing)
     for least in range(most + 1, most + 4):
         if helps(drop_labels_below=least):

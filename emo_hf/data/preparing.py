@@ -13,7 +13,7 @@ from emo_hf.data.checks import check_classes, check_several, name_labels
 from emo_hf.data.label_names import final_names, named_in, read_label_map, spelling
 from emo_hf.data.one_label import SEVERAL, TASKS, one_label
 from emo_hf.data.several import PLAIN, label_sets
-from emo_hf.data.splits import given_splits, keep_fraction, make_splits, shared_dialogues
+from emo_hf.data.splits import given_splits, keep_fraction, make_splits, overshoot, shared_dialogues
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import MISSING
 from emo_hf.errors import UserError, few
@@ -147,13 +147,15 @@ def _drop_rare_labels(made: Prepared, least: int) -> None:
 
 def _split(made: Prepared, choices: Choices, given: set[str], helps: Helps) -> None:
     before = made.rows.loc[made.rows["split"] == "train", "label"].value_counts()
-    made.rows, made.report["splits"], dropped = make_splits(
-        made.rows, given, validation_size=choices.validation_size, test_size=choices.test_size, seed=choices.seed
-    )
+    sizes = {"validation": choices.validation_size, "test": choices.test_size}
+    sizes = {split: size for split, size in sizes.items() if split not in given}
+    made.rows, made.report["splits"], dropped = make_splits(made.rows, given, sizes, seed=choices.seed)
     made.report["duplicates_removed"] = dropped
     if any(dropped.values()):
         said = ", ".join(f"{count:,} left {split}" for split, count in dropped.items() if count)
         made.notes.append(f"texts that stand in several splits: {said}")
+    too_much = overshoot(made.rows, sizes)
+    made.notes += [too_much] if too_much else []
     made.rows = keep_fraction(made.rows, choices.train_fraction, choices.seed)
     absent = check_classes(made.rows, made.labels, given, dropped, before, helps)
     made.report["labels_absent"] = absent

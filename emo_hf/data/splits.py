@@ -9,6 +9,9 @@ from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
 from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError
 
+MOST_OVERSHOOT = 2  # times the rows asked for, in the splits that are carved out of few dialogues
+DRAWS = 100
+
 
 def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
     """Turn the column `split` into the names of `SPLITS`; rows of a source without splits are all training.
@@ -32,20 +35,18 @@ def given_splits(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def make_splits(
-    rows: pd.DataFrame, given: set[str], *, validation_size: float, test_size: float, seed: int
+    rows: pd.DataFrame, given: set[str], sizes: dict[str, float], *, seed: int
 ) -> tuple[pd.DataFrame, dict[str, str], dict[str, int]]:
     """Carve out what is missing, drop texts that stand in two splits; return rows, origins, and rows dropped.
 
-    Splits named in `given` are not carved, even where no row of theirs is left; they keep their rows, except those
-    whose text also stands in test, or (for training) in validation.
+    `sizes` are the shares of training that the splits to carve get. Splits named in `given` are not carved, even where
+    no row of theirs is left; they keep their rows, except those whose text also stands in test, or (for training) in
+    validation.
 
     Raises:
         UserError: sizes that leave nothing to train on.
     """
     origins = {split: "given" for split in SPLITS if split in given}
-    sizes = {
-        split: size for split, size in (("validation", validation_size), ("test", test_size)) if split not in given
-    }
     for split, size in sizes.items():
         if not 0 < size < 1:
             raise UserError(f"{split}_size is {size}; allowed is a share of the training rows, between 0 and 1.")
@@ -53,10 +54,9 @@ def make_splits(
         raise UserError(f"validation_size and test_size add up to {sum(sizes.values()):g}; their sum must be below 1.")
     rows, dropped = _without_leaks(rows)
     if sizes:
-        rows = _carve(rows, sizes, seed)
-        unit = "dialogues" if "dialogue" in rows else "groups of equal texts"
+        rows, how = _carve(rows, sizes, seed)
         for split, size in sizes.items():
-            origins[split] = f"carved out of train: {size:.0%}, stratified by label, whole {unit}, seed {seed}"
+            origins[split] = f"carved out of train: {size:.0%}, {how}, seed {seed}"
         rows, more = _without_leaks(rows)
         dropped = {split: dropped[split] + more[split] for split in dropped}
     return rows, origins, dropped
@@ -90,6 +90,11 @@ def shared_dialogues(rows: pd.DataFrame) -> int:
     return int((rows[rows["dialogue"] != ""].groupby("dialogue")["split"].nunique() > 1).sum())
 
 
+def count_dialogues(rows: pd.DataFrame) -> int:
+    """How many dialogues there are."""
+    return rows.loc[rows["dialogue"] != "", "dialogue"].nunique()
+
+
 def _without_leaks(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     keys = text_keys(rows["text"])
     held_out = {split: set(keys[rows["split"] == split]) for split in ("validation", "test")}
@@ -101,26 +106,64 @@ def _without_leaks(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     return rows[kept].reset_index(drop=True), {split: int(mask.sum()) for split, mask in leaks.items()}
 
 
-def _carve(rows: pd.DataFrame, sizes: dict[str, float], seed: int) -> pd.DataFrame:
-    """Move whole dialogues of each label out of training until each new split has its share of the label's rows."""
+def _carve(rows: pd.DataFrame, sizes: dict[str, float], seed: int) -> tuple[pd.DataFrame, str]:
+    """Move whole dialogues of each label out of training until each new split has its share of the label's rows.
+
+    The words that come back tell how it was done: of few dialogues the label does not matter.
+    """
     train = rows[rows["split"] == "train"]
     unit = text_keys(train["text"])
     if "dialogue" in train:  # rows without a dialogue are dialogues of one turn
         unit = train["dialogue"].where(train["dialogue"] != "", "text:" + unit)
-    groups = pd.DataFrame({"unit": unit, "label": train["label"]}).groupby("unit", sort=False)["label"]
-    groups = groups.agg(label="first", size="size")
-    new = pd.Series("train", index=groups.index, dtype="str")
-    rng = np.random.default_rng(seed)
-    for label in sorted(groups["label"].unique()):
-        mine = groups.index[groups["label"] == label].to_numpy()
+    labels = train["label"].groupby(unit, sort=False)
+    size, rng = labels.size(), np.random.default_rng(seed)
+    new = _drawn(size, labels.first(), sizes, rng)
+    how = f"stratified by label, whole {'dialogues' if 'dialogue' in train else 'groups of equal texts'}"
+    if "dialogue" in train and size[new != "train"].sum() > MOST_OVERSHOOT * sum(sizes.values()) * len(train):
+        better = _drawn_of_few(size, pd.crosstab(unit, train["label"]) > 0, sizes, rng)
+        if better is not None:
+            new, how = better, "whole dialogues of any label"
+    split = rows["split"].copy()
+    split[train.index] = unit.map(new)
+    return rows.assign(split=split), how
+
+
+def _drawn(size: pd.Series, stratum: pd.Series, sizes: dict[str, float], rng: np.random.Generator) -> pd.Series:
+    """The split of each group of rows: of each stratum so many groups that a new split has its share of the rows."""
+    new = pd.Series("train", index=size.index, dtype="str")
+    for name in sorted(stratum.unique()):
+        mine = size.index[stratum == name].to_numpy()
         mine = mine[rng.permutation(len(mine))]
-        so_far = groups.loc[mine, "size"].cumsum().to_numpy()
+        so_far = size[mine].cumsum().to_numpy()
         start = 0
-        for split, size in sizes.items():
-            goal = (so_far[start - 1] if start else 0) + max(1, round(size * so_far[-1]))
+        for split, share in sizes.items():
+            goal = (so_far[start - 1] if start else 0) + max(1, round(share * so_far[-1]))
             stop = min(int(np.searchsorted(so_far, goal)) + 1, len(mine))
             new[mine[start:stop]] = split
             start = stop
-    split = rows["split"].copy()
-    split[train.index] = unit.map(new)
-    return rows.assign(split=split)
+    return new
+
+
+def _drawn_of_few(
+    size: pd.Series, holds: pd.DataFrame, sizes: dict[str, float], rng: np.random.Generator
+) -> pd.Series | None:
+    """As `_drawn`, of few dialogues, from whatever label: the first draw with all labels in all splits, if any has.
+
+    Strata of one or two dialogues give all of theirs away. What a dialogue `holds` is mostly more than one label.
+    """
+    for _ in range(DRAWS):
+        new = _drawn(size, pd.Series("", size.index), sizes, rng)
+        found = holds.groupby(new).any()
+        if len(found) == 1 + len(sizes) and found.all(axis=None):
+            return new
+    return None
+
+
+def overshoot(rows: pd.DataFrame, carved: dict[str, float]) -> str | None:
+    """What to say where whole dialogues made the splits that were carved far larger than was asked for."""
+    rows = rows[rows["split"].isin(["train", *carved])]
+    shares = {split: (rows["split"] == split).mean() for split in carved}
+    if "dialogue" not in rows or sum(shares.values()) <= MOST_OVERSHOOT * sum(carved.values()):
+        return None
+    said = " and ".join(f"{shares[split]:.0%} for {split} ({size:.0%} asked for)" for split, size in carved.items())
+    return f"of the rows were carved {said}: dialogues stay whole, and there are {count_dialogues(rows):,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from tables import LABELS, error_of, rows, texts, write
@@ -49,6 +50,44 @@ def test_dialogues_stay_whole(tmp_path):
     seen = [set(part["dialogue"][:]) for part in data.splits.values()]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 60
     assert data.report["dialogues_shared"] == 0
+
+
+def dialogues(count: int, turns: int, labels: tuple[str, ...] = LABELS) -> list[dict[str, str]]:
+    """Dialogues whose turns have any label."""
+    rng = random.Random(count)
+    return [
+        {"text": f"{n}번째 대화의 {turn}번째 말", "label": rng.choice(labels), "dialogue": f"d{n}"}
+        for n in range(count)
+        for turn in range(turns)
+    ]
+
+
+@pytest.mark.parametrize("count", [5, 6, 8, 12])
+def test_few_dialogues_leave_most_to_training(tmp_path, count):
+    data = load_emotion_data(str(write(tmp_path / "data.csv", dialogues(count, 12))))
+    seen = {split: set(part["dialogue"][:]) for split, part in data.splits.items()}
+    assert sum(map(len, seen.values())) == len(set.union(*seen.values())) == count
+    assert len(seen["train"]) > count / 2
+    assert all(min(counts.values()) for counts in data.counts().values())
+    assert "whole dialogues of any label" in data.report["splits"]["test"]
+
+
+def test_few_dialogues_for_many_labels_are_told_with_a_share_that_suffices(tmp_path):
+    labels = tuple("가나다라마바사")
+    path = str(write(tmp_path / "data.csv", dialogues(8, 10, labels)))
+    said = error_of(path, labels=labels)
+    assert "(dialogues stay whole, and there are 8); every split needs every label: add rows, or carve more" in said
+    sizes = {part.split()[0]: float(part.split()[1].rstrip(".,")) for part in said.split("--")[1:3]}
+    assert set(sizes) == {"validation_size", "test_size"}
+    assert len(load_emotion_data(path, labels=labels, **sizes).splits["train"]) >= 40
+
+
+def test_dialogues_that_can_not_be_parted_better_are_noted(tmp_path):
+    records = [row | {"label": LABELS[int(row["dialogue"][1]) % 3]} for row in dialogues(9, 10)]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    assert [len(part) for part in data.splits.values()] == [30, 30, 30]
+    (note,) = data.report["notes"]
+    assert "33% for validation (10% asked for) and 33% for test (10% asked for)" in note and "there are 9" in note
 
 
 def test_equal_texts_are_carved_together(tmp_path):
