@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo_hf.data.assembly import Place, assemble, assemble_sheets, read_as
+from emo_hf.data.class_folders import class_folders
 from emo_hf.data.pieces import Tables, few_pieces, piece_of_file
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
@@ -165,7 +166,11 @@ def _read_files(
         raise UserError(f"{place.name}: {names} can't be read; save as one of {' '.join(READERS)}, or take it away.")
     if not read:
         raise UserError(f"{place.name} holds no file of data ({' '.join(READERS)}): found nothing readable.")
-    tables, notes = assemble([piece_of_file(file) for file in read], place)
+    if classes := class_folders(read, place.layout, listed=place.listed):
+        tables, notes = assemble(classes.pieces, place)
+        notes += classes.notes
+    else:
+        tables, notes = assemble([piece_of_file(file) for file in read], place)
     if unread := [*(file.name for file in others), *left]:
         notes.append(f"not read: {few_pieces(unread)}")
     if kind in ("folder", "zip") and all(is_release(table) for _, table in tables):

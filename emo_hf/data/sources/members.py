@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import re
@@ -110,13 +111,13 @@ def _walk_zip(name: str, file: Path | io.BytesIO, depth: int, unpacked: Unpacked
 
 
 def _member_name(info: zipfile.ZipInfo) -> str:
-    """Undo what zipfile does to Korean names that a Korean Windows stored without the UTF-8 flag."""
+    """Undo what zipfile does to names that were stored without the UTF-8 flag: macOS's UTF-8, or a Windows's cp949."""
     name = info.filename
     if not info.flag_bits & 0x800:
-        try:
-            name = name.encode("cp437").decode("cp949")
-        except UnicodeError:
-            name = info.filename
+        for encoding in ("utf-8", "cp949"):
+            with contextlib.suppress(UnicodeError):
+                name = name.encode("cp437").decode(encoding)
+                break
     return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
