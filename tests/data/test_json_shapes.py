@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import datasets
 import pandas as pd
 import pytest
+from places import ROOT
 from tables import LABELS, error_of, rows
 
 from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.sources.columns import rows_of
 from emo_hf.data.sources.readers import read_tables
 from emo_hf.data.sources.streams import open_rows
 from emo_hf.data.sources.tables import FOUND_OUT, Layout
@@ -61,6 +64,30 @@ def test_every_shape(tmp_path, shape, suffix):
     opened = open_rows(path)
     texts = [text for block in opened.blocks for text in block.columns[opened.text]]
     assert sorted(texts) == [text for text, _ in PAIRS]
+
+
+GUIDE = (ROOT / "recipes" / "guides" / "data.md").read_text(encoding="utf-8").partition("**JSON**")[2]
+EXAMPLES = {
+    name: "\n".join(re.findall("`(.+?)`", cell))
+    for name, cell in re.findall(r"^\| (.+?) \| (`.+`) \|$", GUIDE.partition("\n\n**")[0], re.MULTILINE)
+}
+TOLD = {"합격했어": "기쁨", "떨려": "불안"}
+
+
+@pytest.mark.parametrize("shape", EXAMPLES)
+def test_the_guide_s_examples(shape):
+    assert len(EXAMPLES) == 12
+    content = EXAMPLES[shape].encode()
+    lines = shape in ("JSON lines", "lists, one a line")
+    for name in ("a.jsonl", "a.json") if lines or content.startswith(b"[") else ("a.json",):
+        parts = [rows_of(table, text_column=None, label_column=None, turns="first").rows
+                 for table in read_tables(name, content)]  # fmt: skip
+        found = pd.concat(parts)
+        assert dict(zip(found["text"], found["label"], strict=True)).items() <= TOLD.items() and len(found)
+        assert len(found) == 2 or content.count(b"text") == 1
+    if shape != "splits by their names":
+        opened = open_rows(io.BytesIO(content))
+        assert [text for block in opened.blocks for text in block.columns[opened.text]] == list(found["text"])
 
 
 def as_lines(records: list) -> bytes:
