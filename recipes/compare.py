@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import joblib
 import torch
-from display.notes import say_notes
+from display.notes import logged_once, say_notes
 from display.study import StudyDisplay
 from rich.console import Console
 
@@ -80,7 +80,8 @@ def main(argv: Sequence[str]) -> int:
     quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a study remembers that
     study, report = read_arguments(argv)
     with said_plainly(study.folder):
-        failed, notes = ([], []) if report.report_only else train(study, console)
+        with logged_once():
+            failed, notes = ([], []) if report.report_only else train(study, console)
         if failed and not any(is_done(study.folder / task.run_id) for task in study.tasks()):
             say_failed(failed)
             say_notes(notes)

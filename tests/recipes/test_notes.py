@@ -47,9 +47,12 @@ def test_search_ends_with_the_notes(words, speck, tmp_path, capfd):
     assert capfd.readouterr().out.splitlines()[-2:] == SAID
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_compare_ends_with_the_notes_and_its_workers_are_silent(words, speck, tmp_path, capfd, caplog, jobs):
-    study = ["--encoders", speck[0], "--poolings", "mean", "--aux", "none", "triplet", "--seeds", "1", "--jobs", jobs]
+@pytest.mark.parametrize(("jobs", "runs"), [
+    ("1", "--aux none triplet"), ("2", "--aux none triplet"), ("1", "--aux none --over train_fraction=0.5,0.8")
+])  # fmt: skip
+def test_compare_ends_with_the_notes_and_its_workers_are_silent(words, speck, tmp_path, capfd, caplog, jobs, runs):
+    """Also where the runs differ in their data, which are read for each."""
+    study = ["--encoders", speck[0], "--poolings", "mean", *runs.split(), "--seeds", "1", "--jobs", jobs]
     assert recipe("compare").main([*words, *study, "--study_dir", str(tmp_path / "study")]) == 0
     said = capfd.readouterr()
     assert said.out.splitlines()[-2:] == SAID
