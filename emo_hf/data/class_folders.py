@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def class_folders(files: Sequence[DataFile], layout: Layout, *, listed: bool) ->
     if left:
         notes.append(f"not read, as no label stands in the name of its folder: {few_pieces(left)}")
     pieces = [
-        Piece(place, split, "", lambda place=place, folders=folders: _tables(place, folders, whole=whole))
+        Piece(place, split, "", functools.partial(_tables, place, folders, whole=whole))
         for split, (place, folders) in zip(splits, by_place.items(), strict=True)
     ]
     return ClassFolders(pieces, notes)
