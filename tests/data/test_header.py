@@ -100,5 +100,67 @@ def test_a_title_that_is_a_usual_name_is_none(title, names):
     assert rows.names == names and [row for _, row in rows.rows] == body()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [["문장", "감정"], ["text", "label"]],
+        [["Text", "Label"], ["문장", "감정"]],
+        [["text", "label"], ["text", "label"]],
+    ],
+)
+def test_of_names_in_two_languages_the_lower_ones_count(names):
+    rows = found([*([f"{n}", *row] for n, row in enumerate(names)), *body()])
+    assert rows.names[1:] == names[1] and [row for _, row in rows.rows] == body() and len(rows.notes) == 1
+    assert list(found([names[0], ["text", "기쁨"], ["문장", "슬픔"]]).rows) == [
+        (2, ["text", "기쁨"]),
+        (3, ["문장", "슬픔"]),
+    ]
+
+
+@pytest.mark.parametrize("names", [["번호", "문장", "감정"], ["번호", "내용", "기분"]])
+@pytest.mark.parametrize("title", [["설명"], ["설명", "", ""]])
+def test_a_header_below_many_titles(title, names):
+    rows = found([*[title] * 25, names, *(row for n in range(10) for row in body(f"{n} "))])
+    assert rows.names == names and next(rows.rows)[0] == 27
+    assert rows.notes == ("a.csv: rows 1, 2, 3, 4, 5 and 20 more above the column names (row 26) not read",)
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (["번호", "문장", "감정"], FOUND_OUT),
+        (["번호", "내용", "기분"], Layout(text_column="내용", label_column="기분")),
+    ],
+)
+def test_a_header_deep_below_rows_as_wide_is_proposed_and_helps(names, asked):
+    lines = [*[["가", "나", "다"]] * 25, names, *body()]
+    with pytest.raises(
+        UserError, match=r"^a\.csv, row 26: names of columns \(.*\) below 25 other rows; .* --header 26,"
+    ):
+        found(lines, asked)
+    assert [row for _, row in found(lines, Layout(header=26)).rows] == body()
+    assert len(list(found(lines, Layout(header=0)).rows)) == 30
+    numbered = [[str(n), *row[1:]] for n, row in enumerate(body() * 9)]
+    assert len(list(found(numbered, Layout(text_column="25", label_column="26")).rows)) == 36
+    assert len(list(found([["id", "text", "기분"], *lines]).rows)) == 30  # names further below are a row as any other
+
+
+@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("columns", [slice(0, 3), slice(1, 3)])
+def test_without_a_header_the_row_that_is_wider_than_most_is_refused(place, columns):
+    lines = [row[columns] for row in body() * 3]
+    lines[place][-2:-1] = ["오늘은", " 정말 좋아"]  # as an unquoted comma parts it
+    with pytest.raises(
+        UserError, match=rf"row {place + 1}: (4 cells, but others have 3|3 cells, but .* 2); put quotes"
+    ):
+        list(found(lines).rows)
+
+
+def test_columns_that_all_rows_leave_empty_are_none():
+    lines = [[*row, *[""] * (n % 2)] for n, row in enumerate(body())]
+    rows = found(lines)
+    assert rows.names == ["1", "2", "3"] and [row for _, row in rows.rows] == body()
+
+
 def test_nothing_is_nothing():
     assert found([]) is None

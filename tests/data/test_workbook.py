@@ -97,3 +97,13 @@ def test_of_two_workbooks_no_sheet_is_proposed(tmp_path):
     found = load_emotion_data(str(tmp_path / "자료"), labels="all")
     assert sum(map(len, found.splits.values())) == 70
     assert found.report["notes"][-1] == "not read, as its columns are others: 둘.xlsx"
+
+
+@pytest.mark.parametrize("cover", [[["설명"], ["여기"]], [["항목", "뜻"], ["가", "나"], ["다", "라"]], []])
+def test_a_header_deep_in_a_sheet_is_proposed(cover):
+    deep = [*[["가", "나", "다"]] * 25, ["문장", "감정", "번호"], *[[*row, n] for n, row in enumerate(body(9))]]
+    data = workbook({"표지": cover, "자료": deep})
+    with pytest.raises(UserError, match=r"^a\.xlsx, sheet '자료', row 26: names of columns .* --header 26,"):
+        read(data)
+    table = one(data, header=26)
+    assert list(table.frame) == ["문장", "감정", "번호"] and len(table.frame) == 9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,20 +43,23 @@ def named_rows(name: str, numbered: Iterable[Numbered], layout: Layout) -> Rows 
     """Find the header among rows with their numbers, blank ones left out; None where there are no rows at all.
 
     Raises:
-        UserError: a column that stands twice in the header, `layout.header` beyond the rows.
+        UserError: a column that stands twice in the header, `layout.header` beyond the rows, what looks like a header
+            far below them.
     """
     numbered = iter(numbered)
     first = list(itertools.islice(numbered, LOOKED_AT))
     if not first:
         return None
     start, headed = find_header(name, first, layout)
-    widths = [_width(row) for _, row in first[start:]]
+    if error := names_below(name, first, start, layout):
+        raise error
     if headed:
+        widths = [_width(row) for _, row in first[start:]]
         # A column may go without a name; cells beyond the header's own are none of its table.
         width = max(widths[0], min(len(first[start][1]), max(widths)))
         names = header_of(name, _with_titles(first[start][1][:width], [row for _, row in first[:start]]))
     else:
-        width = max(widths)
+        width = _usual_width([row for _, row in first[start:]])
         names = [str(place) for place in range(1, width + 1)]
     notes = []
     passed = [
@@ -107,8 +111,8 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
         if asked and asked <= set(row) and not (place and all(column.isdecimal() for column in asked)):
             return place, True
     for place, row in enumerate(cells[:_DEEPEST]):
-        if matched(row, TEXT_COLUMNS) and matched(row, LABEL_COLUMNS):
-            return place, True
+        if _names_both(row):  # a row below that does so too says it in another language
+            return place + any(map(_names_both, cells[place + 1 : place + 2])), True
     # A title may be a usual name itself, so the row that is as full as those below it comes first.
     for place in (start, *range(start)):
         known = matched(cells[place], (*TEXT_COLUMNS, *LABEL_COLUMNS)) or len(matched(cells[place], KNOWN)) > 1
@@ -117,9 +121,39 @@ def find_header(name: str, rows: Sequence[Numbered], layout: Layout) -> tuple[in
             return place, True
     if _counts(cells[start]):  # as pandas writes columns without names
         return (start + 1, False) if len(cells) > start + 1 else (start, True)
-    if _is_data(cells[start], cells[start + 1 :]):
+    # More cells than those below have no names: it is a delimiter that should have been in quotes.
+    if _width(cells[start]) > _usual_width(cells) or _is_data(cells[start], cells[start + 1 :]):
         return _first_whole(cells), False
     return start, True
+
+
+def names_below(name: str, rows: Sequence[Numbered], start: int, layout: Layout) -> UserError | None:
+    """The error where a row deeper than headers are looked for names the columns, and the one at `start` does not."""
+    asked = {clean_name(column) for column in (layout.text_column, layout.label_column) if column}
+    asked = {column for column in asked if not column.isdecimal()}
+    cells = [[clean_name(cell) for cell in row] for _, row in rows]
+    if layout.header is not None or asked & {*cells[start]} or matched(cells[start], KNOWN):
+        return None
+    for place, row in enumerate(cells[:-1]):
+        if place > max(start, _DEEPEST - 1) and (_names_both(row) or (asked and asked <= {*row})):
+            number, names = rows[place][0], few(list(filter(None, row)))
+            return UserError(
+                f"{name}, row {number}: names of columns ({names}) below {place} other rows; take those away or give "
+                f"--header {number}, or --header none if all rows are data."
+            )
+    return None
+
+
+def _names_both(row: Sequence[str]) -> bool:
+    """Whether a row has usual names for texts and for labels."""
+    return bool(matched(row, TEXT_COLUMNS) and matched(row, LABEL_COLUMNS))
+
+
+def _usual_width(rows: Sequence[Row]) -> int:
+    """The width of most rows, but for titles of one cell above wider ones, and for columns that all leave empty."""
+    widths = [len(row) for row in rows]
+    counts = Counter(list(itertools.dropwhile(lambda width: width == 1, widths)) or widths)
+    return min(max(counts, key=lambda width: (counts[width], width)), max(map(_width, rows)))
 
 
 def _width(row: Row) -> int:
@@ -135,16 +169,13 @@ def _below_titles(cells: Sequence[Sequence[str]]) -> int:
     """The place of the first row that is as full as those below it: a title fills a cell or two of a wide table."""
     below = sorted(map(_filled, cells))
     usual = below[len(below) // 2]
-    for place, row in enumerate(cells[:_DEEPEST]):
-        if 2 * _filled(row) > usual:
-            return place
-    return 0
+    return next((place for place, row in enumerate(cells) if 2 * _filled(row) > usual), 0)
 
 
 def _first_whole(cells: Sequence[Sequence[str]]) -> int:
     """The place of the first row of data: a title above it has fewer cells, and not only fewer that are filled."""
-    usual = max(map(len, cells))
-    return next(place for place, row in enumerate(cells) if len(row) == usual)
+    usual = _usual_width(cells)
+    return next(place for place, row in enumerate(cells) if len(row) >= usual)
 
 
 def _counts(row: Sequence[str]) -> bool:

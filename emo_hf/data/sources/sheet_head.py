@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from emo_hf.data.sources.header import LOOKED_AT, find_header
+from emo_hf.data.sources.header import LOOKED_AT, find_header, names_below
 from emo_hf.data.sources.names import KNOWN, matched
 from emo_hf.data.sources.sheet_xml import Range, SheetXml
 from emo_hf.data.sources.tables import FOUND_OUT, Layout, clean_name
@@ -62,8 +62,10 @@ def head_of(name: str, parts: Parts, sheet: Sheet, layout: Layout) -> Head | Non
     narrow = [(number, _unspread(number, cells, wide)) for number, cells in rows] if wide else rows
     try:
         head.start, headed = find_header(called, _padded(narrow), layout)
+        head.error = names_below(called, narrow, head.start, layout)
     except UserError as error:
         head.error = error
+    if head.error:
         return head
     if headed:
         if not layout.header:

@@ -121,6 +121,8 @@ def _called(name: str, heads: list[Head]) -> list[Head]:
 
 def _has_texts(head: Head, layout: Layout) -> bool:
     """Whether a column has a usual name of texts, or the name asked for."""
+    if head.error:  # unless it is a header asked for that it lacks, names stand deep in it
+        return layout.header is None
     asked = clean_name(layout.text_column)
     if asked and not asked.isdecimal():
         return asked in head.names
