@@ -21,6 +21,7 @@ SAVE = "readable encodings are utf-8, cp949, and utf-16 with its mark; save the 
 CORRECT = "asked for: 불안, 슬픔, 기쁨; correct the rows"
 DROP = "or leave such rows out with --on_bad_rows drop."
 FILL = f"fill it in or remove the row, {DROP}"
+NUL_BYTE = ", or UTF-16 without its mark; save the file again as UTF-8, without NUL characters."
 FORMULA = " (a formula that was saved without its result, or an error as #N/A, reads as empty)"
 FORM = (
     "not a dialogue of AI Hub's form (profile.emotion.type, talk.content.HS01 …); download the file again or "
@@ -64,12 +65,12 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "UTF-16 without a mark": (
         "a.csv",
         lambda: as_csv(records(), encoding="utf-16-le"),
-        "a.csv, row 1: a NUL byte, so this is no text; save the file again as UTF-8.",
+        "a.csv, row 1: a NUL byte, so this is no text" + NUL_BYTE,
     ),
     "NUL bytes": (
         "a.csv",
         lambda: as_csv(records()).replace("30번째".encode(), b"30\0"),
-        "a.csv, row 32: a NUL byte, so this is no text; save the file again as UTF-8.",
+        "a.csv, row 32: a NUL byte, so this is no text" + NUL_BYTE,
     ),
     "NUL in JSON": (
         "a.json",

@@ -154,9 +154,9 @@ def test_blank_rows_keep_the_order_of_those_between_them(tmp_path):
     assert streamed(opened) == [["1", "좋아"], ["", ""], ["3", "싫어"], ["4", "그래"]]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-be", "utf-32", "utf-32-be"])
 def test_every_encoding_from_a_file_and_from_standard_input(tmp_path, encoding):
-    text = ("\ufeff" if encoding == "utf-16-be" else "") + written([["id", "문장", "감정"], *ROWS * 2000], "\t")
+    text = ("\ufeff" if encoding.endswith("-be") else "") + written([["id", "문장", "감정"], *ROWS * 2000], "\t")
     data = text.encode(encoding)
     assert len(data) > 1 << 20
     read, opened = both(tmp_path, "a.tsv", data)
@@ -212,7 +212,7 @@ JSON = {
 }
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("shape", JSON)
 def test_json_from_standard_input(shape, encoding):
     opened = open_rows(io.BytesIO(JSON[shape].encode(encoding)))

@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8 with or without a mark, UTF-16 with its mark, and the cp949 of a Korean Windows."""
+"""Bytes to text: UTF-8 with or without a mark, UTF-16 and UTF-32 with it, and the cp949 of a Korean Windows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,17 @@ from dataclasses import dataclass
 
 from emo_hf.errors import UserError
 
-UTF8, UTF16, CP949 = "utf-8-sig", "utf-16", "cp949"
-MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF8, CP949 = "utf-8-sig", "cp949"
+# The longer ones first: that of UTF-32 begins as that of UTF-16 does.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+
+
+def marked(begin: bytes) -> str | None:
+    """The encoding that the first bytes say by a mark, UTF-8 apart."""
+    return next((encoding for mark, encoding in _MARKS.items() if begin.startswith(mark)), None)
 
 
 def decode(name: str, data: bytes) -> tuple[str, str]:
@@ -21,7 +30,7 @@ def decode(name: str, data: bytes) -> tuple[str, str]:
     Raises:
         UserError: bytes of none of the encodings, with file, row and byte.
     """
-    if not data.startswith(MARKS) and b"\0" not in data:
+    if not marked(data) and b"\0" not in data:
         with contextlib.suppress(UnicodeDecodeError):  # it may be of another
             return data.decode(UTF8), UTF8
     encoding = encoding_of(name, lambda: [data])
@@ -34,12 +43,13 @@ def encoding_of(name: str, pieces: Callable[[], Iterable[bytes]], *, whole: bool
     Raises:
         UserError: bytes of none of the encodings, with file, row and byte.
     """
-    begin = next(iter(pieces()), b"")[:2]
-    if begin in MARKS:
-        wrong = _first_wrong(pieces(), UTF16, whole=whole)
+    if said := marked(next(iter(pieces()), b"")):
+        wrong = _first_wrong(pieces(), said, whole=whole)
         if wrong is None:
-            return UTF16
-        raise UserError(f"{name}, row {wrong.row}: not UTF-16, as its mark says; save the file again as UTF-8.")
+            return said
+        raise UserError(
+            f"{name}, row {wrong.row}: not {said.upper()}, as its mark says; save the file again as UTF-8."
+        )
     _refuse_nul(name, pieces())
     failures = []
     for encoding in (UTF8, CP949):
@@ -96,5 +106,8 @@ def _refuse_nul(name: str, pieces: Iterable[bytes]) -> None:
     for piece in pieces:
         if (place := piece.find(b"\0")) >= 0:
             row += piece.count(b"\n", 0, place)
-            raise UserError(f"{name}, row {row}: a NUL byte, so this is no text; save the file again as UTF-8.")
+            raise UserError(
+                f"{name}, row {row}: a NUL byte, so this is no text, or UTF-16 without its mark; save the file again "
+                "as UTF-8, without NUL characters."
+            )
         row += piece.count(b"\n")

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from emo_hf.data.sources.decoding import MARKS, UTF8, UTF16, decode, encoding_of
+from emo_hf.data.sources.decoding import UTF8, decode, encoding_of, marked
 from emo_hf.data.sources.json_shapes import is_row, parsed
 from emo_hf.errors import UserError
 
@@ -20,8 +20,7 @@ def begin(source: BinaryIO) -> tuple[str, bytes, str]:
     head = source.read(_LOOKED_AT)
     if suffix := next((suffix for mark, suffix in _BINARY.items() if head.startswith(mark)), None):
         return NAME, head, suffix
-    encoding = next((UTF16 for mark in MARKS if head.startswith(mark)), UTF8)
-    lines = [line for line in head.decode(encoding, "ignore").split("\n") if line.strip()]
+    lines = [line for line in head.decode(marked(head) or UTF8, "ignore").split("\n") if line.strip()]
     if not lines or lines[0].lstrip()[0] not in "[{":
         return NAME, head, ""
     if len(lines) > 1 and all(isinstance(_json(line), dict) for line in lines[:2]):
