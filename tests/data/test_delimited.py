@@ -8,6 +8,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from workbooks import workbook
 
 from emo_hf.data.sources.delimited import HEAD, LINES, Dialect, chunks, find_dialect
 from emo_hf.data.sources.readers import read_tables
@@ -152,6 +153,17 @@ def test_blank_rows_keep_the_order_of_those_between_them(tmp_path):
     read, opened = both(tmp_path, "a.csv", text)
     assert cells(read) == [["1", "좋아"], ["3", "싫어"], ["4", "그래"]]
     assert streamed(opened) == [["1", "좋아"], ["", ""], ["3", "싫어"], ["4", "그래"]]
+
+
+@pytest.mark.parametrize("header", [[], ["text"]])
+def test_blank_rows_of_one_column_are_rows_in_a_sheet_as_in_a_text(tmp_path, header):
+    texts = ["오늘은 참 좋아", "", "내일은 너무 싫어", "", "", "그래도 정말 다행이야"]
+    (tmp_path / "a.xlsx").write_bytes(workbook({"하나": [[text or None] for text in (*header, *texts, "", "")]}))
+    (tmp_path / "a.csv").write_text("\n".join([*header, *texts, "", ""]), encoding="utf-8")
+    for name in ("a.xlsx", "a.csv"):
+        (block,) = open_rows(tmp_path / name).blocks
+        assert [[*cells] for cells in block.columns.values()] == [texts]
+        assert [*block.numbers] == [*range(len(header) + 1, len(header) + 7)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-be", "utf-32", "utf-32-be"])

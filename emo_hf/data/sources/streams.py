@@ -210,7 +210,11 @@ def _whole(name: str, tables: list[Table], layout: Layout) -> Opened:
     if len(tables) > 1:
         titles = ", ".join(repr(table.sheet) for table in tables)
         raise UserError(f"{name} holds several tables ({titles}); name one with --sheet.")
-    return _of_tables(name, iter(tables), layout)
+    (table,) = tables
+    if len(table.frame.columns) == 1:  # as in a text file, blank rows between others are rows
+        every = range(table.frame.index[0], table.frame.index[-1] + 1)
+        table = replace(table, frame=table.frame.reindex(every, fill_value=""))
+    return _of_tables(name, iter([table]), layout)
 
 
 def _of_tables(name: str, tables: Iterator[Table], layout: Layout) -> Opened:
