@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -60,7 +59,7 @@ class BadRows:
         """
         is_bad = rows["bad"] != ""
         if not is_bad.any():
-            return rows.drop(columns=["bad", "typed"]), {}, []
+            return rows.drop(columns=["bad", "typed", "unread"]), {}, []
         sizes, counts = rows["split"].value_counts(), rows.loc[is_bad, "split"].value_counts()
         refused = [
             split
@@ -75,7 +74,7 @@ class BadRows:
         kinds = [kind for kind in KINDS if (left_out["bad"] == kind).any()]
         record = {kind: _recorded(left_out[left_out["bad"] == kind]) for kind in kinds}
         notes = [self._note(kind, left_out[left_out["bad"] == kind]) for kind in kinds]
-        return rows[~is_bad].drop(columns=["bad", "typed"]).reset_index(drop=True), record, notes
+        return rows[~is_bad].drop(columns=["bad", "typed", "unread"]).reset_index(drop=True), record, notes
 
     def _note(self, kind: str, rows: pd.DataFrame) -> str:
         count = f"{len(rows):,} row{'s were' if len(rows) > 1 else ' was'} left out"
@@ -175,7 +174,7 @@ def places(rows: pd.DataFrame, shown: int = _SHOWN) -> str:
 
 
 def _hint(rows: pd.DataFrame) -> str:
-    """Why a cell may be empty that a spreadsheet shows as filled."""
-    if not re.search(r"\.xlsx(, sheet |$)", rows["file"].iloc[0], re.IGNORECASE):
+    """Why cells are empty that a spreadsheet shows as filled."""
+    if not rows["unread"].any():
         return ""
     return " (a formula that was saved without its result, or an error as #N/A, reads as empty)"

@@ -202,7 +202,7 @@ def _rows_of_all(
         notes += taken.notes
         parts.append(taken.rows if split is None else taken.rows.assign(split=split))
     rows = pd.concat(parts, ignore_index=True)
-    words = [name for name in rows if name not in ("file", "row", "optional", "form", "column")]
+    words = [name for name in rows if name not in ("file", "row", "unread", "optional", "form", "column")]
     rows[words] = rows[words].fillna("")  # a column that only some of the files have
     return rows, chosen, list(dict.fromkeys(notes))
 

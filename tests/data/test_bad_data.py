@@ -250,6 +250,11 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: workbook(records(), A5='=CONCAT("가","나")'),
         f"a.xlsx, row 5: the text is empty{FORMULA}; {FILL}",
     ),
+    "XLSX with an empty cell beside a formula": (
+        "a.xlsx",
+        lambda: workbook(records(), A5=None, C1="length", C5="=LEN(A5)"),
+        f"a.xlsx, row 5: the text is empty; {FILL}",
+    ),
     "huge XLSX": (
         "a.xlsx",
         bad.wide_sheet,

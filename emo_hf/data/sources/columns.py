@@ -36,7 +36,8 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
 
     The rows have text, label and major (the class beside a column of sub-emotions) as clean NFC strings, and those
     of dialogue, sub_emotion, situation, age_group, gender and split that the table has. `form` says how a label
-    stands in its cell (see `label_sets`), file, column and row where, optional whether the text may be empty.
+    stands in its cell (see `label_sets`), file, column and row where, unread whether the cell of text or label holds
+    what reads as empty, optional whether the text may be empty.
     Every human turn of a wide table of dialogues is a row of its own under `turns="all"`.
 
     Raises:
@@ -61,6 +62,7 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
         notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {few(ones, _NAMED)}")
     # Each line of a wide table is a dialogue of its own.
     rows = rows.assign(form=form, column=label, file=table.name, row=table.frame.index)
+    rows["unread"] = rows["row"].isin({row for name in (text, label) for row in table.unread.get(name, ())})
     wide = bool(re.fullmatch(r"사람문장\d{1,3}", text))
     if wide and "dialogue" not in rows:
         rows["dialogue"] = table.name + ":" + rows["row"].astype("str")
@@ -68,7 +70,7 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
         rows = _every_turn(rows, table.frame)
     # AI Hub leaves turns empty, and so does every table of several turns.
     rows["optional"] = is_release(table) | (rows.pop("turn") > 0 if "turn" in rows else False)
-    for role in rows.columns.drop(["file", "row", "optional", "form", "column"]):
+    for role in rows.columns.drop(["file", "row", "unread", "optional", "form", "column"]):
         rows[role] = clean_column(rows[role].fillna(""))
     for role, names in (("text", TEXT_COLUMNS), ("label", LABEL_COLUMNS)):
         asked = text_column if role == "text" else label_column

@@ -29,15 +29,17 @@ class Range:
 
 @dataclass
 class Unread:
-    """Cells that hold something and read as empty: how many, and the first of them."""
+    """Cells that hold something and read as empty: how many, the first of them, and the rows of each column."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
+    rows: dict[int, list[int]] = field(default_factory=dict)
 
-    def add(self, cell: str) -> None:
+    def add(self, place: int, number: int, shows: str = "") -> None:
         self.count += 1
+        self.rows.setdefault(place, []).append(number)
         if len(self.first) < _SHOWN:
-            self.first.append(cell)
+            self.first.append(f"{letters_of(place)}{number}{shows}")
 
     def __str__(self) -> str:
         return f"cell{'s' if self.count > 1 else ''} {few(self.first, count=self.count)}"
@@ -111,7 +113,7 @@ class SheetXml:
             elif tag.endswith("}is"):
                 return string_of(child)
         if is_formula and not self._is_calculated(kind, value, has_value):
-            self.formulas.add(f"{letters_of(place)}{number}")
+            self.formulas.add(place, number)
             return ""
         if kind == "s":
             return self._parts.strings[int(value)] if value else ""
@@ -119,7 +121,7 @@ class SheetXml:
             style = cell.get("s")
             return self._parts.date(value, style) if value and style and self._parts.is_date(style) else shown(value)
         if kind == "e":
-            self.errors.add(f"{letters_of(place)}{number} ({value})")
+            self.errors.add(place, number, f" ({value})")
             return ""
         if kind == "b":
             return str(value in ("1", "true")) if value else ""

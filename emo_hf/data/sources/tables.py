@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -50,6 +50,7 @@ class Table:
         lists: columns whose cells are JSON lists, as they are of several labels a row.
         sheet: which sheet of its workbook it is.
         headed: whether the columns have names of their own.
+        unread: rows of a column whose cells hold what reads as empty, as an error or a formula without its result.
         notes: what was left out or read otherwise than it stands there, a line each.
     """
 
@@ -60,6 +61,7 @@ class Table:
     lists: frozenset[str] = frozenset()
     sheet: str | None = None
     headed: bool = True
+    unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

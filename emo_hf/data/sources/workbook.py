@@ -13,7 +13,7 @@ from emo_hf.data.sources.archives import Unpacked, open_archive
 from emo_hf.data.sources.header import named_rows
 from emo_hf.data.sources.names import TEXT_COLUMNS, matched
 from emo_hf.data.sources.sheet_head import Head, head_of, name_of
-from emo_hf.data.sources.sheet_xml import SheetXml, Unread, check_cells, letters_of
+from emo_hf.data.sources.sheet_xml import SheetXml, Unread, check_cells
 from emo_hf.data.sources.tables import Layout, Table, check_size, clean_name
 from emo_hf.data.sources.workbook_parts import Parts, Sheet
 from emo_hf.data.split_names import split_of
@@ -158,7 +158,13 @@ def _table(head: Head, layout: Layout, notes: Sequence[str]) -> Table:
     check_size(name, len(found.names), len(numbers))
     frame = pd.DataFrame(body, columns=found.names, index=numbers, dtype="str")
     notes += [*found.notes, *_unread(name, head.xml, beyond)]
-    return Table(name, frame, sheet=clean_name(head.sheet.title), headed=found.headed, notes=tuple(notes))
+    holes = {
+        column: frozenset(unread)
+        for place, column in enumerate(found.names)
+        if (unread := [*head.xml.formulas.rows.get(place, ()), *head.xml.errors.rows.get(place, ())])
+    }
+    title = clean_name(head.sheet.title)
+    return Table(name, frame, sheet=title, headed=found.headed, unread=holes, notes=tuple(notes))
 
 
 def _of_width(
@@ -172,7 +178,7 @@ def _of_width(
         elif len(cells) > width:
             for further, cell in enumerate(cells[width:], width):
                 if cell.strip():
-                    beyond.add(f"{letters_of(further)}{number}")
+                    beyond.add(further, number)
             cells = cells[:width]
         yield number, cells
 
