@@ -117,13 +117,14 @@ def _on_disk(source: Path | list[str] | None) -> Path | int | None:
 def open_input(source: Path | list[str] | None, arguments: argparse.Namespace, kind: str) -> Opened:
     """The input as blocks of rows."""
     from emo_hf.data.sources.streams import Block, Opened, open_rows
-    from emo_hf.data.sources.tables import Layout, header_row
+    from emo_hf.data.sources.tables import Layout, check_used, header_row
 
+    layout = Layout(header_row(arguments.header), arguments.sheet, arguments.text_column)
     if isinstance(source, list):
+        check_used(layout, "the command line", in_rows=False, sheets=False)
         parts = ((start + 1, source[start : start + ROWS]) for start in range(0, len(source), ROWS))
         blocks = (Block(range(first, first + len(part)), {"1": part}) for first, part in parts)
         return Opened("the command line", ["1"], "1", False, [], blocks)
-    layout = Layout(header_row(arguments.header), arguments.sheet, arguments.text_column)
     if source is None and sys.stdin.isatty():
         print("sentences, one a line; Ctrl-D ends", file=sys.stderr)
     opened = open_rows(sys.stdin.buffer if source is None else source, layout, only_text=kind == "text")

@@ -16,7 +16,7 @@ from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
 from emo_hf.data.sources.members import DataFile, files_of
 from emo_hf.data.sources.readers import READERS, read_file, suffix_of
-from emo_hf.data.sources.tables import Layout
+from emo_hf.data.sources.tables import Layout, check_used
 from emo_hf.data.split_names import split_of_path
 from emo_hf.data.unlabelled import without_unlabelled
 from emo_hf.errors import UserError, nearest
@@ -93,7 +93,8 @@ def read_sources(
     than it stands there, a line each, and of several files or sheets which was read as which split.
 
     Raises:
-        UserError: no such source, one that can't be read, a split that is there twice, sources that don't go together.
+        UserError: no such source, one that can't be read, a split that is there twice, sources that don't go together,
+            a header or a sheet that is asked for and that no table could have.
     """
     for source in sources:
         check_source(source)
@@ -105,6 +106,8 @@ def read_sources(
         kind, tables, notes = _read_several(sources, layout)
     else:
         kind, tables, notes = _read_one(sources[0], layout, revision, cache_dir)
+    in_rows, sheets = any(table.in_rows for _, table in tables), any(table.sheet is not None for _, table in tables)
+    check_used(layout, few_pieces(sources), in_rows=in_rows, sheets=sheets)
     tables, aside = without_unlabelled(tables, layout)
     if kind == "aihub" or (kind in ("file", "files", "folder", "zip") and (len(tables) > 1 or notes or aside)):
         notes = [read_as(tables), *notes]
@@ -120,7 +123,7 @@ def _read_one(
 ) -> tuple[str, Tables, list[str]]:
     path = Path(source).expanduser()
     if source == "sample":
-        return "sample", [(None, table) for table in read_file(SAMPLE)], []
+        return "sample", [(None, table) for table in read_file(SAMPLE, layout)], []
     if not path.exists():
         return ("hub", *read_hub(source, revision, cache_dir))
     if path.is_dir() and is_saved(path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from workbooks import body, loaded, one, read, workbook
 
 from emo_hf.data.loading import load_emotion_data
+from emo_hf.data.sources.streams import open_rows
+from emo_hf.data.sources.tables import Layout, header_row
 from emo_hf.errors import UserError
 
 
@@ -107,3 +110,23 @@ def test_a_header_deep_in_a_sheet_is_proposed(cover):
         read(data)
     table = one(data, header=26)
     assert list(table.frame) == ["문장", "감정", "번호"] and len(table.frame) == 9
+
+
+@pytest.mark.parametrize("given", [{"sheet": "1"}, {"header": "1"}, {"header": "none"}])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet"])
+def test_a_sheet_or_a_header_that_no_file_can_have_is_refused(tmp_path, given, suffix):
+    path, frame = tmp_path / f"train{suffix}", pd.DataFrame(body(70), columns=["문장", "감정"])
+    if suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_json(path, orient="records", lines=suffix == ".jsonl")
+    (word, value), layout = *given.items(), Layout(header_row(given.get("header")), given.get("sheet"))
+    if suffix != ".csv" or word == "sheet":
+        for run in (lambda: load_emotion_data(str(path), labels="all", **given), lambda: open_rows(path, layout)):
+            with pytest.raises(UserError, match=rf"^--{word} '?{value}'?: .*; leave it out\.$"):
+                run()
+    if value == "1":  # beside a workbook, which has both
+        (tmp_path / "test.xlsx").write_bytes(workbook({"하나": [["문장", "감정"], *body(70, 70)]}))
+        assert len(load_emotion_data(str(tmp_path), labels="all", **given).splits["test"]) == 70

@@ -355,6 +355,8 @@ def test_a_file_that_can_not_be_written_is_refused_before_anything(predict, tmp_
     for name, kind in (("a.csv", "tsv"), ("a.xlsx", "csv"), ("a.jsonl", "text")):
         assert f"and --format says {kind}; leave --format out" in refused(source, "--output", name, "--format", kind)
     assert "--header is 'x'; allowed: none" in refused(source, "--header", "x")
+    assert f"--sheet '1': {source.name} has no sheets" in refused(source, "--sheet", "1")
+    assert "--header 1: the command line has no row of column names" in refused("좋은 날이야", "--header", "1")
     with source.open(encoding="utf-8") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         assert "is the file that is read" in refused("-", "--output", source)

@@ -85,7 +85,7 @@ def json_tables(name: str, content: Any, layout: Layout) -> list[Table]:
         UserError: it holds none, or a record that does not fit.
     """
     parts = list(_parts(name, content))
-    if layout.sheet is not None:
+    if layout.sheet is not None and any(part.sheet for part in parts):
         parts = [_named(name, parts, layout.sheet)]
     tables = []
     for part in parts:
@@ -104,7 +104,7 @@ def _named(name: str, parts: Sequence[_Part], sheet: str) -> _Part:
     found = next((part for part in parts if part.sheet == sheet), None)
     if found is None:
         titles = ", ".join(part.sheet for part in parts if part.sheet)
-        raise UserError(f"--sheet {sheet}: {name} has {f'only {titles}' if titles else 'one table alone'}.")
+        raise UserError(f"--sheet {sheet}: {name} has only {titles}; name one.")
     return found
 
 
@@ -255,7 +255,7 @@ def _table_of_lists(name: str, part: _Part, layout: Layout) -> Table:
     check_size(name, len(found.names), len(cells))
     columns = dict(zip(found.names, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
     frame = _frame(name, columns, numbers)
-    return Table(name, frame, sheet=part.sheet, headed=found.headed, notes=found.notes)
+    return Table(name, frame, sheet=part.sheet, headed=found.headed, in_rows=True, notes=found.notes)
 
 
 def _table_of(name: str, part: _Part) -> Table:

@@ -86,7 +86,7 @@ def _read_delimited(name: str, data: bytes, layout: Layout) -> list[Table]:
         raise UserError(f"{name} is empty; a header and rows are needed.")
     check_size(name, len(found.names), len(numbers))
     frame = pd.DataFrame(cells, columns=found.names, index=numbers, dtype="str")
-    return [Table(name, frame, encoding, headed=found.headed, notes=found.notes)]
+    return [Table(name, frame, encoding, headed=found.headed, in_rows=True, notes=found.notes)]
 
 
 def own_delimiter(name: str) -> str | None:

@@ -26,7 +26,7 @@ from emo_hf.data.sources.json_shapes import lines_table
 from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.readers import READERS, own_delimiter, read_bytes, read_tables, suffix_of
 from emo_hf.data.sources.standard_input import begin, lines_of_input
-from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table
+from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_used
 from emo_hf.errors import UserError, first_line
 
 BLOCK = 8192  # rows
@@ -136,6 +136,7 @@ def _lines_of_file(name: str, path: Path) -> Iterator[str]:
 
 
 def _delimited(name: str, lines: Iterator[str], layout: Layout) -> Opened:
+    check_used(layout, name, in_rows=True, sheets=False)
     head, whole = head_of(lines)
     dialect = find_dialect(name, "".join(head), layout, own=own_delimiter(name), whole=whole)
     parts = chunks(name, itertools.chain(head, lines), dialect)
@@ -222,6 +223,7 @@ def _of_tables(name: str, tables: Iterator[Table], layout: Layout) -> Opened:
     first = next(tables, None)
     if first is None:
         raise UserError(f"{name} is empty; it has to hold sentences.")
+    check_used(layout, name, in_rows=first.in_rows, sheets=first.sheet is not None)
     names = list(first.frame.columns)
     notes = list(first.notes)
 

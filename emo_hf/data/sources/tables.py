@@ -50,6 +50,7 @@ class Table:
         lists: columns whose cells are JSON lists, as they are of several labels a row.
         sheet: which sheet of its workbook it is.
         headed: whether the columns have names of their own.
+        in_rows: whether a row may hold the names of the columns, as `Layout.header` says.
         unread: rows of a column whose cells hold what reads as empty, as an error or a formula without its result.
         notes: what was left out or read otherwise than it stands there, a line each.
     """
@@ -61,6 +62,7 @@ class Table:
     lists: frozenset[str] = frozenset()
     sheet: str | None = None
     headed: bool = True
+    in_rows: bool = False
     unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -88,6 +90,17 @@ def check_size(name: str, columns: int, rows: int) -> None:
         raise UserError(f"{name}: {columns:,} columns; at most {MOST_COLUMNS:,} are read; check the delimiter.")
     if columns * rows > MOST_CELLS:
         raise UserError(f"{name}: {rows:,} rows of {columns:,} columns; leave out those that are not needed.")
+
+
+def check_used(layout: Layout, where: str, *, in_rows: bool, sheets: bool) -> None:
+    """Raise a `UserError` for a header or a sheet that was asked for, where none could be."""
+    if layout.header is not None and not in_rows:
+        given = layout.header or "none"
+        raise UserError(
+            f"--header {given}: {where} has no row of column names, as CSV, TSV, text and XLSX have; leave it out."
+        )
+    if layout.sheet is not None and not sheets:
+        raise UserError(f"--sheet {layout.sheet!r}: {where} has no sheets, as a workbook has; leave it out.")
 
 
 def header_row(given: str | None) -> int | None:

@@ -164,7 +164,7 @@ def _table(head: Head, layout: Layout, notes: Sequence[str]) -> Table:
         if (unread := [*head.xml.formulas.rows.get(place, ()), *head.xml.errors.rows.get(place, ())])
     }
     title = clean_name(head.sheet.title)
-    return Table(name, frame, sheet=title, headed=found.headed, unread=holes, notes=tuple(notes))
+    return Table(name, frame, sheet=title, headed=found.headed, in_rows=True, unread=holes, notes=tuple(notes))
 
 
 def _of_width(
