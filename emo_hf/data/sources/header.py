@@ -152,7 +152,8 @@ def _names_both(row: Sequence[str]) -> bool:
 def _usual_width(rows: Sequence[Row]) -> int:
     """The width of most rows, but for titles of one cell above wider ones, and for columns that all leave empty."""
     widths = [len(row) for row in rows]
-    counts = Counter(list(itertools.dropwhile(lambda width: width == 1, widths)) or widths)
+    table = list(itertools.dropwhile(lambda width: width == 1, widths))
+    counts = Counter(table if 3 * len(table) >= len(widths) else widths)  # a text or two may hold a delimiter
     return min(max(counts, key=lambda width: (counts[width], width)), max(map(_width, rows)))
 
 
