@@ -72,6 +72,35 @@ def test_quotes_that_are_letters(tmp_path, delimiter):
     assert cells(read) == streamed(opened) == rows
 
 
+@pytest.mark.parametrize("header", [[], [["text", "writer"]]])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_quotes_that_are_letters_beside_a_word_that_no_row_has_again(tmp_path, delimiter, header):
+    rows = [[f"{n}번째 좋은 날이야", f"user{n}"] for n in range(10, 30)]
+    rows[4][0], rows[9][0], rows[12][0], rows[13][0] = '"참 좋다', '그래 "좋아"', '"싫은 날', '더 싫은 날"'
+    text = "\n".join(delimiter.join(row) for row in [*header, *rows]) + "\n"
+    read, opened = both(tmp_path, "a.csv", text)
+    assert cells(read) == streamed(opened) == rows and not any(
+        "quote" in note for note in (*read.notes, *opened.notes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('text\n좋은 날\n"싫은 날\n더 싫은 날"\n그저 그런 날\n"그래\n좋아"\n', "rows 3, 5"),
+        ('text,memo\n좋은 날,첫째 줄\n"싫다, 정말\n더 싫은 날",둘째 줄\n그저 그런 날,셋째 줄\n', "row 3"),
+        ('text,memo\n좋은 날,첫째 줄\n"싫다, 정말\n더 싫은 날",둘째 줄\n"가\n나, 다\n라",셋째 줄\n', ""),
+        ('text,memo\n좋은 날,첫째 줄\n"싫은 날, 정말",둘째 줄\n', ""),
+    ],
+)
+def test_lines_that_could_be_rows_are_said_where_quotes_join_them(tmp_path, text, rows):
+    read, opened = both(tmp_path, "a.csv", text)
+    assert cells(read) == streamed(opened)
+    for notes in (read.notes, opened.notes):
+        said = [note for note in notes if "quotes" in note]
+        assert [note.split(": ")[2].split(";")[0] for note in said] == ([rows] if rows else [])
+
+
 def test_quoted_texts_of_several_lines_stay_one_row(tmp_path):
     rows = [
         ["첫째 줄, 하나\n둘째", "기쁨"],

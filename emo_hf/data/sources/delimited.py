@@ -8,18 +8,19 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from emo_hf.data.sources.header import LOOKED_AT, Numbered, Row, find_header, is_number
 from emo_hf.data.sources.names import KNOWN, matched
 from emo_hf.data.sources.tables import Layout, clean_name
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, few
 
 HEAD = 1 << 20  # bytes of UTF-8 that tell the dialect
 _DELIMITERS = (",", "\t", ";", "|")
 CHUNK = 512  # rows: few enough for the caches, and for Python's collector of garbage to leave them alone
 _LARGEST_CELL = (1 << 31) - 1  # one cell may be all of the file
 _UNFINISHED = 100  # lines of the record that the end of the head cuts
+_WAY = "double it, and put quotes around the cell"
 _SURE = 5  # rows that agree by no accident
 
 
@@ -46,10 +47,27 @@ LINES = Dialect(None, quoted=False, headed=False)
 Chunk = tuple[Sequence[int], Sequence[Row]]
 
 
-def chunks(name: str, lines: Iterable[str], dialect: Dialect) -> Iterator[Chunk]:
+@dataclass
+class Breaks:
+    """Rows of several lines: how many there are, and the numbers of those of which each line could be a row."""
+
+    count: int = 0
+    doubtful: list[int] = field(default_factory=list)
+
+    def said(self, name: str) -> list[str]:
+        """What is to be said of them, in a file of none that can't be several rows."""
+        if not self.count or len(self.doubtful) < self.count:
+            return []
+        rows = f"row{'s' if self.count > 1 else ''} {few(map(str, self.doubtful), 5)}"
+        return [
+            f"{name}: several lines between quotes are read as one text: {rows}; if such a quote is a letter, {_WAY}"
+        ]
+
+
+def chunks(name: str, lines: Iterable[str], dialect: Dialect, breaks: Breaks | None = None) -> Iterator[Chunk]:
     """The rows of text, line breaks kept, with their numbers from 1, some thousands at a time.
 
-    Rows without a cell are left out.
+    Rows without a cell are left out. Those of several lines are counted in `breaks`.
 
     Raises:
         UserError: quotes that don't fit, with the row; rows that quotes run together.
@@ -65,17 +83,22 @@ def chunks(name: str, lines: Iterable[str], dialect: Dialect) -> Iterator[Chunk]
         quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    watched = dialect.quoted and (dialect.doubtful or dialect.delimiter == "\t")
+    refused = dialect.doubtful or dialect.delimiter == "\t"
+    line = 0
     for start, rows in _counted(name, reader):
+        line, has_breaks = reader.line_num, reader.line_num - line > len(rows)
         numbers: Sequence[int] = range(start + 1, start + 1 + len(rows))
         if [] in rows:
             numbers = [number for number, row in zip(numbers, rows, strict=True) if row]
             rows = [row for row in rows if row]
-        if watched and (place := next(_run_together(rows, dialect.delimiter), None)) is not None:
-            raise UserError(
-                f"{name}, row {numbers[place]}: a quote at the start of a text runs several rows together; double "
-                "it, and put quotes around the cell."
-            )
+        if has_breaks:
+            found = _breaks(numbers, rows, dialect.delimiter)
+            if refused and found.doubtful and len(rows[0]) > 1:
+                where = f"{name}, row {found.doubtful[0]}"
+                raise UserError(f"{where}: a quote at the start of a text runs several rows together; {_WAY}.")
+            if breaks is not None:
+                breaks.count += found.count
+                breaks.doubtful += found.doubtful
         yield numbers, rows
 
 
@@ -99,13 +122,15 @@ def _counted(name: str, reader: Iterator[list[str]]) -> Iterator[tuple[int, list
     ) from wrong
 
 
-def _run_together(rows: Sequence[Row], delimiter: str) -> Iterator[int]:
-    """The places of rows of several lines each as wide as a row: then they are several, and a stray quote is there."""
-    width = len(rows[0]) if rows else 0
-    for place, row in enumerate(rows if width > 1 else ()):
-        lines = delimiter.join(row).splitlines() if any("\n" in cell for cell in row) else []
-        if lines and all(line.count(delimiter) == width - 1 for line in lines):
-            yield place
+def _breaks(numbers: Sequence[int], rows: Sequence[Row], delimiter: str) -> Breaks:
+    """The rows of several lines; each as wide as a row, they may be several, which a stray quote runs together."""
+    found = Breaks()
+    for number, row in zip(numbers, rows, strict=True):
+        if any("\n" in cell for cell in row):
+            found.count += 1
+            if all(line.count(delimiter) == len(rows[0]) - 1 for line in delimiter.join(row).splitlines()):
+                found.doubtful.append(number)
+    return found
 
 
 @dataclass(frozen=True)
@@ -254,7 +279,13 @@ def _are_several(quoted: _Parse, plain: _Parse) -> bool:
 def _is_like(place: int, suspects: list[Sequence[str]], others: list[Sequence[str]]) -> bool:
     usual = {row[place] for row in others[1:]}
     cells = [row[place] for row in suspects]
-    return usual.issuperset(cells) or (all(map(is_number, cells)) and any(map(is_number, usual)))
+    if usual.issuperset(cells) or (all(map(is_number, cells)) and any(map(is_number, usual))):
+        return True
+    # Names of people, and whatever else is a word in all rows, unlike what stands behind a comma in a sentence.
+    lengths = [len(cell) for cell in usual]
+    return bool(usual) and all(
+        re.fullmatch(r"[^\s\"]+", cell) and min(lengths) <= len(cell) <= max(lengths) for cell in (*usual, *cells)
+    )
 
 
 def _tells(body: list[Sequence[str]]) -> bool:

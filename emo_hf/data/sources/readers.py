@@ -13,7 +13,7 @@ import pandas as pd
 
 from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.decoding import decode
-from emo_hf.data.sources.delimited import chunks, find_dialect, head_of
+from emo_hf.data.sources.delimited import Breaks, chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Row, fitted, named_rows
 from emo_hf.data.sources.json_shapes import is_row, json_tables, lines_table, parsed, why
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size
@@ -73,7 +73,8 @@ def _read_delimited(name: str, data: bytes, layout: Layout) -> list[Table]:
     numbers: list[int] = []
     cells: list[Row] = []
     found = None
-    for numbered, rows in chunks(name, lines, dialect):
+    breaks = Breaks()
+    for numbered, rows in chunks(name, lines, dialect, breaks):
         filled: Iterable[Numbered] = [row for row in zip(numbered, rows, strict=True) if any(map(str.strip, row[1]))]
         if found:
             filled = fitted(name, filled, len(found.names), found.headed)
@@ -86,7 +87,7 @@ def _read_delimited(name: str, data: bytes, layout: Layout) -> list[Table]:
         raise UserError(f"{name} is empty; a header and rows are needed.")
     check_size(name, len(found.names), len(numbers))
     frame = pd.DataFrame(cells, columns=found.names, index=numbers, dtype="str")
-    return [Table(name, frame, encoding, headed=found.headed, in_rows=True, notes=found.notes)]
+    return [Table(name, frame, encoding, headed=found.headed, in_rows=True, notes=(*found.notes, *breaks.said(name)))]
 
 
 def own_delimiter(name: str) -> str | None:

@@ -19,7 +19,7 @@ from emo_hf.data.sources.arrow import table_from_arrow
 from emo_hf.data.sources.columns import find_text_column
 from emo_hf.data.sources.contents import text_like, word_like
 from emo_hf.data.sources.decoding import encoding_of
-from emo_hf.data.sources.delimited import Chunk, chunks, find_dialect, head_of
+from emo_hf.data.sources.delimited import Breaks, Chunk, chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Rows, fitted, named_rows
 from emo_hf.data.sources.json_cells import has_json
 from emo_hf.data.sources.json_shapes import lines_table
@@ -139,7 +139,8 @@ def _delimited(name: str, lines: Iterator[str], layout: Layout) -> Opened:
     check_used(layout, name, in_rows=True, sheets=False)
     head, whole = head_of(lines)
     dialect = find_dialect(name, "".join(head), layout, own=own_delimiter(name), whole=whole)
-    parts = chunks(name, itertools.chain(head, lines), dialect)
+    breaks = Breaks()
+    parts = chunks(name, itertools.chain(head, lines), dialect, breaks)
     found = None
     for numbers, rows in parts:
         if found := named_rows(name, zip(numbers, rows, strict=True), layout if dialect.headed else HEADLESS):
@@ -148,8 +149,12 @@ def _delimited(name: str, lines: Iterator[str], layout: Layout) -> Opened:
     if found is None:
         raise UserError(f"{name} is empty; it has to hold sentences.")
     notes = list(found.notes) if dialect.headed or dialect.delimiter else []  # of lines, nothing else is expected
-    blocks = _blocks(found.names, _tidy(name, found, parts))
-    return _opened(name, found.names, found.headed, notes, blocks, layout)
+
+    def blocks() -> Iterator[Block]:
+        yield from _blocks(found.names, _tidy(name, found, parts))
+        notes.extend(breaks.said(name))
+
+    return _opened(name, found.names, found.headed, notes, blocks(), layout)
 
 
 def _blocks(names: list[str], parts: Iterable[Chunk]) -> Iterator[Block]:
