@@ -131,6 +131,21 @@ def test_rows_that_do_not_fit_are_refused_with_their_number(tmp_path, name, text
         streamed(open_rows(io.BytesIO(text.encode())))
 
 
+@pytest.mark.parametrize("place", [0, 9])
+@pytest.mark.parametrize("delimiter", ",\t;|")
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+def test_a_row_too_wide_makes_no_text_a_line_of_a_table_without_a_header(tmp_path, name, delimiter, place):
+    rows = [[f"{n}번째 좋은 날이야", LABELS[n % 3]] for n in range(30)]
+    rows[place][0] = f"그래{delimiter} 좋아"
+    (tmp_path / name).write_text("\n".join(map(delimiter.join, rows)), encoding="utf-8")
+    for read in (
+        lambda: read_tables(name, (tmp_path / name).read_bytes()),
+        lambda: streamed(open_rows(tmp_path / name)),
+    ):
+        with pytest.raises(UserError, match=f"^{name}, row {place + 1}: 3 cells, but others have 2; put quotes"):
+            read()
+
+
 def test_a_contradiction_beyond_the_head_ends_with_its_row(tmp_path):
     rows = [[str(n), "좋은 날이었다 " * 10, "0"] for n in range(20_000)]
     lines = [["id", "document", "label"], *rows]

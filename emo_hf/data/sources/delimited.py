@@ -199,6 +199,7 @@ def find_dialect(name: str, head: str, layout: Layout, *, own: str | None, whole
     known = [parse for parse in parses if parse.names and parse.width > 1]
     if may_be_lines:
         known = [parse for parse in known if parse.names > 1 or _has_header(parse, head)]
+    known = known or [parse for parse in parses if _is_mostly_table(parse)]
     if known:  # its rows are refused one by one
         return max(known, key=lambda parse: (parse.width, parse.agreed)).dialect
     return _of_one_column(name, head, layout, parses, own)
@@ -307,6 +308,13 @@ def _is_table(parse: _Parse) -> bool:
     if parse.dialect.delimiter == "\t":
         return True
     return _tells(parse.body) and (bool(parse.names) or len(parse.rows) >= _SURE)
+
+
+def _is_mostly_table(parse: _Parse) -> bool:
+    """Whether all but a few rows are as wide as each other, and like those of a table: then the few are wrong."""
+    (width, count), *_ = Counter(len(row) for row in parse.body).most_common(1)
+    table = replace(parse, rows=[(0, row) for row in parse.body if len(row) == width], start=0)
+    return width > 1 and count >= _SURE and count > 0.9 * len(parse.body) and _is_table(table)
 
 
 def _is_prose(parse: _Parse) -> bool:
