@@ -315,3 +315,16 @@ def test_what_is_no_text_is_not_predicted(tmp_path):
 def test_half_a_mark_is_no_text():
     with pytest.raises(UserError, match="row 1: byte 0xef is not utf-8"):
         read_tables("a.csv", b"\xef")
+
+
+@pytest.mark.parametrize("count", [16, 18_000], ids=["whole", "longer than the head"])
+@pytest.mark.parametrize("header", [[], [["번호", "문장", "감정"]]], ids=["without a header", "headed"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+def test_texts_of_two_lines_beside_tabs(tmp_path, name, header, count):
+    """Each line by itself would be a row of two cells; but every quote that opens is closed."""
+    rows = [[str(n), f"{WORDS[n % 5]} {n}\n그래서 그만두었다", LABELS[n % 3]] for n in range(count)]
+    text = written([*header, *rows], "\t", csv.QUOTE_MINIMAL)
+    assert len(text.encode()) > HEAD or count == 16
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert cells(table(name, text)) == rows
+    assert streamed(open_rows(tmp_path / name)) == rows

@@ -230,7 +230,7 @@ def _better(name: str, head: str, delimiter: str, layout: Layout, *, whole: bool
         return quoted
     plain = _parse(name, head, Dialect(delimiter, quoted=False), layout, whole=whole)
     if quoted.fits and plain.fits and plain.width > 1:
-        return plain if _are_several(quoted, plain) else quoted
+        return plain if _are_several(quoted, plain, closed=_all_close(head, delimiter, whole=whole)) else quoted
     if quoted.fits != plain.fits:
         return plain if plain.fits and plain.width > 1 else quoted
     return plain if plain.width > 1 and plain.agreed > 2 * quoted.agreed else quoted
@@ -262,14 +262,27 @@ def _parse(name: str, head: str, dialect: Dialect, layout: Layout, *, whole: boo
     return _Parse(dialect, rows, start, names, agreed, fits and start + agreed == len(rows))
 
 
-def _are_several(quoted: _Parse, plain: _Parse) -> bool:
+def _all_close(head: str, delimiter: str, *, whole: bool) -> bool:
+    """Whether each quote that opens a cell has one that closes it, right before a delimiter or the end of a line."""
+    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for _ in reader:
+            pass
+    except csv.Error:
+        rest = head.count("\n") - reader.line_num  # nothing, where it is the end of the head that cuts a cell
+        return not whole and rest <= 0
+    return True
+
+
+def _are_several(quoted: _Parse, plain: _Parse, *, closed: bool) -> bool:
     """Whether quotes run rows together that are several: each line of them is as wide as a row, and like the others.
 
     Of a text in quotes with line breaks, the lines could be as wide by accident, and would look like no other row.
+    Beside tabs, quotes are mostly letters, unless all of them are `closed`.
     """
     if len(quoted.rows) >= len(plain.rows):
         return False
-    if plain.dialect.delimiter == "\t":
+    if plain.dialect.delimiter == "\t" and not closed:
         return True
     whole = Counter(tuple(row) for row in quoted.body)
     suspects = [row for row in plain.body if not whole[tuple(row)]]
