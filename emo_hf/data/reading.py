@@ -17,6 +17,7 @@ from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
 from emo_hf.data.sources.members import DataFile, files_of
 from emo_hf.data.sources.readers import READERS, read_file, suffix_of
 from emo_hf.data.sources.tables import Layout, check_used
+from emo_hf.data.split_columns import with_split_columns
 from emo_hf.data.split_names import split_of_path
 from emo_hf.data.unlabelled import without_unlabelled
 from emo_hf.errors import UserError, nearest
@@ -108,10 +109,11 @@ def read_sources(
         kind, tables, notes = _read_one(sources[0], layout, revision, cache_dir)
     in_rows, sheets = any(table.in_rows for _, table in tables), any(table.sheet is not None for _, table in tables)
     check_used(layout, few_pieces(sources), in_rows=in_rows, sheets=sheets)
+    tables, said = with_split_columns(tables, layout)
     tables, aside = without_unlabelled(tables, layout)
     if kind == "aihub" or (kind in ("file", "files", "folder", "zip") and (len(tables) > 1 or notes or aside)):
         notes = [read_as(tables), *notes]
-    return kind, tables, [*notes, *aside, *dict.fromkeys(note for _, table in tables for note in table.notes)]
+    return kind, tables, [*notes, *said, *aside, *dict.fromkeys(note for _, table in tables for note in table.notes)]
 
 
 def _is_local(source: str) -> bool:

@@ -97,3 +97,42 @@ def test_values_that_are_no_split(tmp_path, word):
     records = [row | {"split": word if place == 4 else "train"} for place, row in enumerate(rows(27))]
     said = error_of(write(tmp_path / "data.csv", records))
     assert f"row 6: split '{word}' is unknown (1 rows); allowed are train (training, 학습, 훈련), validation" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("구분", ("학습용", "검증용", "평가용")),
+        ("Usage", ("Training", "PublicTest", "PrivateTest")),
+        ("데이터셋", ("Training", "Training", "Validation")),
+        ("partition", ("TRAIN", "DEV", "TEST")),
+    ],
+)
+def test_a_column_of_splits_by_another_name(tmp_path, name, words):
+    records = [row | {name: words[place // 3 % 3]} for place, row in enumerate(rows(270))]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    for split in {split_of(word) for word in words} - {"train"}:
+        assert texts(data, split) == [row["sentence"] for row in records if split_of(row[name]) == split]
+    assert data.report["notes"] == [f"column {name!r} is read as the split of each row, as its cells say"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("비고", ("학습", "학습", "학습")), ("비고", ("학습", "평가", "")), ("fold", ("0", "1", "2"))],
+)
+def test_a_column_that_says_a_split_for_some_rows_is_none(tmp_path, name, words):
+    records = [row | {name: words[place // 3 % 3]} for place, row in enumerate(rows(90))]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    assert {split: len(part) for split, part in data.splits.items()} == {"train": 72, "validation": 9, "test": 9}
+    assert data.report["notes"] == []
+
+
+def test_a_column_that_is_asked_for_is_no_split(tmp_path):
+    """Neither where the table's own name says its split."""
+    records = [row | {"구분": ("학습", "평가")[place % 2]} for place, row in enumerate(rows(90))]
+    path = write(tmp_path / "data.csv", records)
+    place = str(list(records[0]).index("구분") + 1)
+    for asked in ("구분", place):
+        assert load_emotion_data(str(path), labels="all", label_column=asked).labels == ("평가", "학습")
+    path.rename(tmp_path / "train.csv")
+    assert len(texts(load_emotion_data(str(tmp_path)), "test")) == 9
