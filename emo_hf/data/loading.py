@@ -197,7 +197,7 @@ def _rows_of_all(
     parts, notes = [], list[str]()
     chosen: dict[str, str] = {}
     for split, table in tables:
-        taken = rows_of(table, text_column=text_column, label_column=label_column, turns=turns)
+        taken = rows_of(table, text_column=text_column, label_column=label_column, turns=turns, like=chosen)
         chosen = taken.columns
         notes += taken.notes
         parts.append(taken.rows if split is None else taken.rows.assign(split=split))

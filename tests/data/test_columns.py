@@ -169,4 +169,29 @@ def test_without_a_header_and_in_doubt_the_line_says_how():
     assert taken(frame, "1", "2", headed=False).notes == ()
     assert taken(frame, None, "3", headed=False).columns == {"text": "1", "label": "3"}
     with pytest.raises(UserError, match="none could be the text and none the label; write one above the rows"):
-        taken(unheaded([str(i) for i in range(60)]), headed=False)
+        taken(unheaded([str(i) for i in range(60)], [str(9 * i) for i in range(60)]), headed=False)
+
+
+def test_without_a_header_few_rows_are_read_as_those_of_training(tmp_path):
+    """Fourteen rows of seven labels hold no value that comes again and again."""
+    lines = [f"{9000 + i}\t{i}번째 날이 왔어\t{'가나다라마바사'[i % 7]}" for i in range(98)]
+    for split, part in (("train", lines[:70]), ("dev", lines[70:84]), ("test", lines[84:])):
+        (tmp_path / f"{split}.tsv").write_text("\n".join(part) + "\n", encoding="utf-8")
+    data = load_emotion_data(str(tmp_path), labels="all")
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 70, "validation": 14, "test": 14}
+    assert [data.labels[label] for label in data.splits["test"]["label"]] == list("가나다라마바사" * 2)
+
+
+def test_texts_alone_are_told_a_way_that_leads_on(tmp_path):
+    texts = {label: [f"{label} {i}번째 날" for i in range(30)] for label in ("긍정", "부정")}
+    for label, mine in texts.items():
+        (tmp_path / f"{label}.txt").write_text("\n".join(mine), encoding="utf-8")
+    assert error_of(tmp_path, labels="all") == (
+        "긍정.txt has no header and one column; part texts and labels with tabs, or put the texts of each label into a "
+        ".txt in a folder called by it."
+    )
+    for label in texts:
+        (tmp_path / label).mkdir()
+        (tmp_path / f"{label}.txt").rename(tmp_path / label / "1.txt")
+    data = load_emotion_data(str(tmp_path), labels="all")
+    assert data.labels == ("긍정", "부정") and sorted(all_texts(data)) == sorted(sum(texts.values(), []))

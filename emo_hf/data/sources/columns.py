@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -31,20 +31,28 @@ class Taken:
     notes: tuple[str, ...]
 
 
-def rows_of(table: Table, *, text_column: str | None, label_column: str | None, turns: str) -> Taken:
+def rows_of(
+    table: Table,
+    *,
+    text_column: str | None,
+    label_column: str | None,
+    turns: str,
+    like: Mapping[str, str] | None = None,
+) -> Taken:
     """Pick text, label and whatever else is known from a table.
 
     The rows have text, label and major (the class beside a column of sub-emotions) as clean NFC strings, and those
     of dialogue, sub_emotion, situation, age_group, gender and split that the table has. `form` says how a label
     stands in its cell (see `label_sets`), file, column and row where, unread whether the cell of text or label holds
     what reads as empty, optional whether the text may be empty.
-    Every human turn of a wide table of dialogues is a row of its own under `turns="all"`.
+    Every human turn of a wide table of dialogues is a row of its own under `turns="all"`. `like` are the columns of a
+    table before it: where there is no header, a few rows tell less than many.
 
     Raises:
         UserError: a column that is missing, with the columns found; one of JSON whose texts are not certain.
     """
     columns = list(table.frame.columns)
-    source, notes = _sources(table, text_column, label_column)
+    source, notes = _sources(table, text_column, label_column, like)
     text, label = source["text"], source.get("label")
     if escaped := [name for name in source.values() if name in table.escaped]:
         raise UserError(
@@ -80,11 +88,13 @@ def rows_of(table: Table, *, text_column: str | None, label_column: str | None, 
     return Taken(rows.reset_index(drop=True), {"text": text, "label": label}, tuple(notes))
 
 
-def _sources(table: Table, text_column: str | None, label_column: str | None) -> tuple[dict[str, str], list[str]]:
+def _sources(
+    table: Table, text_column: str | None, label_column: str | None, like: Mapping[str, str] | None
+) -> tuple[dict[str, str], list[str]]:
     """The column of each role; none of the label where it stands in columns of 0 and 1."""
     columns = list(table.frame.columns)
     if not table.headed:
-        return _by_contents(table, text_column, label_column)
+        return _by_contents(table, text_column, label_column, like)
     text = _asked(columns, text_column, "text", table.name) or next(
         (name for name in matched(columns, TEXT_COLUMNS) if name not in table.lists), None
     )
@@ -108,7 +118,9 @@ def _sources(table: Table, text_column: str | None, label_column: str | None) ->
     return source, []
 
 
-def _by_contents(table: Table, text_column: str | None, label_column: str | None) -> tuple[dict[str, str], list[str]]:
+def _by_contents(
+    table: Table, text_column: str | None, label_column: str | None, like: Mapping[str, str] | None
+) -> tuple[dict[str, str], list[str]]:
     """Text and label of a table without a header."""
     columns = list(table.frame.columns)
     text, label = (
@@ -116,10 +128,17 @@ def _by_contents(table: Table, text_column: str | None, label_column: str | None
     )
     texts = [text] if text else [name for name in text_like(table.frame, columns) if name != label]
     labels = [label] if label else [name for name in label_like(table.frame, columns) if name not in texts]
+    if not len(texts) == len(labels) == 1 and like and {*like.values()} <= {*columns}:
+        texts, labels = [like["text"]], [like["label"]]
     if len(texts) == len(labels) == 1 and texts != labels:
         said = f"column {texts[0]} is read as the text, column {labels[0]} as the label"
         notes = [] if text and label else [f"{table.name} has no header: {said}"]
         return {"text": texts[0], "label": labels[0]}, notes
+    if len(columns) == 1:
+        raise UserError(
+            f"{table.name} has no header and one column; part texts and labels with tabs, or put the texts of each "
+            "label into a .txt in a folder called by it."
+        )
     # What is proposed was found to hold texts and labels.
     ways = [f"--header none --text_column {one} --label_column {other}" for one in texts for other in labels]
     ways = [way for way in ways[:2] if len(set(way.split()[3::2])) == 2]
