@@ -20,7 +20,7 @@ _UNSEEN = re.compile(rf"[\s{FORMATS}]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 # What says that there is no label, as pandas, databases and spreadsheets write it: a class where a user names it so.
 # In lower case "none" may well be one, and so may "NA", as of negative affect.
-NO_LABEL = (*MISSING, "NULL", "Null", "null", "N/A", "n/a", "#N/A", "\\N")
+NO_LABEL = (*MISSING, "NULL", "Null", "null", "N/A", "n/a", "#N/A")
 
 Renaming = tuple[tuple[str, str], ...]  # (old, new), where a name holds "=" one for each way to read it
 

@@ -27,8 +27,9 @@ _EDGES = f"^{_EDGE}|{_EDGE}$"
 _NOTHING = f"^[{BLANKS}{CONTROLS}{FORMATS}{VARIANTS}]+$"
 _FILLER, _EDGES_OF_ONE, _NOTHING_OF_ONE = re.compile(f"[{FILLERS}]"), re.compile(_EDGES), re.compile(_NOTHING)
 
-# What `astype(str)` makes of an empty cell of pandas; in lower case "none" may well be the name of a label.
-MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
+# What `astype(str)` makes of an empty cell of pandas, and a database's export of one; in lower case "none" may well be
+# the name of a label.
+MISSING = ("nan", "NaN", "None", "<NA>", "NaT", "\\N")
 
 
 def clean(text: str) -> str:

@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from emo_hf.data.text import clean
+from emo_hf.data.text import MISSING, clean
 from emo_hf.inference.predictor import Predictor
+
+_EMPTY = {"", *MISSING}
 
 
 class Prediction(NamedTuple):
@@ -31,7 +33,7 @@ class Prediction(NamedTuple):
 def predictions(
     predictor: Predictor, numbers: Sequence[int], others: Sequence[Sequence[str]], texts: Sequence[str]
 ) -> Iterator[Prediction]:
-    """As many predictions as there are rows, in order; a text of which nothing can be seen gets an empty one.
+    """As many predictions as there are rows, in order; a text that training would leave out as empty gets an empty one.
 
     Args:
         predictor: the model.
@@ -39,7 +41,7 @@ def predictions(
         others: the input's other columns, (N,) each.
         texts: (N,) sentences that fit in memory.
     """
-    filled = [bool(clean(text)) for text in texts]
+    filled = [clean(text) not in _EMPTY for text in texts]
     given = list(itertools.compress(texts, filled))
     found = iter(predictor.probabilities(given).tolist() if given else ())
     rows = zip(*others, strict=True) if others else itertools.repeat((), len(texts))

@@ -15,11 +15,12 @@ from emo_hf.errors import UserError
 BAD = {
     "empty text": {"sentence": " "},
     "nan text": {"sentence": "nan"},
+    "null text": {"sentence": "\\N"},
     "empty label": {"label": ""},
     "nan label": {"label": "nan"},
     "unknown label": {"label": "행복"},
 }
-KINDS = {"nan text": "empty text", "nan label": "empty label"}
+KINDS = {"nan text": "empty text", "null text": "empty text", "nan label": "empty label"}
 
 
 def with_bad(kind: str, count: int, of: int = 60) -> list[dict[str, str]]:

@@ -26,6 +26,7 @@ from emo_hf.errors import UserError
 from emo_hf.export.export import export
 from emo_hf.inference import prediction_files
 from emo_hf.inference import predictor as prediction
+from emo_hf.inference.predictions import predictions
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
 
@@ -70,6 +71,15 @@ def test_texts_are_cleaned_as_in_training(model, seen) -> None:
     pairs = [(SENTENCES[0], seen.format(SENTENCES[0])), (SENTENCES[0], SENTENCES[0].replace(" ", "\u3164"))]
     for plain, marked in pairs:
         assert torch.equal(predictor.probabilities([marked]), predictor.probabilities([plain]))
+
+
+@pytest.mark.parametrize("empty", ["", " \u3164", "nan", "None", "\\N"])
+def test_a_text_that_training_leaves_out_gets_no_prediction(model, empty) -> None:
+    """A row keeps its place, so that the others keep theirs."""
+    found = list(predictions(Predictor(model), [1, 2, 3], [], [SENTENCES[0], empty, "nan 좋아"]))
+    assert [(row.text, row.label is None, row.scores is None) for row in found] == [
+        (SENTENCES[0], False, False), (empty, True, True), ("nan 좋아", False, False)
+    ]  # fmt: skip
 
 
 def test_they_equal_the_model(model) -> None:
