@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
+from emo_hf.data.sources.contents import text_like
 from emo_hf.data.sources.header import named_rows
 from emo_hf.data.sources.tables import FOUND_OUT, Layout
 from emo_hf.errors import UserError
@@ -53,6 +55,29 @@ def test_rows_without_names_are_called_by_numbers():
 def test_the_first_row_is_a_header_or_data(first, below, headed):
     rows = found([first, *below])
     assert rows.headed is headed and len(list(rows.rows)) == len(below) + (not headed)
+
+
+TIMES = ("2024. 5. 1 오후 3:2{}:00", "2024/05/01 3:2{}:00 오후 GMT+9", "5/1/2024 3:2{}:00 PM")
+ASKED = ["타임스탬프", "다음 문장을 읽고 느낀 감정을 골라 주세요.", "어떤 감정입니까?"]
+
+
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("columns", [[0, 1], [1, 2], [0, 1, 2]])
+def test_questions_above_times_and_labels_are_names(time, columns):
+    """As forms on the web write them: as long as the answers, and with their marks."""
+    answers = [[time.format(n % 10), f"{n}번째 {SENTENCES[n % 4]}", "기쁨슬픔"[n % 2 * 2 :][:2]] for n in range(12)]
+    picked = [[row[place] for place in columns] for row in (ASKED, *answers)]
+    rows = found(picked)
+    assert rows.names == picked[0] and [row for _, row in rows.rows] == picked[1:]
+    frame = pd.DataFrame(picked[1:], columns=picked[0], dtype="str")
+    assert text_like(frame, picked[0]) == [ASKED[1]]
+    rows = found(picked[1:])
+    assert not rows.headed and [row for _, row in rows.rows] == picked[1:]
+
+
+def test_a_label_typed_otherwise_in_the_first_row_is_no_name():
+    lines = [[f"{n}번째 {SENTENCES[n % 4]}", "ＡＮＧＲＹ " if not n else ["joy", "angry"][n % 2]] for n in range(12)]
+    assert not found(lines).headed
 
 
 def test_numbers_that_pandas_wrote_for_names_are_neither():

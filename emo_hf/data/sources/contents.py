@@ -8,9 +8,11 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from emo_hf.data.several import LIST, PLAIN, label_sets
+from emo_hf.data.sources.header import is_number
 from emo_hf.data.text import MISSING
 
 _LOOKED_AT = 5000  # rows
+_TIMES = 100  # cells that tell times from sentences
 _MOST_IN_LISTS = 3  # labels of a row, on average
 _LETTERS = r"[A-Za-z\u1100-\u11ff\u3131-\u318e\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
 _ONES, _ZEROS = ("1", "1.0", "True", "TRUE", "true"), ("0", "0.0", "False", "FALSE", "false", "")
@@ -23,7 +25,8 @@ def text_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
         cells = _filled(frame[name])
         if len(cells) == 0 or cells.nunique() < len(cells) / 2 or cells.str.contains(_LETTERS).mean() < 0.5:
             continue
-        if cells.str.contains(" ", regex=False).mean() >= 0.3:
+        is_time = cells.head(_TIMES).map(is_number).mean() > 0.5  # as 2024. 5. 1 오후 3:21:00
+        if cells.str.contains(" ", regex=False).mean() >= 0.3 and not is_time:
             lengths[name] = cells.str.len().mean()
     return sorted(lengths, key=lambda name: -lengths[name])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ Numbered = tuple[int, Row]
 LOOKED_AT = 1000  # rows that tell what the first ones are
 _DEEPEST = 20  # below so many rows nobody looks for a header
 _NUMBERS = re.compile(r"[\d.,:/+\sT-]*\d[\d.,:/+\sTZ-]*")
+_OF_TIMES = re.compile(r"오전|오후|[AP]M|GMT|KST|UTC", re.IGNORECASE)  # beside the digits
+_AGAIN = 3  # times that a label stands in a column, at least
 _ENDS = ".!?~…ㅋㅎㅠㅜ"  # of a sentence
 
 
@@ -191,12 +194,28 @@ def _is_data(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     pairs = [(cell, column) for cell, column in zip(row, columns, strict=True) if cell and column]
     if any(_are_numbers(column) and not is_number(cell) for cell, column in pairs):
         return False
+    if any(_is_above_labels(cell, column) for cell, column in pairs):  # be the names of the others whole questions
+        return False
     return any(_is_like(cell, column, alone=len(row) == 1) for cell, column in pairs)
+
+
+def _is_above_labels(cell: str, column: Sequence[str]) -> bool:
+    """Whether all below a cell are values that come again, and it is none of them, however they are typed."""
+    counts = Counter(column)
+    if not (1 < len(counts) <= len(column) / _AGAIN and min(counts.values()) >= _AGAIN):
+        return False
+    return _spelled(cell) not in set(map(_spelled, counts))
+
+
+def _spelled(cell: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", cell).casefold().split())
 
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number, a date or a time."""
-    return _NUMBERS.fullmatch(cell) is not None
+    if _NUMBERS.fullmatch(cell):
+        return True
+    return cell[:1].isdecimal() and _NUMBERS.fullmatch(_OF_TIMES.sub("", cell)) is not None
 
 
 def _are_numbers(column: Sequence[str]) -> bool:
