@@ -33,7 +33,7 @@ class Prediction(NamedTuple):
 def predictions(
     predictor: Predictor, numbers: Sequence[int], others: Sequence[Sequence[str]], texts: Sequence[str]
 ) -> Iterator[Prediction]:
-    """As many predictions as there are rows, in order; a text that training would leave out as empty gets an empty one.
+    """As many predictions as there are rows, in order; a text that training leaves out as empty gets an empty one.
 
     Args:
         predictor: the model.

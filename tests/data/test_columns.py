@@ -119,6 +119,18 @@ def test_who_speaks_is_never_proposed_as_the_label(tmp_path):
     assert "is it 'grade'? then --label_column grade." in error_of(write(tmp_path / "data.csv", records))
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_a_summary_beside_the_rows_is_not_the_label(tmp_path, suffix):
+    """As it is typed to the right of the rows, under names of its own."""
+    records = [
+        row | {"": "", "감정": LABELS[n] if n < 3 else "", "개수": "20" if n < 3 else ""}
+        for n, row in enumerate(named(label="라벨", count=60))
+    ]
+    data = load_emotion_data(str(write(tmp_path / f"data{suffix}", records)))
+    assert len(all_texts(data)) == 60 and data.report["columns"]["label"] == "라벨"
+    assert data.report["notes"] == [f"data{suffix}: 라벨 is read as the label, 감정 is not"]
+
+
 def test_where_nothing_could_be_it_nothing_is_proposed(tmp_path):
     numbers = [{"a": i, "label": "x"} for i in range(30)]
     assert "none of the others holds sentences" in error_of(write(tmp_path / "data.csv", numbers))
@@ -187,11 +199,11 @@ def test_texts_alone_are_told_a_way_that_leads_on(tmp_path):
     for label, mine in texts.items():
         (tmp_path / f"{label}.txt").write_text("\n".join(mine), encoding="utf-8")
     assert error_of(tmp_path, labels="all") == (
-        "긍정.txt has no header and one column; part texts and labels with tabs, or put the texts of each label into a "
-        ".txt in a folder called by it."
+        "긍정.txt has no header and one column; part texts and labels with tabs, or put the texts of each label "
+        "into a .txt in a folder called by it."
     )
     for label in texts:
         (tmp_path / label).mkdir()
         (tmp_path / f"{label}.txt").rename(tmp_path / label / "1.txt")
     data = load_emotion_data(str(tmp_path), labels="all")
-    assert data.labels == ("긍정", "부정") and sorted(all_texts(data)) == sorted(sum(texts.values(), []))
+    assert data.labels == ("긍정", "부정") and sorted(all_texts(data)) == sorted(texts["긍정"] + texts["부정"])

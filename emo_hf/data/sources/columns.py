@@ -19,6 +19,7 @@ from emo_hf.errors import UserError, few
 from emo_hf.escaping import shell_word
 
 _NAMED = 20  # columns in a message
+_EMPTY = 0.8  # of the rows: no column of theirs
 _NO_LABELS = (*(FURTHER_COLUMNS[role] for role in ("dialogue", "age_group", "gender")), ("split",))
 
 
@@ -98,7 +99,7 @@ def _sources(
     text = _asked(columns, text_column, "text", table.name) or next(
         (name for name in matched(columns, TEXT_COLUMNS) if name not in table.lists), None
     )
-    label = _asked(columns, label_column, "label", table.name) or next(iter(matched(columns, LABEL_COLUMNS)), None)
+    label = _asked(columns, label_column, "label", table.name) or _usual_label(table)
     if text is None:
         raise _missing("text", table, [label])
     if label is None and not _columns_of_ones(table, text):
@@ -116,6 +117,14 @@ def _sources(
     if split := matched(columns, ("split",)):
         source["split"] = split[0]
     return source, []
+
+
+def _usual_label(table: Table) -> str | None:
+    """The first of the usual names; one that nearly all rows leave empty, as a summary beside them, goes after others."""
+    usual = matched(list(table.frame.columns), LABEL_COLUMNS)
+    if len(usual) > 1:
+        usual.sort(key=lambda name: (table.frame[name] == "").mean() > _EMPTY)
+    return usual[0] if usual else None
 
 
 def _by_contents(
