@@ -115,7 +115,7 @@ def test_lists_could_be_the_label(tmp_path, case, suffix):
 
 
 def test_who_speaks_is_never_proposed_as_the_label(tmp_path):
-    records = named(label="grade", 성별=["남", "여"], split=["train", "test"])
+    records = named(label="grade", 성별=["남", "여"], Speaker=["가", "나"], split=["train", "test"])
     assert "is it 'grade'? then --label_column grade." in error_of(write(tmp_path / "data.csv", records))
 
 

@@ -175,7 +175,9 @@ def hot(tmp_path, several=0, none=0, marks=("1", "0")):
     return write(tmp_path / "data.tsv", records)
 
 
-@pytest.mark.parametrize("marks", [("1", "0"), ("1.0", "0.0"), ("1", ""), ("True", "False")])
+@pytest.mark.parametrize(
+    "marks", [("1", "0"), ("1.0", "0.0"), ("1", ""), ("True", "False"), ("O", ""), ("○", "X"), ("Y", "N")]
+)
 def test_columns_of_ones_are_labels(tmp_path, marks):
     data = load_emotion_data(str(hot(tmp_path, none=3, marks=marks)), labels="all")
     assert data.labels == ("clean", "기타 혐오", "여성/가족")

@@ -20,7 +20,8 @@ from emo_hf.escaping import shell_word
 
 _NAMED = 20  # columns in a message
 _EMPTY = 0.8  # of the rows: no column of theirs
-_NO_LABELS = (*(FURTHER_COLUMNS[role] for role in ("dialogue", "age_group", "gender")), ("split",))
+_SPEAKERS = ("speaker", "speaker_id", "화자", "발화자")
+_NO_LABELS = (*(FURTHER_COLUMNS[role] for role in ("dialogue", "age_group", "gender")), _SPEAKERS, ("split",))
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _sources(
 
 
 def _usual_label(table: Table) -> str | None:
-    """The first of the usual names; one that nearly all rows leave empty, as a summary beside them, goes after others."""
+    """The first of the usual names; one that nearly all rows leave empty, as a summary beside them, is the last."""
     usual = matched(list(table.frame.columns), LABEL_COLUMNS)
     if len(usual) > 1:
         usual.sort(key=lambda name: (table.frame[name] == "").mean() > _EMPTY)

@@ -15,7 +15,9 @@ _LOOKED_AT = 5000  # rows
 _TIMES = 100  # cells that tell times from sentences
 _MOST_IN_LISTS = 3  # labels of a row, on average
 _LETTERS = r"[A-Za-z\u1100-\u11ff\u3131-\u318e\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
-_ONES, _ZEROS = ("1", "1.0", "True", "TRUE", "true"), ("0", "0.0", "False", "FALSE", "false", "")
+# With the marks of those who tick a sheet: O and X, as Koreans do, V, Y and N.
+_ONES = ("1", "1.0", "True", "TRUE", "true", "O", "o", "○", "ㅇ", "V", "v", "✓", "√", "Y", "y")
+_ZEROS = ("0", "0.0", "False", "FALSE", "false", "X", "x", "N", "n", "")
 
 
 def text_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -62,7 +64,7 @@ def label_like(frame: pd.DataFrame, columns: Sequence[str], lists: Collection[st
 
 
 def one_hot(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """The columns of 0 and 1, False and True, or 1 and nothing; none unless there are two with a 1 among them."""
+    """The columns of 0 and 1, False and True, or marks; none unless there are two with a 1 among them."""
     found = [name for name in columns if frame[name].isin([*_ONES, *_ZEROS]).all() and (frame[name] != "").any()]
     return found if len(found) > 1 and frame[found].isin(_ONES).any(axis=None) else []
 
