@@ -95,8 +95,10 @@ LISTS = {
     "beside tokens": (lambda i: [LABELS[i % 3]], {"tokens": lambda i: f"나는 {i % 9}번째 날에 펲시를 마셨다".split(),
                                                   "attention_mask": lambda i: [1] * 9, "id": lambda i: i},
                       "is it 'categories'? then --label_column categories."),
-    "beside an answer": (lambda i: [LABELS[i % 3]], {"answer": lambda i: ["accept", "ignore"][i % 7 == 0]},
+    "beside an answer": (lambda i: [LABELS[i % 3]], {"answer": lambda i: ["yes", "no"][i % 7 == 0]},
                          "categories or answer could be it: name yours with --label_column."),
+    "beside Prodigy's answer": (lambda i: [LABELS[i % 3]], {"answer": lambda i: ["accept", "ignore"][i % 17 == 0]},
+                                "is it 'categories'? then --label_column categories."),
 }  # fmt: skip
 
 
@@ -137,6 +139,25 @@ def test_where_nothing_could_be_it_nothing_is_proposed(tmp_path):
     texts = [{"text": f"{i}번째 날", "n": i} for i in range(30)]
     said = error_of(write(tmp_path / "data.csv", texts))
     assert "none of the others holds a few values that come again" in said and "--label_column" not in said
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".csv"])
+def test_labels_that_an_annotator_did_not_accept_are_left_out(tmp_path, suffix):
+    """As Prodigy writes them: a label that was rejected is not that of its text."""
+    answers = ["accept", "reject", "accept", "ignore", "accept"]
+    records = [row | {"_task_hash": n, "answer": answers[n % 5]} for n, row in enumerate(rows(60))]
+    data = load_emotion_data(str(write(tmp_path / f"data{suffix}", records)))
+    assert all_texts(data) == {row["sentence"] for row in records if row["answer"] == "accept"}
+    first = 3 if suffix == ".csv" else 2
+    numbers = ", ".join(map(str, (first, first + 2, first + 5, first + 7, first + 10)))
+    assert data.report["notes"] == [
+        f"data{suffix}: 24 of 60 rows ({numbers} and 19 more) left out, as their answer is not accept"
+    ]
+    assert load_emotion_data(
+        str(tmp_path / f"data{suffix}"), labels="all", label_column="answer", on_bad_rows="drop"
+    ).labels == ("accept", "ignore", "reject")
+    records = [row | {"answer": ["accept", "refuse"][n % 2]} for n, row in enumerate(rows(60))]
+    assert len(all_texts(load_emotion_data(str(write(tmp_path / f"data{suffix}", records))))) == 60
 
 
 def unheaded(*columns: list[str]) -> pd.DataFrame:

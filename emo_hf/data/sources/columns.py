@@ -72,6 +72,10 @@ def rows_of(
         notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {few(ones, _NAMED)}")
     # Each line of a wide table is a dialogue of its own.
     rows = rows.assign(form=form, column=label, file=table.name, row=table.frame.index)
+    if label != "answer" and _is_judged(table):
+        accepted = table.frame["answer"] == "accept"
+        notes += [f"{table.name}: {_of(accepted)} left out, as their answer is not accept"] * (not accepted.all())
+        rows = rows[accepted]
     rows["unread"] = rows["row"].isin({row for name in (text, label) for row in table.unread.get(name, ())})
     wide = bool(re.fullmatch(r"사람문장\d{1,3}", text))
     if wide and "dialogue" not in rows:
@@ -157,6 +161,20 @@ def _by_contents(
     raise UserError(f"{table.name} has no header: {found} and {_or(labels) or 'none'} the label; {way_out}.")
 
 
+def _is_judged(table: Table) -> bool:
+    """Whether a column says of each row if its label is right, as Prodigy writes it."""
+    return "answer" in table.frame and {"accept"} <= {*table.frame["answer"].unique()} <= {
+        "accept",
+        "reject",
+        "ignore",
+    }
+
+
+def _of(kept: pd.Series) -> str:
+    numbers = kept.index[~kept]
+    return f"{len(numbers):,} of {len(kept):,} rows ({few(map(str, numbers), 5)})"
+
+
 def _every_turn(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     turn_columns = sorted(
         (name for name in frame if re.fullmatch(r"사람문장\d{1,3}", name)), key=lambda name: int(name[4:])
@@ -226,6 +244,7 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
         ]
     else:
         about = {name for part in _NO_LABELS for name in matched(columns, part)}
+        about |= {"answer"} if _is_judged(table) else set()
         likely = label_like(table.frame, [name for name in rest if name not in about], table.lists)
     if not likely:
         none = "sentences" if role == "text" else "a few values that come again and again"
