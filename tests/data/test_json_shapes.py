@@ -282,3 +282,45 @@ def test_lists_of_labels_from_every_format(tmp_path):
     broken.to_parquet(str(tmp_path / "b.parquet"))
     with pytest.raises(UserError, match=r"row 2: labels is \[0, 2\], but its ClassLabel has names for 0 to 1"):
         read_tables("b.parquet", (tmp_path / "b.parquet").read_bytes())
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_objects_inside_records_are_columns(tmp_path, suffix):
+    """As the National Institute of Korean Language gives out its task of emotions, and spaCy its categories."""
+    emotions = ("joy", "sadness", "anger")
+    records = [
+        {"id": f"nikl-{i}", "input": {"form": f"{i}번째 날이었어", "target": {"form": "날", "begin": 3}},
+         "output": {name: str(place == i % 3) for place, name in enumerate(emotions)}, "tags": [{"a": 1}]}
+        for i in range(60)
+    ]  # fmt: skip
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    path = tmp_path / f"data{suffix}"
+    path.write_text("\n".join(lines) if suffix == ".jsonl" else f"[{','.join(lines)}]", encoding="utf-8")
+    assert "is it 'input.form'? then --text_column input.form." in error_of(path, labels="all")
+    data = load_emotion_data(str(path), labels="all", text_column="input.form")
+    read = {row["text"]: data.labels[row["label"]] for part in data.splits.values() for row in part}
+    assert read == {record["input"]["form"]: emotions[i % 3] for i, record in enumerate(records)}
+    opened = open_rows(path)
+    assert opened.text == "input.form" and opened.others[:2] == ["id", "input.target.form"]
+
+
+def test_objects_of_many_names_or_deep_ones_are_no_columns(tmp_path):
+    deep: dict = {"a": 1}
+    for _ in range(300):
+        deep = {"a": deep}
+    for inner in (lambda i: {f"user{i}-{n}": n for n in range(9)}, lambda _: deep):
+        records = [row | {"inner": inner(i)} for i, row in enumerate(rows(60))]
+        (table,) = read_tables("a.json", json.dumps(records).encode())
+        assert list(table.frame.columns) == ["sentence", "label"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_ids_are_no_texts(tmp_path, suffix):
+    """What stands beside lists of objects, which are not read."""
+    records = [{"id": f"nikl-{i}.{i + 1}", "utterance": [{"form": "좋아"}]} for i in range(30)]
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    path = tmp_path / f"data{suffix}"
+    path.write_text("\n".join(lines) if suffix == ".jsonl" else f"[{','.join(lines)}]", encoding="utf-8")
+    assert "columns found: id; none of the others holds sentences" in error_of(path)
+    with pytest.raises(UserError, match="no text column"):
+        open_rows(path)

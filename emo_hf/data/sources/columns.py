@@ -148,7 +148,7 @@ def _by_contents(
         said = f"column {texts[0]} is read as the text, column {labels[0]} as the label"
         notes = [] if text and label else [f"{table.name} has no header: {said}"]
         return {"text": texts[0], "label": labels[0]}, notes
-    if len(columns) == 1:
+    if len(columns) == 1 and suffix_of(table.name) in (".csv", ".tsv", ".txt"):
         raise UserError(
             f"{table.name} has no header and one column; part texts and labels with tabs, or put the texts of each "
             "label into a .txt in a folder called by it."

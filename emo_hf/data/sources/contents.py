@@ -15,6 +15,7 @@ _LOOKED_AT = 5000  # rows
 _TIMES = 100  # cells that tell times from sentences
 _MOST_IN_LISTS = 3  # labels of a row, on average
 _LETTERS = r"[A-Za-z\u1100-\u11ff\u3131-\u318e\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
+_ID = r"[A-Za-z0-9_.:/-]*\d[A-Za-z0-9_.:/-]*"
 # With the marks of those who tick a sheet: O and X, as Koreans do, V, Y and N.
 _ONES = ("1", "1.0", "True", "TRUE", "true", "O", "o", "○", "ㅇ", "V", "v", "✓", "√", "Y", "y")
 _ZEROS = ("0", "0.0", "False", "FALSE", "false", "X", "x", "N", "n", "")
@@ -34,9 +35,10 @@ def text_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 
 def word_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """The columns that hold letters, be they sentences or not."""
+    """The columns that hold letters, be they sentences or not; ids hold some too."""
     found = {name: _filled(frame[name]) for name in columns}
-    return [name for name, cells in found.items() if len(cells) and cells.str.contains(_LETTERS).mean() >= 0.5]
+    found = {name: cells for name, cells in found.items() if len(cells) and cells.str.contains(_LETTERS).mean() >= 0.5}
+    return [name for name, cells in found.items() if not (cells.is_unique and cells.str.fullmatch(_ID).all())]
 
 
 def label_like(frame: pd.DataFrame, columns: Sequence[str], lists: Collection[str] = ()) -> list[str]:
@@ -75,11 +77,14 @@ def one_each(frame: pd.DataFrame, columns: Sequence[str]) -> bool:
 
 
 def names_of_ones(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    """The names of the columns with a 1, of each row, as a JSON list."""
+    """The names of the columns with a 1, of each row, as a JSON list; without the object that all are of."""
     flags = frame[list(columns)].isin(_ONES)
     different = flags.drop_duplicates()
+    names = [name.rpartition(".")[2] for name in columns]
+    if len({name.rpartition(".")[0] for name in columns}) > 1 or not all(names):
+        names = list(columns)
     cells = [
-        json.dumps([name for name, one in zip(columns, row, strict=True) if one], ensure_ascii=False)
+        json.dumps([name for name, one in zip(names, row, strict=True) if one], ensure_ascii=False)
         for row in different.to_numpy()
     ]
     codes = flags.groupby(list(columns), sort=False).ngroup()

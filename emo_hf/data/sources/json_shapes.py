@@ -22,6 +22,8 @@ _NEEDED = '[{"sentence": "…", "label": "…"}, …]'
 _PANDAS_TABLE = {"schema", "data"}  # to_json(orient="table")
 _PANDAS_SPLIT = {"columns", "data"}  # to_json(orient="split"), without an index or with one
 
+_DEEPEST, _MOST_NAMES = 5, 200  # of objects inside records
+
 
 @dataclass(frozen=True)
 class _Part:
@@ -268,13 +270,14 @@ def _table_of(name: str, part: _Part) -> Table:
         records = dialogue_rows(name, records)
     elif is_export(records):
         records, notes = task_rows(name, records)
+    records = _flattened(records)
     keys = dict.fromkeys(key for record in records for key in record)
     check_size(name, len(keys), len(records))
     columns: dict[str, list[str]] = {}
     lists = set()
     for key in keys:
-        values = [_choices(record.get(key)) for record in records]
-        if any(map(_holds_objects, values)):  # a text or a label is no object
+        values = [record.get(key) for record in records]
+        if any(map(_holds_objects, values)):  # a text or a label is no list of objects
             continue
         if any(isinstance(value, list) for value in values):
             values = [value if value is None or isinstance(value, list) else [value] for value in values]
@@ -307,6 +310,33 @@ def _choices(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"choices"} and isinstance(value["choices"], list):
         return value["choices"]
     return value
+
+
+def _flattened(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records with the values of objects inside as columns, called as pandas does: `input.form`.
+
+    Objects of many names, as of people or of words, are no columns.
+    """
+    keys: set[str] = set()
+    found = []
+    for record in records:
+        found.append(_flat(record, _DEEPEST) if any(isinstance(value, dict) for value in record.values()) else record)
+        keys.update(found[-1])
+        if len(keys) > _MOST_NAMES:
+            return [{key: _choices(value) for key, value in record.items()} for record in records]
+    return found
+
+
+def _flat(record: dict[str, Any], depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in record.items():
+        value = _choices(value)
+        if isinstance(value, dict) and depth:
+            inner = {f"{key}.{name}": one for name, one in _flat(value, depth - 1).items()}
+            found |= {name: one for name, one in inner.items() if name not in record}
+        else:
+            found[key] = value
+    return found
 
 
 def _holds_objects(value: Any) -> bool:
