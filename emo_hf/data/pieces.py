@@ -23,6 +23,7 @@ from emo_hf.errors import UserError, few
 Tables = list[tuple[str | None, Table]]
 Found = list[tuple["Piece", Table]]
 _SHOWN = 5
+_ROWS_OF_A_COPY = 10
 LOOKED_AT = 200  # rows that tell whether a table has a text and a label
 # Of two files of one split whose names differ by such a word, one is made from the other.
 _VERSION = re.compile(
@@ -77,14 +78,33 @@ class Read:
     notes: list[str]
 
 
+class _Known:
+    """The tables that were read: a copy of a sheet, or one in another encoding, has the same rows."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[object, ...], list[Table]] = {}
+
+    def of(self, suffix: str, table: Table) -> str | None:
+        """The name of a table of this format that was here before, with the same rows; few may be so by accident."""
+        frame = table.frame
+        if len(frame) < _ROWS_OF_A_COPY:
+            return None
+        key = (suffix, *frame.columns, len(frame), *frame.iloc[0], *frame.iloc[-1])
+        like = self._tables.setdefault(key, [])
+        rows = frame.reset_index(drop=True)
+        found = next((one.name for one in like if one.frame.reset_index(drop=True).equals(rows)), None)
+        like.append(table)
+        return found
+
+
 def read_pieces(pieces: Sequence[Piece], layout: Layout, may_skip: Callable[[Piece], bool]) -> Read:
-    """Read pieces, a file that is there twice once; of an AI Hub release, in the first of its formats alone.
+    """Read pieces, one that is there twice once; of an AI Hub release, in the first of its formats alone.
 
     Raises:
         UserError: a piece that can't be read, and that `may_skip` does not let go.
     """
     tables: list[tuple[Piece, Table]] = []
-    notes, seen = [], dict[bytes, str]()
+    notes, seen, known = [], dict[bytes, str](), _Known()
     suffixes = sorted(
         {piece.suffix for piece in pieces}, key=lambda name: (SUFFIXES.index(name) if name in SUFFIXES else -1, name)
     )
@@ -103,7 +123,11 @@ def read_pieces(pieces: Sequence[Piece], layout: Layout, may_skip: Callable[[Pie
                         raise
                     notes.append(f"{piece.name} is not read: it is no table")
                     continue
-            tables += [(piece, table) for table in content]
+            for table in content:
+                if piece.split is None and (first := known.of(piece.suffix, table)):
+                    notes.append(f"{table.name} holds the same rows as {first}, and is read once")
+                else:
+                    tables.append((piece, table))
         if any(is_release(table) for _, table in tables):
             tables = [(piece, table) for piece, table in tables if is_release(table)]
             kept = {piece.name for piece, _ in tables} | set(seen.values())

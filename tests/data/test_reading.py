@@ -249,3 +249,11 @@ def test_notes_are_logged_once(tmp_path, caplog):
 def test_a_plain_file_needs_no_word(tmp_path):
     assert read(write(tmp_path / "a.csv", rows()).parent).report["notes"] == []
     assert load_emotion_data("sample").report["notes"] == []
+
+
+def test_a_table_in_another_encoding_is_read_once(tmp_path):
+    for name, encoding in (("data.csv", "utf-8"), ("data_excel.csv", "cp949")):
+        write(tmp_path / name, rows(60), encoding)
+    data = load_emotion_data(str(tmp_path))
+    assert sum(map(len, data.splits.values())) == 60
+    assert "data_excel.csv holds the same rows as data.csv, and is read once" in data.report["notes"]

@@ -130,3 +130,17 @@ def test_a_sheet_or_a_header_that_no_file_can_have_is_refused(tmp_path, given, s
     if value == "1":  # beside a workbook, which has both
         (tmp_path / "test.xlsx").write_bytes(workbook({"하나": [["문장", "감정"], *body(70, 70)]}))
         assert len(load_emotion_data(str(tmp_path), labels="all", **given).splits["test"]) == 70
+
+
+def test_a_copied_sheet_is_read_once(tmp_path):
+    """As a spreadsheet program calls it; one that differs in a row is a table of its own."""
+    rows = body(30)
+    found = loaded(tmp_path, workbook({title: [["문장", "감정"], *rows] for title in ("자료", "자료 (2)")}))
+    assert sum(map(len, found.splits.values())) == 30
+    assert (
+        "a.xlsx, sheet '자료 (2)' holds the same rows as a.xlsx, sheet '자료', and is read once"
+        in (found.report["notes"])
+    )
+    changed = [*rows[:9], ["다른 문장이야", rows[9][1]], *rows[10:]]
+    sheets = {"자료": [["문장", "감정"], *rows], "자료 (2)": [["문장", "감정"], *changed]}
+    assert sum(map(len, loaded(tmp_path, workbook(sheets)).splits.values())) == 60
