@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -44,7 +45,7 @@ def read_label_map(given: Sequence[str] | Mapping[str, str] | None) -> list[Rena
     if isinstance(given, Mapping):
         return [((_tidy(old), _tidy(new)),) for old, new in given.items()]
     found: list[Renaming] = []
-    for word in given:
+    for word in itertools.chain.from_iterable(map(_words, given)):
         if Path(word).suffix.lower() in (".yaml", ".yml") and "=" not in Path(word).name:
             found += _read_file(Path(word))
             continue
@@ -56,6 +57,12 @@ def read_label_map(given: Sequence[str] | Mapping[str, str] | None) -> list[Rena
             )
         found.append(tuple(ways))
     return found
+
+
+def _words(word: str) -> list[str]:
+    """What commas part, where each part renames something: `0=부정,1=긍정`; a name may hold a comma too."""
+    parts = word.split(",")
+    return parts if all("=" in part for part in parts) else [word]
 
 
 class _Loader(yaml.BaseLoader):

@@ -134,6 +134,12 @@ def _drop_rare_labels(made: Prepared, least: int) -> None:
     counts = made.rows.loc[made.rows["split"] == "train", "label"].value_counts()
     rare = {label: int(counts.get(label, 0)) for label in made.labels if counts.get(label, 0) < least}
     made.report["labels_dropped"] = rare
+    if rare and len(made.labels) - len(rare) < 2:
+        rows = few(f"{label} ({count:,})" for label, count in counts.head(2).items())
+        raise UserError(
+            f"--drop_labels_below {least} leaves fewer than two labels; training has most rows of {rows}; give a "
+            "smaller number."
+        )
     if rare:
         is_rare = made.rows["label"].isin(list(rare))
         made.rows = made.rows[~is_rare].reset_index(drop=True)

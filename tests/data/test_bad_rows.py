@@ -157,6 +157,17 @@ def test_rare_labels_are_left_out_of_every_split(tmp_path):
     assert "drop_labels_below is 0" in error_of(folder, drop_labels_below=0)
 
 
+@pytest.mark.parametrize("given", ["all", ["불안", "슬픔"]])
+def test_a_number_that_leaves_no_two_labels_is_said_to_be_too_large(tmp_path, given):
+    more = [{"sentence": f"더 걱정된 {place}번째 날", "label": "불안"} for place in range(9)]
+    path = write(tmp_path / "data.csv", rows(60) + more)
+    for least in (21, 99):
+        said = error_of(path, labels=given, drop_labels_below=least)
+        assert said.startswith(f"--drop_labels_below {least} leaves fewer than two labels; training has most rows of")
+        assert "불안 (29)" in said and said.endswith("; give a smaller number.")
+    assert "불안" in load_emotion_data(str(path), labels=given, drop_labels_below=20).labels
+
+
 def test_rare_labels_are_named_with_the_number_that_helps(tmp_path):
     records = rows(60) + [{"sentence": f"드문 {place}", "label": "드문"} for place in range(2)]
     path = write(tmp_path / "data.csv", records)

@@ -88,6 +88,14 @@ def test_names_with_the_sign_between(tmp_path):
     ]  # fmt: skip
 
 
+def test_pairs_that_commas_part_and_names_that_hold_one():
+    counts = {"0": 1, "1": 1, "가난한, 불우한": 1}
+    assert named(counts, None, ["0=부정,1=긍정"]) == {"0": "부정", "1": "긍정", "가난한, 불우한": "가난한, 불우한"}
+    assert named(counts, None, ["0=부정, 1=긍정"])["1"] == "긍정"
+    assert named(counts, None, ["가난한, 불우한=상처"])["가난한, 불우한"] == "상처"
+    assert named(counts, None, ["0=가난한, 불우한"])["0"] == "가난한, 불우한"
+
+
 WRONG = {
     "no such label": (["angr=x"], "renames 'angr', but no row has that label; nearest is 'anger'."),
     "nothing alike": (["화=x"], "no row has that label; the rows have 'anger', 'joy'."),
