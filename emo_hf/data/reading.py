@@ -154,6 +154,12 @@ def _read_several(sources: Sequence[str], layout: Layout) -> tuple[str, Tables, 
     return _read_files(files, left, Place(few_pieces(names), layout, listed), "files")
 
 
+def _raw(files: Sequence[DataFile]) -> list[DataFile]:
+    """The texts that AI Hub's releases hold once more, without labels: 원천데이터 beside 라벨링데이터."""
+    labelled = any("라벨" in file.name for file in files)
+    return [file for file in files if labelled and "원천" in file.name and "라벨" not in file.name]
+
+
 def _read_files(
     files: Sequence[DataFile], left: Sequence[str], place: Place, kind: str
 ) -> tuple[str, Tables, list[str]]:
@@ -163,6 +169,10 @@ def _read_files(
         UserError: none that is read; one that is not, though its name says a split that no other is.
     """
     read = [file for file in files if file.is_read]
+    notes = []
+    if not place.listed and (raw := _raw(read)):
+        read = [file for file in read if file not in raw]
+        notes.append(f"not read, as labels are in files beside them: {few_pieces([file.name for file in raw])}")
     others = [file for file in files if not file.is_read]
     splits = {split_of_path(file.name) for file in read} | {None}
     wrong = others if place.listed or not read else [file for file in others if split_of_path(file.name) not in splits]
@@ -172,10 +182,11 @@ def _read_files(
     if not read:
         raise UserError(f"{place.name} holds no file of data ({' '.join(READERS)}): found nothing readable.")
     if classes := class_folders(read, place.layout, listed=place.listed):
-        tables, notes = assemble(classes.pieces, place)
-        notes += classes.notes
+        tables, more = assemble(classes.pieces, place)
+        notes += [*more, *classes.notes]
     else:
-        tables, notes = assemble([piece_of_file(file) for file in read], place)
+        tables, more = assemble([piece_of_file(file) for file in read], place)
+        notes += more
     if unread := [*(file.name for file in others), *left]:
         notes.append(f"not read: {few_pieces(unread)}")
     if kind in ("folder", "zip") and all(is_release(table) for _, table in tables):

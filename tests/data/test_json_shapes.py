@@ -324,3 +324,23 @@ def test_ids_are_no_texts(tmp_path, suffix):
     assert "columns found: id; none of the others holds sentences" in error_of(path)
     with pytest.raises(UserError, match="no text column"):
         open_rows(path)
+
+
+def test_a_file_may_hold_one_record(tmp_path):
+    """As AI Hub gives out some corpora: a file for each text."""
+    for split, count in (("Training", 60), ("Validation", 12)):
+        for n, row in enumerate(rows(count, count)):
+            path = tmp_path / split / f"item_{n}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({"info": {"id": n}} | row, ensure_ascii=False), encoding="utf-8")
+    data = load_emotion_data(str(tmp_path))
+    assert {split: len(part) for split, part in data.splits.items()} == {"train": 54, "validation": 12, "test": 6}
+    for content in (
+        {"content": "이 파일은", "data": rows(3)},
+        {"document": "감정", "train": {"sentence": ["좋아", "싫어", "글쎄"], "label": ["a", "b", "c"]}},
+    ):
+        try:
+            (table,) = read_tables("a.json", json.dumps(content).encode())
+        except UserError:
+            continue
+        assert len(table.frame) == 3

@@ -257,3 +257,20 @@ def test_a_table_in_another_encoding_is_read_once(tmp_path):
     data = load_emotion_data(str(tmp_path))
     assert sum(map(len, data.splits.values())) == 60
     assert "data_excel.csv holds the same rows as data.csv, and is read once" in data.report["notes"]
+
+
+def test_raw_texts_beside_labelled_ones_are_not_read(tmp_path):
+    """As AI Hub's releases are laid out."""
+    for split, start, count in (("Training", 0, 60), ("Validation", 100, 12)):
+        for kind in ("01.원천데이터", "02.라벨링데이터"):
+            (tmp_path / split / kind).mkdir(parents=True)
+        records = rows(count, start)
+        write(tmp_path / split / "02.라벨링데이터" / "1.json", records)
+        raw = "\n".join(row["sentence"] for row in records)
+        (tmp_path / split / "01.원천데이터" / "1.txt").write_text(raw, encoding="utf-8")
+    data = load_emotion_data(str(tmp_path))
+    assert {split: len(part) for split, part in data.splits.items()} == {"train": 54, "validation": 12, "test": 6}
+    assert (
+        "not read, as labels are in files beside them: Training/01.원천데이터/1.txt, Validation/01.원천데이터/1.txt"
+        in data.report["notes"]
+    )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from emo_hf.data.sources.dialogues import dialogue_rows, is_dialogues
 from emo_hf.data.sources.header import named_rows
+from emo_hf.data.sources.json_objects import flattened, holds_objects
 from emo_hf.data.sources.label_studio import is_export, task_rows
 from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.tables import Layout, Table, check_size, header_of
@@ -21,8 +22,6 @@ from emo_hf.errors import UserError
 _NEEDED = '[{"sentence": "…", "label": "…"}, …]'
 _PANDAS_TABLE = {"schema", "data"}  # to_json(orient="table")
 _PANDAS_SPLIT = {"columns", "data"}  # to_json(orient="split"), without an index or with one
-
-_DEEPEST, _MOST_NAMES = 5, 200  # of objects inside records
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,9 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
     if not isinstance(content, dict):
         raise _no_list(name)
     keys, values = set(content), list(content.values())
+    if _is_record(content):  # each row has a file of its own
+        yield _numbered([content])
+        return
     if keys >= _PANDAS_SPLIT and keys <= {*_PANDAS_SPLIT, "index"} and _are_lists(content["data"]):
         yield _numbered(
             [_zipped(name, content["columns"], row, place) for place, row in enumerate(content["data"], 1)]
@@ -144,6 +146,17 @@ def _parts(name: str, content: Any) -> Iterator[_Part]:
             raise _no_list(name)
     else:
         raise _no_list(name)
+
+
+def _is_record(content: dict[str, Any]) -> bool:
+    """Whether it is a text and what is known of it, and no name above lists or records."""
+    texts = matched(list(content), TEXT_COLUMNS)
+    lists = [key for key, value in content.items() if isinstance(value, list)]
+    inner = [one for value in content.values() if isinstance(value, dict) for one in value.values()]
+    deeper = any(isinstance(one, list | dict) for one in inner)
+    return (
+        any(isinstance(content[key], str) for key in texts) and lists == matched(lists, LABEL_COLUMNS) and not deeper
+    )
 
 
 def _no_list(name: str) -> UserError:
@@ -270,14 +283,14 @@ def _table_of(name: str, part: _Part) -> Table:
         records = dialogue_rows(name, records)
     elif is_export(records):
         records, notes = task_rows(name, records)
-    records = _flattened(records)
+    records = flattened(records)
     keys = dict.fromkeys(key for record in records for key in record)
     check_size(name, len(keys), len(records))
     columns: dict[str, list[str]] = {}
     lists = set()
     for key in keys:
         values = [record.get(key) for record in records]
-        if any(map(_holds_objects, values)):  # a text or a label is no list of objects
+        if any(map(holds_objects, values)):  # a text or a label is no list of objects
             continue
         if any(isinstance(value, list) for value in values):
             values = [value if value is None or isinstance(value, list) else [value] for value in values]
@@ -303,44 +316,6 @@ def cell_of(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-
-
-def _choices(value: Any) -> Any:
-    """The list in {"choices": ["…"]}, as Label Studio's small export has it where a row has several."""
-    if isinstance(value, dict) and set(value) == {"choices"} and isinstance(value["choices"], list):
-        return value["choices"]
-    return value
-
-
-def _flattened(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Records with the values of objects inside as columns, called as pandas does: `input.form`.
-
-    Objects of many names, as of people or of words, are no columns.
-    """
-    keys: set[str] = set()
-    found = []
-    for record in records:
-        found.append(_flat(record, _DEEPEST) if any(isinstance(value, dict) for value in record.values()) else record)
-        keys.update(found[-1])
-        if len(keys) > _MOST_NAMES:
-            return [{key: _choices(value) for key, value in record.items()} for record in records]
-    return found
-
-
-def _flat(record: dict[str, Any], depth: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in record.items():
-        value = _choices(value)
-        if isinstance(value, dict) and depth:
-            inner = {f"{key}.{name}": one for name, one in _flat(value, depth - 1).items()}
-            found |= {name: one for name, one in inner.items() if name not in record}
-        else:
-            found[key] = value
-    return found
-
-
-def _holds_objects(value: Any) -> bool:
-    return any(isinstance(one, dict) for one in (value if isinstance(value, list) else [value]))
 
 
 def _is_broken(cell: str) -> bool:
