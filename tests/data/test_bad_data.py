@@ -172,8 +172,8 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "JSON with nested texts": (
         "a.json",
         lambda: json.dumps([{"sentence": {"ko": "x"}, "label": "y"}]).encode(),
-        f"a.json: no text column; looked for {COLUMNS}; columns found: label; none of the others holds sentences, "
-        "so add a column text.",
+        f"a.json: no text column; looked for {COLUMNS}; columns found: sentence.ko, label; is it 'sentence.ko'? then "
+        "--text_column sentence.ko.",
     ),
     "JSON without an end": (
         "a.json",

@@ -151,13 +151,26 @@ def test_labels_that_an_annotator_did_not_accept_are_left_out(tmp_path, suffix):
     first = 3 if suffix == ".csv" else 2
     numbers = ", ".join(map(str, (first, first + 2, first + 5, first + 7, first + 10)))
     assert data.report["notes"] == [
-        f"data{suffix}: 24 of 60 rows ({numbers} and 19 more) left out, as their answer is not accept"
+        f"data{suffix}: 24 of 60 rows ({numbers} and 19 more) are not accepted, and are left out"
     ]
     assert load_emotion_data(
         str(tmp_path / f"data{suffix}"), labels="all", label_column="answer", on_bad_rows="drop"
     ).labels == ("accept", "ignore", "reject")
     records = [row | {"answer": ["accept", "refuse"][n % 2]} for n, row in enumerate(rows(60))]
     assert len(all_texts(load_emotion_data(str(write(tmp_path / f"data{suffix}", records))))) == 60
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_stands_among_the_rows_again_is_no_row(tmp_path, mark):
+    """As where files were put one after the other."""
+    path = tmp_path / "data.csv"
+    parts = [pd.DataFrame(rows(30, 30 * n)).to_csv(index=False) for n in range(3)]
+    path.write_text("".join(f"{mark}{part}" for part in parts), encoding="utf-8")
+    data = load_emotion_data(str(path), labels="all")
+    assert data.labels == tuple(sorted(LABELS)) and len(all_texts(data)) == 90
+    assert data.report["notes"] == [
+        "data.csv: 2 of 92 rows (32, 63) hold the names of the columns once more, and are left out"
+    ]
 
 
 def unheaded(*columns: list[str]) -> pd.DataFrame:

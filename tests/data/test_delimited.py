@@ -11,7 +11,7 @@ import pytest
 from workbooks import workbook
 
 from emo_hf.data.sources.delimited import HEAD, LINES, Dialect, chunks, find_dialect
-from emo_hf.data.sources.readers import read_tables
+from emo_hf.data.sources.readers import read_file, read_tables
 from emo_hf.data.sources.streams import Opened, open_rows
 from emo_hf.data.sources.tables import FOUND_OUT, Layout, Table
 from emo_hf.errors import UserError
@@ -328,3 +328,12 @@ def test_texts_of_two_lines_beside_tabs(tmp_path, name, header, count):
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert cells(table(name, text)) == rows
     assert streamed(open_rows(tmp_path / name)) == rows
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.txt", "data.jsonl"])
+def test_a_workbook_under_another_name_is_told_as_what_it_is(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04" + bytes(100))
+    for reading in (open_rows, read_file):
+        with pytest.raises(UserError, match=f"{name} is a workbook or a zip by its content; name it .xlsx or .zip"):
+            reading(path)

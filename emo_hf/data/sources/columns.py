@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,7 +13,7 @@ from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.contents import label_like, names_of_ones, one_each, one_hot, text_like, word_like
 from emo_hf.data.sources.names import FURTHER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, matched
 from emo_hf.data.sources.readers import suffix_of
-from emo_hf.data.sources.tables import Table
+from emo_hf.data.sources.tables import Table, clean_name
 from emo_hf.data.text import clean_column
 from emo_hf.errors import UserError, few
 from emo_hf.escaping import shell_word
@@ -72,10 +72,11 @@ def rows_of(
         notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {few(ones, _NAMED)}")
     # Each line of a wide table is a dialogue of its own.
     rows = rows.assign(form=form, column=label, file=table.name, row=table.frame.index)
-    if label != "answer" and _is_judged(table):
-        accepted = table.frame["answer"] == "accept"
-        notes += [f"{table.name}: {_of(accepted)} left out, as their answer is not accept"] * (not accepted.all())
-        rows = rows[accepted]
+    for is_left, why in _left_out(table, text, label):
+        numbers = rows.loc[is_left, "row"]
+        said = f"{len(numbers):,} of {len(table.frame):,} rows ({few(map(str, numbers), 5)})"
+        notes.append(f"{table.name}: {said} {why}, and are left out")
+        rows = rows[~is_left]
     rows["unread"] = rows["row"].isin({row for name in (text, label) for row in table.unread.get(name, ())})
     wide = bool(re.fullmatch(r"사람문장\d{1,3}", text))
     if wide and "dialogue" not in rows:
@@ -161,18 +162,22 @@ def _by_contents(
     raise UserError(f"{table.name} has no header: {found} and {_or(labels) or 'none'} the label; {way_out}.")
 
 
-def _is_judged(table: Table) -> bool:
+def _is_judged(frame: pd.DataFrame) -> bool:
     """Whether a column says of each row if its label is right, as Prodigy writes it."""
-    return "answer" in table.frame and {"accept"} <= {*table.frame["answer"].unique()} <= {
-        "accept",
-        "reject",
-        "ignore",
-    }
+    answers = {*frame["answer"].unique()} if "answer" in frame else set()
+    return {"accept"} <= answers <= {"accept", "reject", "ignore"}
 
 
-def _of(kept: pd.Series) -> str:
-    numbers = kept.index[~kept]
-    return f"{len(numbers):,} of {len(kept):,} rows ({few(map(str, numbers), 5)})"
+def _left_out(table: Table, text: str, label: str) -> Iterator[tuple[pd.Series, str]]:
+    """Which of the rows that are left are none to train on, and why."""
+    frame = table.frame
+    if table.headed and label in frame and (again := frame[label] == label).any():  # files put one after the other
+        again &= frame[text].map(clean_name) == text
+        if again.any():
+            yield again, "hold the names of the columns once more"
+            frame = frame[~again]
+    if label != "answer" and _is_judged(frame) and (rejected := frame["answer"] != "accept").any():
+        yield rejected, "are not accepted"
 
 
 def _every_turn(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
@@ -244,7 +249,7 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
         ]
     else:
         about = {name for part in _NO_LABELS for name in matched(columns, part)}
-        about |= {"answer"} if _is_judged(table) else set()
+        about |= {"answer"} if _is_judged(table.frame) else set()
         likely = label_like(table.frame, [name for name in rest if name not in about], table.lists)
     if not likely:
         none = "sentences" if role == "text" else "a few values that come again and again"

@@ -35,14 +35,20 @@ def read_tables(name: str, data: bytes, layout: Layout = FOUND_OUT) -> list[Tabl
     reader = READERS.get(suffix_of(name))
     if reader is None:
         raise UserError(f"{name}: {suffix_of(name) or 'no'} suffix; readable are {' '.join(READERS)} and .zip.")
-    if data.startswith(b"PK\x03\x04") and suffix_of(name) != ".xlsx":
-        raise UserError(f"{name} is a workbook or a zip by its content; name it .xlsx or .zip, as it is.")
+    if suffix_of(name) != ".xlsx":
+        check_content(name, data)
     if not data.strip():
         raise UserError(f"{name} is empty; a header and rows are needed.")
     tables = reader(name, data, layout)
     if all(table.frame.empty for table in tables):
         raise UserError(f"{name} holds no rows; check that it was saved completely.")
     return tables
+
+
+def check_content(name: str, head: bytes) -> None:
+    """Raise a `UserError` where a file that is none by its name begins as a workbook does."""
+    if head.startswith(b"PK\x03\x04"):
+        raise UserError(f"{name} is a workbook or a zip by its content; name it .xlsx or .zip, as it is.")
 
 
 def read_file(path: Path, layout: Layout = FOUND_OUT) -> list[Table]:

@@ -24,7 +24,7 @@ from emo_hf.data.sources.header import Numbered, Rows, fitted, named_rows
 from emo_hf.data.sources.json_cells import has_json
 from emo_hf.data.sources.json_shapes import lines_table
 from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
-from emo_hf.data.sources.readers import READERS, own_delimiter, read_bytes, read_tables, suffix_of
+from emo_hf.data.sources.readers import READERS, check_content, own_delimiter, read_bytes, read_tables, suffix_of
 from emo_hf.data.sources.standard_input import begin, lines_of_input
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_used
 from emo_hf.errors import UserError, first_line
@@ -129,6 +129,8 @@ def _lines_of_file(name: str, path: Path) -> Iterator[str]:
                 yield piece
 
     try:
+        with path.open("rb") as file:
+            check_content(name, file.read(4))
         with path.open(encoding=encoding_of(name, pieces), newline="") as lines:
             yield from lines
     except OSError as error:
