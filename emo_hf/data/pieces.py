@@ -124,8 +124,8 @@ def read_pieces(pieces: Sequence[Piece], layout: Layout, may_skip: Callable[[Pie
                     notes.append(f"{piece.name} is not read: it is no table")
                     continue
             for table in content:
-                if piece.split is None and (first := known.of(piece.suffix, table)):
-                    notes.append(f"{table.name} holds the same rows as {first}, and is read once")
+                if piece.split is None and (twin := known.of(piece.suffix, table)):
+                    notes.append(f"{table.name} holds the same rows as {twin}, and is read once")
                 else:
                     tables.append((piece, table))
         if any(is_release(table) for _, table in tables):
