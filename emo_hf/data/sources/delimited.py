@@ -8,19 +8,19 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from emo_hf.data.sources.header import LOOKED_AT, Numbered, Row, find_header, is_number
 from emo_hf.data.sources.names import KNOWN, matched
+from emo_hf.data.sources.quotes import WAY, Breaks, all_close, breaks_in
 from emo_hf.data.sources.tables import Layout, clean_name
-from emo_hf.errors import UserError, few
+from emo_hf.errors import UserError
 
 HEAD = 1 << 20  # bytes of UTF-8 that tell the dialect
 _DELIMITERS = (",", "\t", ";", "|")
 CHUNK = 512  # rows: few enough for the caches, and for Python's collector of garbage to leave them alone
 _LARGEST_CELL = (1 << 31) - 1  # one cell may be all of the file
 _UNFINISHED = 100  # lines of the record that the end of the head cuts
-_WAY = "double it, and put quotes around the cell"
 _SURE = 5  # rows that agree by no accident
 
 
@@ -45,23 +45,6 @@ LINES = Dialect(None, quoted=False, headed=False)
 
 
 Chunk = tuple[Sequence[int], Sequence[Row]]
-
-
-@dataclass
-class Breaks:
-    """Rows of several lines: how many there are, and the numbers of those of which each line could be a row."""
-
-    count: int = 0
-    doubtful: list[int] = field(default_factory=list)
-
-    def said(self, name: str) -> list[str]:
-        """What is to be said of them, in a file of none that can't be several rows."""
-        if not self.count or len(self.doubtful) < self.count:
-            return []
-        rows = f"row{'s' if self.count > 1 else ''} {few(map(str, self.doubtful), 5)}"
-        return [
-            f"{name}: several lines between quotes are read as one text: {rows}; if such a quote is a letter, {_WAY}"
-        ]
 
 
 def chunks(name: str, lines: Iterable[str], dialect: Dialect, breaks: Breaks | None = None) -> Iterator[Chunk]:
@@ -92,10 +75,10 @@ def chunks(name: str, lines: Iterable[str], dialect: Dialect, breaks: Breaks | N
             numbers = [number for number, row in zip(numbers, rows, strict=True) if row]
             rows = [row for row in rows if row]
         if has_breaks:
-            found = _breaks(numbers, rows, dialect.delimiter)
+            found = breaks_in(numbers, rows, dialect.delimiter)
             if refused and found.doubtful and len(rows[0]) > 1:
                 where = f"{name}, row {found.doubtful[0]}"
-                raise UserError(f"{where}: a quote at the start of a text runs several rows together; {_WAY}.")
+                raise UserError(f"{where}: a quote at the start of a text runs several rows together; {WAY}.")
             if breaks is not None:
                 breaks.count += found.count
                 breaks.doubtful += found.doubtful
@@ -120,17 +103,6 @@ def _counted(name: str, reader: Iterator[list[str]]) -> Iterator[tuple[int, list
         f"{name}, row {done + 1}: quotes don't fit ({wrong}); a cell that holds the delimiter, a line break or a "
         'quote needs quotes around it, and quotes inside are doubled ("").'
     ) from wrong
-
-
-def _breaks(numbers: Sequence[int], rows: Sequence[Row], delimiter: str) -> Breaks:
-    """The rows of several lines; each as wide as a row, they may be several, which a stray quote runs together."""
-    found = Breaks()
-    for number, row in zip(numbers, rows, strict=True):
-        if any("\n" in cell for cell in row):
-            found.count += 1
-            if all(line.count(delimiter) == len(rows[0]) - 1 for line in delimiter.join(row).splitlines()):
-                found.doubtful.append(number)
-    return found
 
 
 @dataclass(frozen=True)
@@ -230,7 +202,7 @@ def _better(name: str, head: str, delimiter: str, layout: Layout, *, whole: bool
         return quoted
     plain = _parse(name, head, Dialect(delimiter, quoted=False), layout, whole=whole)
     if quoted.fits and plain.fits and plain.width > 1:
-        return plain if _are_several(quoted, plain, closed=_all_close(head, delimiter, whole=whole)) else quoted
+        return plain if _are_several(quoted, plain, closed=all_close(head, delimiter, whole=whole)) else quoted
     if quoted.fits != plain.fits:
         return plain if plain.fits and plain.width > 1 else quoted
     return plain if plain.width > 1 and plain.agreed > 2 * quoted.agreed else quoted
@@ -260,18 +232,6 @@ def _parse(name: str, head: str, dialect: Dialect, layout: Layout, *, whole: boo
         agreed += 1
     names = len(_named(rows[start][1], layout)) if headed else 0
     return _Parse(dialect, rows, start, names, agreed, fits and start + agreed == len(rows))
-
-
-def _all_close(head: str, delimiter: str, *, whole: bool) -> bool:
-    """Whether each quote that opens a cell has one that closes it, right before a delimiter or the end of a line."""
-    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True)
-    try:
-        for _ in reader:
-            pass
-    except csv.Error:
-        rest = head.count("\n") - reader.line_num  # nothing, where it is the end of the head that cuts a cell
-        return not whole and rest <= 0
-    return True
 
 
 def _are_several(quoted: _Parse, plain: _Parse, *, closed: bool) -> bool:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.decoding import decode
-from emo_hf.data.sources.delimited import Breaks, chunks, find_dialect, head_of
+from emo_hf.data.sources.delimited import chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Row, fitted, named_rows
 from emo_hf.data.sources.json_shapes import is_row, json_tables, lines_table, parsed, why
+from emo_hf.data.sources.quotes import Breaks
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size
 from emo_hf.data.sources.workbook import read_xlsx
 from emo_hf.errors import UserError

@@ -19,11 +19,12 @@ from emo_hf.data.sources.arrow import table_from_arrow
 from emo_hf.data.sources.columns import find_text_column
 from emo_hf.data.sources.contents import text_like, word_like
 from emo_hf.data.sources.decoding import encoding_of
-from emo_hf.data.sources.delimited import Breaks, Chunk, chunks, find_dialect, head_of
+from emo_hf.data.sources.delimited import Chunk, chunks, find_dialect, head_of
 from emo_hf.data.sources.header import Numbered, Rows, fitted, named_rows
 from emo_hf.data.sources.json_cells import has_json
 from emo_hf.data.sources.json_shapes import lines_table
 from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
+from emo_hf.data.sources.quotes import Breaks
 from emo_hf.data.sources.readers import READERS, check_content, own_delimiter, read_bytes, read_tables, suffix_of
 from emo_hf.data.sources.standard_input import begin, lines_of_input
 from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_used
