@@ -179,6 +179,31 @@ class MetricTrainingArguments(TrainingArguments):
         },
     )
 
+    classification_loss: str = field(
+        default="cross_entropy",
+        metadata={
+            "help": "loss of the classifier: cross_entropy; focal, which turns to the rows that it gets wrong (Lin et "
+            "al. 2017); or logit_adjusted, by the shares of the classes (Menon et al. 2021)"
+        },
+    )
+    focal_gamma: float = field(
+        default=2.0, metadata={"help": "how far the focal loss turns away from easy rows; 0: not at all"}
+    )
+    logit_adjustment: float = field(
+        default=1.0,
+        metadata={"help": "how far the logit-adjusted loss goes by the shares of the classes; 0: not at all"},
+    )
+    class_weights: str = field(
+        default="none",
+        metadata={
+            "help": "weights of the rows by the size n of their class: none; balanced, 1/n; sqrt, its square root; or "
+            "effective, by the effective number of rows (Cui et al. 2019)"
+        },
+    )
+    effective_beta: float = field(
+        default=0.999, metadata={"help": "of effective class weights: nearer to 1 is nearer to balanced, 0 is none"}
+    )
+
     aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})
     aux_kwargs: dict | str | None = field(
         default=None,

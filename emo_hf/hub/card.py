@@ -21,7 +21,7 @@ from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.predictions import read_predictions
 from emo_hf.report.table import Score
 from emo_hf.storage.model_numbers import original_number
-from emo_hf.storage.record import STUDY_FILE, load_predictions
+from emo_hf.storage.record import STUDY_FILE, classifier_loss, load_predictions
 
 PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
 # Shown beside the model on the Hub; written for this card, so that no sentence of anyone's data leaves the house.
@@ -60,7 +60,7 @@ def model_card(
         source=_source(record),
         test=record["test"],
         absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
-        loss="cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']} loss",
+        loss=classifier_loss(model) + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
         number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],

@@ -13,6 +13,7 @@ from torch import nn
 
 from emo_hf.errors import UserError
 from emo_hf.losses.arguments import Values
+from emo_hf.losses.classification import counts_under
 from emo_hf.losses.contrastive import ContrastiveLoss
 from emo_hf.losses.pml import NOT_TYPED, PREFIX, PmlLoss, keywords
 from emo_hf.losses.supcon import SupConLoss
@@ -115,10 +116,14 @@ def check_taken(losses: Sequence[str], given: Mapping[str, Any]) -> None:
 
 
 def counted(aux: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of arguments by name, those that count under a loss: all that no loss takes, and what this one takes."""
+    """Of arguments by name, those that count under a loss: all that no loss takes, and what this one takes.
+
+    Of the arguments of the classifier's loss, those that its own form takes.
+    """
     options = settings.get("aux_kwargs")
     row = capability(aux, options)
-    kept = {name: value for name, value in settings.items() if name not in AUX_FLAGS or name in row.flags}
+    taken = {name: value for name, value in settings.items() if name not in AUX_FLAGS or name in row.flags}
+    kept = {name: value for name, value in taken.items() if counts_under(name, settings)}
     if isinstance(options, dict) and "aux_kwargs" in kept:
         kept["aux_kwargs"] = {name: value for name, value in options.items() if name in row.options} or None
     return kept

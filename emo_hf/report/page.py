@@ -22,7 +22,7 @@ from emo_hf.report.plots.embeddings import map_of, thinned_rows
 from emo_hf.report.plots.layout import COLOURS
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
 from emo_hf.report.summary import caution, duration, summary
-from emo_hf.report.table import absent_note
+from emo_hf.report.table import more_notes
 from emo_hf.report.taking import taking
 from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
@@ -66,7 +66,7 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         "clusters_note": questions.findings_note(analysis, lang=lang, note="cluster_findings_note"),
         "notes": WORDS[lang],
         "table": page_tables.performance(analysis, lang),
-        "absent": absent_note(analysis, lang),
+        "table_notes": more_notes(analysis, lang),
         "clusters": page_tables.clusters(analysis, lang),
         "cluster_sentences": [] if analysis.swept else cluster_sentences(analysis, lang=lang),
         "drawn": _pictures(analysis.folder),

@@ -15,6 +15,7 @@ from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.wording import WORDS, baseline_name
 from emo_hf.storage.files import write_whole
+from emo_hf.storage.record import classifier_loss
 
 MISSING = "–"
 LOWER_IS_BETTER = ("test_loss", "ece")
@@ -119,10 +120,22 @@ def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str)
 
 def _note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
     words = WORDS[lang]
-    return words["note"].format(rows=_rows(analysis.rows, words["rows"])) + absent_note(analysis, lang, name)
+    return words["note"].format(rows=_rows(analysis.rows, words["rows"])) + more_notes(analysis, lang, name)
 
 
-def absent_note(analysis: Analysis, lang: str, name: Callable[[str], str] = str) -> str:
+def more_notes(analysis: Analysis, lang: str, name: Callable[[str], str] = str) -> str:
+    """What is said below the table of this study alone: classes without test rows, the classifiers' loss."""
+    return _absent_note(analysis, lang, name) + _classifier_note(analysis, lang, name)
+
+
+def _classifier_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
+    """What the classifiers were trained with, where all have one loss that is not plain cross-entropy."""
+    found = {classifier_loss(run["model"]) for model in analysis.models for run in model.runs}
+    alike = len(found) == 1 and found != {"cross-entropy"}
+    return " " + WORDS[lang]["classifier_loss"].format(name(found.pop())) if alike else ""
+
+
+def _absent_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
     """Which classes the test rows lack, so that macro-F1 is the mean over the others; nothing where they have all."""
     tested = [run["test"]["per_class"] for model in analysis.models for run in model.runs]
     absent = [label for label in analysis.labels if not any(scores[label]["support"] for scores in tested)]

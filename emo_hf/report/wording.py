@@ -41,6 +41,7 @@ WORDS: dict[str, dict[str, str]] = {
         "standard deviation (n − 1) over seeds, bold where the mean is the best of the models. The rows below the "
         "models are baselines.",
         "rows": "Test set of {n} texts. ",
+        "classifier_loss": "Every classifier is trained with {}.",
         "absent": "The test set holds no text of {}: macro-F1 is the mean over the other classes.",
         "silhouette": "Silhouette ↑",
         "davies_bouldin": "Davies–Bouldin ↓",
@@ -162,6 +163,7 @@ WORDS: dict[str, dict[str, str]] = {
         "note": "{rows}정확도, F1, ECE(기대 보정 오차)는 퍼센트, 손실은 교차 엔트로피이며, 시드별 결과의 평균 ± "
         "표준편차(n − 1)이다. 굵은 글씨는 모델 가운데 가장 좋은 평균이다. 모델 아래의 행은 비교 기준이다.",
         "rows": "테스트 문장 {n}개. ",
+        "classifier_loss": "모든 분류기의 학습 손실: {}.",
         "absent": "테스트 세트에 {} 문장이 없어, 매크로 F1은 나머지 클래스의 평균이다.",
         "silhouette": "실루엣 ↑",
         "davies_bouldin": "데이비스–볼딘 ↓",

@@ -30,6 +30,7 @@ from emo_hf.storage.lock import held
 from emo_hf.storage.record import SCHEMA, environment, now
 from emo_hf.study.space import Dimension, Range, default_space, ends, parse_space, suggest
 from emo_hf.study.variations import OPTION, Settings, applied, check_losses, joined, split, takes
+from emo_hf.training.classifier_loss import CLASSIFIER_DEFAULTS
 from emo_hf.training.loaded import load_data
 from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.objective import AUX_DEFAULTS
@@ -45,6 +46,8 @@ STORAGE_FILE = "optuna.db"
 SEARCH_FILE = "search.json"
 TABLE_FILE = "trials.md"
 BEST_FILE = "best.yaml"
+# The arguments of losses as a trial has them that says nothing of them.
+_OF_LOSSES: dict[str, Any] = AUX_DEFAULTS | CLASSIFIER_DEFAULTS | {"aux_kwargs": {}}
 _STUDY: dict[str, Any] = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
 
 
@@ -183,7 +186,7 @@ class Search:
         return model, data, MetricTrainingArguments(**training)
 
     def _suggested(self, trial: optuna.Trial) -> Settings:
-        return suggest(self.space, trial, self.training["aux"], self.training.get("aux_kwargs"))
+        return suggest(self.space, trial, self.training)
 
     def _study(self) -> optuna.Study:
         """The study in the folder, a new one if there is none."""
@@ -259,7 +262,7 @@ class Search:
             together = joined(self.training, training)
             taken = {name: value for name, value in counted(together["aux"], together).items() if value is not None}
             # The trainer keeps what it is told: what the loss of the trial before took has to go.
-            of_loss = {name: taken.get(name, usual) for name, usual in (AUX_DEFAULTS | {"aux_kwargs": {}}).items()}
+            of_loss = {name: taken.get(name, usual) for name, usual in _OF_LOSSES.items()}
             return {"learning_rate": rate, "run_name": f"trial-{number}", **training, **of_loss}
 
         def objective(metrics: dict[str, float]) -> float:

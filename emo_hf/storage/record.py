@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -220,10 +220,18 @@ def read_texts(path: Path) -> tuple[np.ndarray, bool] | None:
         return None
 
 
+def classifier_loss(model: Mapping[str, Any]) -> str:
+    """The classifier's loss of a record's model: "cross-entropy", "focal (focal_gamma=2, class_weights=sqrt)"."""
+    own = dict(model.get("classifier_loss") or {})
+    name = str(own.pop("classification_loss", "cross_entropy")).replace("_", "-")
+    options = ", ".join(f"{key}={f'{value:g}' if isinstance(value, float) else value}" for key, value in own.items())
+    return f"{name} ({options})" if options else name
+
+
 def summary(record: dict[str, Any]) -> str:
     """A few readable lines about a completed run."""
     model, test = record["model"], record["test"]
-    loss = "cross-entropy" if model["aux"] == "none" else f"cross-entropy + {model['aux']}"
+    loss = " + ".join([classifier_loss(model), *([model["aux"]] if model["aux"] != "none" else [])])
     width = max(len(label) for label in test["per_class"])
     classes = [
         f"  {label:<{width}}  precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"

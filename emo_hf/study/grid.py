@@ -149,7 +149,7 @@ class Study:
         grid, over = self.grid, parse_over(self.grid.over)
         # CLS pooling trains the fastest: with long runs first, the workers end at about the same time.
         poolings = sorted(grid.poolings, key=lambda pooling: pooling == "cls")
-        arms = [arm for aux in grid.aux for arm in combinations(over, aux, self.training.get("aux_kwargs"))]
+        arms = [arm for aux in grid.aux for arm in combinations(over, aux, self.training)]
         if over:  # a weight of 0 under two losses is one run
             arms = list(dict.fromkeys(arms))
         names = encoder_names(grid.encoders)

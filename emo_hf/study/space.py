@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emo_hf.errors import UserError
 from emo_hf.losses.capabilities import AUX_FLAGS, capability
+from emo_hf.losses.classification import CHOICES, OF_ONE_VALUE, counts_under
 from emo_hf.losses.distances import DISTANCES, OF_UNIT_ROWS
 from emo_hf.models.pretrained import of_bundled
 from emo_hf.study.variations import OPTION, Settings, parse_values, takes
@@ -24,6 +25,7 @@ SEARCHABLE = frozenset(
     (
         "encoder", "pooling", "embedding_size", "embedding_dropout", "max_length",
         "aux", *(flag for flag in AUX_FLAGS if flag != "aux_kwargs"),
+        *CHOICES, *OF_ONE_VALUE,
         "learning_rate", "lr_scheduler_type", "warmup_steps", "num_train_epochs", "per_device_train_batch_size",
         "gradient_accumulation_steps", "label_smoothing_factor", "weight_decay", "max_grad_norm", "optim",
         "adam_beta1", "adam_beta2", "adam_epsilon",
@@ -124,12 +126,13 @@ def at(dimension: Dimension, place: float) -> Any:
     return min(max(float(f"{value:.3g}"), dimension.low), dimension.high)
 
 
-def suggest(space: Space, trial: Trial, aux: str, options: Mapping[str, Any] | None = None) -> Settings:
-    """The values of a trial; what its auxiliary loss, its own or else `aux`, does not take is left out."""
-    names = sorted(space, key=lambda name: name != "aux")
+def suggest(space: Space, trial: Trial, training: Mapping[str, Any]) -> Settings:
+    """The values of a trial; what its losses, its own or else those of `training`, do not take is left out."""
+    names = sorted(space, key=lambda name: name not in ("aux", *CHOICES))
     settings: dict[str, Any] = {}
     for name in names:
-        if not takes(name, settings.get("aux", aux), options):
+        together = {**training, **settings}
+        if not takes(name, together["aux"], training.get("aux_kwargs")) or not counts_under(name, together):
             continue
         dimension = space[name]
         if not isinstance(dimension, Range):

@@ -13,11 +13,13 @@ import numpy as np
 
 from emo_hf.errors import UserError
 from emo_hf.losses.capabilities import capability
+from emo_hf.losses.classification import OF_ONE_VALUE, counts_under
 from emo_hf.models.pretrained import check_encoder, default_learning_rate
 from emo_hf.storage.record import is_done, read_record
 from emo_hf.study.grid import TUNING_SEED, Cell, Study, Task
 from emo_hf.study.space import Dimension, at, default_tuning, ends, parse_space
-from emo_hf.study.variations import OPTION, Settings, check_losses, parse_over, takes
+from emo_hf.study.variations import OPTION, Settings, check_losses, counting, parse_over, takes
+from emo_hf.training.classifier_loss import check_classification
 from emo_hf.training.objective import auxiliary_loss
 
 _OF_THE_GRID = {"encoder": "encoders", "pooling": "poolings", "aux": "aux"}
@@ -46,7 +48,7 @@ def check_tuning(study: Study) -> None:
         for name, axis in _OF_THE_GRID.items():
             if name in named:
                 raise UserError(f"--tune_space {name}: the grid varies it; use --{axis}")
-        check_losses(study.grid.aux, study.training, named, "--tune_space")
+        check_losses(study.grid.aux, study.training, {**named, **over}, "--tune_space")
         varied = list(named)
     if twice := [name for name in varied if name in over]:
         way_out = "leave it out of one of them" if words else "give a --tune_space without it"
@@ -62,6 +64,7 @@ def check_tuning(study: Study) -> None:
             for value in ends(dimension):
                 model, data, training = study.arguments(replace(cell, tuned=((name, value),)))
                 auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
+                check_classification(vars(training))
                 if (
                     name == "max_length"
                 ):  # all else leaves the encoder alone, which may have to be asked for at the Hub
@@ -70,9 +73,9 @@ def check_tuning(study: Study) -> None:
 
 def cell_words(study: Study, cell: Task) -> list[str]:
     """The space of a cell as it is typed: of what is given, what counts under its loss; else the usual one."""
-    options = study.training.get("aux_kwargs") or {}
     if study.grid.tune_space:
-        return [word for word in study.grid.tune_space if takes(word.partition("=")[0], cell.aux, options)]
+        return [word for word in study.grid.tune_space if _counts(word.partition("=")[0], study, cell)]
+    options = study.training.get("aux_kwargs") or {}
     words = default_tuning(cell.encoder, cell.aux, study.training["distance"], options, study.model.encoder_revision)
     return [word for word in words if word.partition("=")[0] not in _chosen_before(study)]
 
@@ -106,13 +109,12 @@ def draws(study: Study, cell: Task) -> list[Settings]:
     in each of their draws, at the same place of the range where the ranges differ.
     """
     space, count = cell_space(study, cell), study.grid.tune or 0
-    return [
-        _as_it_is(study, cell, space),
-        *(
-            tuple((name, at(dimension, _place(draw, name))) for name, dimension in space.items())
-            for draw in range(2, count + 1)
-        ),
-    ]
+    together = {**study.training, **dict(cell.settings)}
+    drawn = (
+        [(name, at(dimension, _place(draw, name))) for name, dimension in space.items()]
+        for draw in range(2, count + 1)
+    )
+    return [counting(settings, together) for settings in (_as_it_is(study, cell, space), *drawn)]
 
 
 def rungs(epochs: float, count: int) -> list[tuple[float, int]]:
@@ -171,6 +173,14 @@ def choice(study: Study, cell: Cell) -> Settings:
             "another --study_dir"
         )
     return tuple(record["tuned"].items())
+
+
+def _counts(name: str, study: Study, cell: Task) -> bool:
+    """Whether an argument may make a difference in a cell."""
+    owner, _ = OF_ONE_VALUE.get(name, (name, None))
+    drawn = owner in {word.partition("=")[0] for word in study.grid.tune_space}
+    together = {**study.training, **dict(cell.settings)}
+    return takes(name, cell.aux, study.training.get("aux_kwargs")) and (drawn or counts_under(name, together))
 
 
 def _chosen_before(study: Study) -> set[str]:

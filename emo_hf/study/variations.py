@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.errors import UserError, nearest
 from emo_hf.losses.capabilities import AUX_FLAGS, capability, check_taken, counted
+from emo_hf.losses.classification import counts_under
+from emo_hf.training.classifier_loss import check_classification
 from emo_hf.training.objective import given_to_losses
 
 Settings = tuple[tuple[str, Any], ...]
@@ -69,13 +71,13 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
     return found
 
 
-def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Collection[str], flag: str) -> None:
+def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Mapping[str, Any], flag: str) -> None:
     """Check that what is given to the losses of a grid, or varied, is an argument of one of them at least.
 
     Args:
         losses: names of the auxiliary losses.
         training: arguments that all runs share, by name.
-        varied: names of arguments that differ from run to run, as `flag` gave them.
+        varied: arguments that differ from run to run, as `flag` gave them, each with its values.
 
     Raises:
         UserError: an argument that no loss takes: its values would make one and the same run.
@@ -90,23 +92,32 @@ def check_losses(losses: Sequence[str], training: Mapping[str, Any], varied: Col
     if "aux_pool" in varied and steps not in varied and training.get(steps, 1) == 1:
         raise UserError(f"{flag} aux_pool: without accumulation its values make one and the same run; raise --{steps}")
     check_taken(losses, given_to_losses(training))
+    check_classification(training, varied, flag)
 
 
 def combinations(
-    over: Mapping[str, Sequence[Any]], aux: str, options: Mapping[str, Any] | None = None
+    over: Mapping[str, Sequence[Any]], aux: str, training: Mapping[str, Any] | None = None
 ) -> list[tuple[str, Settings]]:
     """Every combination of values under one auxiliary loss, as (loss, settings) of what is really different.
 
-    A weight of 0 is no auxiliary loss; and values of what the loss does not take make no difference. `options` are the
-    `aux_kwargs`, by which a loss of a library may take more or less.
+    A weight of 0 is no auxiliary loss; and values of what the losses do not take make no difference. `training` are
+    the arguments that all runs share: of them, `aux_kwargs`, by which a loss of a library may take more or less, and
+    the classifier's loss.
     """
+    shared = training or {}
     found = []
     for values in itertools.product(*over.values()):
         settings = dict(zip(over, values, strict=True))
         real = "none" if settings.get("aux_weight") == 0 else aux
-        kept = {name: value for name, value in settings.items() if takes(name, real, options)}
-        found.append((real, tuple(kept.items())))
+        kept = [(name, value) for name, value in settings.items() if takes(name, real, shared.get("aux_kwargs"))]
+        found.append((real, counting(kept, shared)))
     return list(dict.fromkeys(found))
+
+
+def counting(settings: Iterable[tuple[str, Any]], training: Mapping[str, Any]) -> Settings:
+    """The settings of a run that make a difference to the classifier's loss beside each other and `training`."""
+    together = {**training, **dict(settings)}
+    return tuple((name, value) for name, value in settings if counts_under(name, together))
 
 
 def takes(name: str, aux: str, options: Mapping[str, Any] | None = None) -> bool:

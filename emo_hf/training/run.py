@@ -55,6 +55,7 @@ from emo_hf.training.checkpoints import (
     newest_sound,
     remove_checkpoints,
 )
+from emo_hf.training.classifier_loss import check_classification
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.going_on import check_folder, refuse_finished, trained_further
 from emo_hf.training.loaded import load_data
@@ -87,6 +88,7 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     if model.pooling not in POOLINGS:
         raise UserError(f"--pooling is {model.pooling!r}; allowed: {', '.join(POOLINGS)}")
     auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
+    check_classification(vars(training))
     for source in data.data:
         check_source(source)  # before an encoder is looked for on the Hub
     if model.init_from:

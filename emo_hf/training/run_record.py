@@ -13,6 +13,7 @@ import torch
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.storage.record import SCHEMA, environment, now
+from emo_hf.training.classifier_loss import differing
 from emo_hf.training.run_names import encoder_name
 
 
@@ -38,6 +39,7 @@ def begun_record(
             "name": encoder_name(model.encoder),
             "pooling": model.pooling,
             "aux": training.aux,
+            **({"classifier_loss": own} if (own := differing(vars(training))) else {}),
             **({"settings": dict(settings)} if settings else {}),
         },
         "arguments": {"model": asdict(model), "data": asdict(data), "training": plain(training)},

@@ -1,4 +1,4 @@
-"""`Trainer` with a weighted metric loss beside cross-entropy."""
+"""`Trainer` with a weighted metric loss beside the classifier's loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
-from transformers.trainer_pt_utils import LabelSmoother
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
@@ -25,11 +24,13 @@ from emo_hf.data.collation import PaddingCollator
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError
 from emo_hf.evaluation.metrics import classes_of, trainer_metrics
+from emo_hf.losses.classification import ClassificationLoss
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pretrained import default_learning_rate
 from emo_hf.training.beginning import Beginning
 from emo_hf.training.by_hand import check_arguments, check_model, evaluates, lack, named_folder
 from emo_hf.training.checkpoints import seal
+from emo_hf.training.classifier_loss import check_classification, classification_loss
 from emo_hf.training.cpu.dropout import use_fast_dropout
 from emo_hf.training.cpu.layers import use_fused_layers
 from emo_hf.training.diagnostics import Means, Watch
@@ -46,8 +47,8 @@ class MetricTrainer(Trainer):
     The loss takes the embeddings of the wrapped model's output, so data-parallel wrappers see every forward pass. Its
     pairs come from the joint batch of all processes: W processes with batches of B train as one with W × B.
     Evaluation is cross-entropy alone: a metric loss would depend on how evaluation batches happen to fall.
-    Each log of the training loss also holds, as means since the last log: `ce_loss`, `plain_ce_loss` (without the
-    smoothing of labels, where they are smoothed: what validation measures too), `aux_loss` (unweighted),
+    Each log of the training loss also holds, as means since the last log: `ce_loss` (of the classifier),
+    `plain_ce_loss` (cross-entropy as validation measures it, where that is another), `aux_loss` (unweighted),
     `accuracy` (of the training batches, dropout on), `active_share`, `positive_distance`, `negative_distance`,
     `embedding_norm` and `embedding_spread` (root mean squared distance of the embeddings from the batch's mean).
 
@@ -112,6 +113,8 @@ class MetricTrainer(Trainer):
         config = self.model.config
         loss = auxiliary_loss(self.args, num_classes=len(config.labels), embedding_size=config.embedding_size)
         self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, self.model.dtype)
+        check_classification(vars(self.args))
+        self._classify: ClassificationLoss | None = None  # until the sizes of the classes are known
         self._watch = Watch()
         self._means = Means()
 
@@ -136,7 +139,7 @@ class MetricTrainer(Trainer):
         labels = inputs["labels"]
         # Under DataParallel, Trainer's way with several GPUs and no launcher, each GPU gives a loss of its own.
         outputs.loss = outputs.loss.mean()
-        loss = self.label_smoother(outputs, labels) if self.label_smoother is not None else outputs.loss
+        loss = outputs.loss if self._classify is None else self._classify(outputs.logits, labels)
         parts = {"ce_loss": loss}
         if self.auxiliary is not None:
             term, of_metric = self.auxiliary.term(outputs.embeddings, labels, rows, step, self.state.max_steps)
@@ -244,7 +247,7 @@ class MetricTrainer(Trainer):
     def _note(self, parts: dict[str, Tensor], outputs: Any, labels: Tensor) -> None:
         """Add to the running means."""
         embeddings = outputs.embeddings.detach().float()
-        if self.label_smoother is not None:
+        if self._classify is not None:
             parts = {**parts, "plain_ce_loss": outputs.loss}
         self._means.add(
             {
@@ -264,6 +267,7 @@ class MetricTrainer(Trainer):
         lengths, labels = lengths_of(dataset), class_indices(dataset, names, "train_dataset")
         if self.args.eval_strategy != "no":
             check_evaluated(self.eval_dataset, names)  # not an epoch later
+        self._classify = classification_loss(self.args, np.bincount(labels, minlength=len(names)))
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         sampler: BalancedLengthSampler
         if self.args.tokens_per_batch:
@@ -335,8 +339,6 @@ class MetricTrainer(Trainer):
         super()._hp_search_setup(trial)
         if self.hp_search_backend is None or trial is None:
             return
-        smoothing = self.args.label_smoothing_factor
-        self.label_smoother = LabelSmoother(epsilon=smoothing) if smoothing else None
         set_seed(self.args.seed)  # as at the start of a trainer: a trial is the very run that its arguments make
         self._start()
 

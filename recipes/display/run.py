@@ -61,7 +61,7 @@ class RunDisplay(TrainerCallback):
         if args.logging_strategy == args.eval_strategy:  # the scores of the same epoch follow
             self._training = logs
         else:
-            self._say(args, state, self._losses(logs))
+            self._say(args, state, self._losses(args, logs))
 
     def on_evaluate(
         self,
@@ -74,7 +74,7 @@ class RunDisplay(TrainerCallback):
         if not state.is_world_process_zero or not metrics or "eval_loss" not in metrics:
             return
         scores = f"validation loss {metrics['eval_loss']:.3f}, macro-F1 {metrics['eval_macro_f1']:.3f}"
-        self._say(args, state, ", ".join([*([self._losses(self._training)] if self._training else []), scores]))
+        self._say(args, state, ", ".join([*([self._losses(args, self._training)] if self._training else []), scores]))
         self._training = {}
 
     def on_train_end(
@@ -87,11 +87,12 @@ class RunDisplay(TrainerCallback):
         if not self._bar.disable:  # rich before 14.3 would write an empty line
             self._bar.stop()
 
-    def _losses(self, logs: dict[str, float]) -> str:
+    def _losses(self, args: TrainingArguments, logs: dict[str, float]) -> str:
         said = f"loss {logs['loss']:.3f}"
         if "aux_loss" not in logs:
             return said
-        return f"{said} (cross-entropy {logs['ce_loss']:.3f}, {self.aux} {logs['aux_loss']:.3f})"
+        of_classifier = getattr(args, "classification_loss", "cross_entropy").replace("_", "-")
+        return f"{said} ({of_classifier} {logs['ce_loss']:.3f}, {self.aux} {logs['aux_loss']:.3f})"
 
     def _say(self, args: TrainingArguments, state: TrainerState, text: str) -> None:
         self._bar.console.print(f"epoch {_of(state.epoch or 0, args)}: {text}", markup=False)

@@ -104,10 +104,11 @@ def instant(monkeypatch) -> None:
 CASES = [
     "pooling=max embedding_size=24 embedding_dropout=0.3 aux=contrastive aux_weight=0.7 margin=0.3 distance=cosine "
     "learning_rate=0.003 weight_decay=0.2 label_smoothing_factor=0.3 warmup_steps=3 lr_scheduler_type=cosine "
-    "max_grad_norm=0.1 num_train_epochs=2 aux_memory=20",
+    "classification_loss=focal focal_gamma=0.7 max_grad_norm=0.1 num_train_epochs=2 aux_memory=20",
     "max_length=6 mining=hard aux_warmup=0.6 aux_weight=0.9 per_device_train_batch_size=8 adam_beta1=0.5 "
-    "adam_beta2=0.8 adam_epsilon=0.01 optim=adamw_torch label_smoothing_factor=0",
-    "aux=supcon aux_kwargs.temperature=0.3 aux_weight=0.8",
+    "adam_beta2=0.8 adam_epsilon=0.01 optim=adamw_torch label_smoothing_factor=0 "
+    "class_weights=effective effective_beta=0.9",
+    "aux=supcon aux_kwargs.temperature=0.3 aux_weight=0.8 classification_loss=logit_adjusted logit_adjustment=0.6",
     "encoder=roberta gradient_accumulation_steps=3 aux_pool=accumulated aux=pml:ProxyAnchorLoss aux_weight=0.5",
 ]
 

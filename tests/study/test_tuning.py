@@ -106,6 +106,24 @@ def test_what_somebody_chose_is_not_tuned_unless_it_is_named(make):
     assert rates[0] == 3e-4 and len(set(rates)) == 6 and all(1e-4 <= rate <= 1e-3 for rate in rates)
 
 
+def test_the_loss_of_the_classifier_is_tuned_where_it_counts(make):
+    """By the sweep of a study, and by the draw itself where the loss is drawn too."""
+    space = ["learning_rate=1e-4..1e-3", "focal_gamma=0.5..5"]
+    swept = make(aux=["none"], over=["classification_loss=cross_entropy,focal"], tune_space=space)
+    check_tuning(swept)
+    named = {dict(cell.settings)["classification_loss"]: draws(swept, cell) for cell in cells(swept)}
+    rates = {loss: [dict(draw)["learning_rate"] for draw in tried] for loss, tried in named.items()}
+    assert rates["focal"] == rates["cross_entropy"]
+    gammas = {loss: {dict(draw).get("focal_gamma") for draw in tried} for loss, tried in named.items()}
+    assert gammas["cross_entropy"] == {None} and len(gammas["focal"]) == 6 and 2.0 in gammas["focal"]
+    drawn = make(aux=["none"], tune_space=[*space, "classification_loss=cross_entropy,focal"])
+    check_tuning(drawn)
+    for draw in map(dict, draws(drawn, cells(drawn)[0])):
+        assert ("focal_gamma" in draw) == (draw["classification_loss"] == "focal")
+    with pytest.raises(UserError, match="--tune_space focal_gamma, but it counts with --classification_loss focal"):
+        check_tuning(make(aux=["none"], tune_space=space))
+
+
 def test_a_budget_of_tokens_leaves_no_rows_to_tune(make):
     study = make(training={"tokens_per_batch": 640})
     assert "per_device_train_batch_size" not in dict(draws(study, cells(study)[0])[0])

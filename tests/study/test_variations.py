@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -51,12 +52,40 @@ def test_an_argument_counts_for_the_losses_that_take_it(study) -> None:
         (["none", "supcon"], [], {"mining": "hard"}, "--mining is hard, but none of the losses none, supcon takes it"),
         (["supcon"], [], {"margin": 0.2}, "--margin is 0.2, but the supcon loss does not take it"),
         (["contrastive", "triplet"], ["mining=all,semi-hard"], {}, "mining of the contrastive loss is 'semi-hard'"),
+        (
+            ["none"],
+            ["focal_gamma=1,2"],
+            {},
+            "--over focal_gamma, but it counts with --classification_loss focal alone",
+        ),
+        (
+            ["none"],
+            ["class_weights=none,sqrt"],
+            {"effective_beta": 0.9},
+            "--effective_beta is 0.9, but it counts with",
+        ),
+        (["none"], ["classification_loss=focal,dice"], {}, "--classification_loss is 'dice'; allowed: cross_entropy"),
     ],
 )
 def test_what_no_loss_of_a_grid_takes_is_refused(study, aux, over, training, said) -> None:
     with pytest.raises(UserError, match=said) as caught:
         study(aux, over, **training).check()
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_loss_of_the_classifier_does_not_take_is_one_run(study) -> None:
+    over = ["classification_loss=cross_entropy,focal", "focal_gamma=1,3", "class_weights=none,balanced"]
+    of = study(["none"], over, focal_gamma=1.5)
+    of.check()
+    found = [
+        (run.classification_loss, run.focal_gamma, run.class_weights)
+        for run in (of.arguments(task)[2] for task in of.tasks())
+    ]
+    usual = MetricTrainingArguments().focal_gamma
+    assert found == [
+        ("cross_entropy", usual, "none"), ("cross_entropy", usual, "balanced"),
+        *itertools.product(["focal"], [1, 3], ["none", "balanced"]),
+    ]  # fmt: skip
 
 
 def test_an_option_of_a_loss_is_swept_by_itself(study) -> None:
