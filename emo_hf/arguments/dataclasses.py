@@ -209,7 +209,8 @@ class MetricTrainingArguments(TrainingArguments):
         default=None,
         metadata={
             "help": "further arguments of the auxiliary loss, as JSON, '{\"temperature\": 0.05}': contrastive "
-            "balanced; triplet reduction, soft; supcon temperature; of a pml loss as its documentation has them"
+            "balanced, overlap; triplet reduction, soft, overlap; supcon temperature, overlap; of a pml loss as its "
+            "documentation has them"
         },
     )
     aux_weight: float = field(default=0.1, metadata={"help": "weight of the auxiliary loss beside cross-entropy"})

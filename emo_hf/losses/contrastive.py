@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from emo_hf.losses.arguments import Choice, Number, Switch, Values, check_values
 from emo_hf.losses.distances import DISTANCES, Measured
-from emo_hf.losses.pairs import LossOutput, Pairs, draw, weighted_mean
+from emo_hf.losses.label_sets import OVERLAPS
+from emo_hf.losses.pairs import LossOutput, Pairs, check_mining, draw, weighted_mean
 
 
 class ContrastiveLoss(nn.Module):
@@ -32,6 +33,10 @@ class ContrastiveLoss(nn.Module):
     and the mean over the negatives half the weight each, so that few positives count as much as many negatives; a
     kind that is missing counts as zero.
 
+    Sets of labels: y is their overlap, so that a pair is drawn together as far as its labels are shared and pushed
+    apart as far as they are not, with the least loss where d = margin (1 - y). `overlap` says how it is measured (see
+    `overlaps`). Of the minings they take `all` and `sampled`.
+
     Inputs of `forward`: as in `TripletLoss`; half-precision embeddings are computed in float32.
     Raises `UserError` for unknown choices and a negative margin.
     """
@@ -42,6 +47,7 @@ class ContrastiveLoss(nn.Module):
         "distance": Choice(DISTANCES),
         "mining": Choice(minings),
         "balanced": Switch(),
+        "overlap": Choice(OVERLAPS),
     }
 
     def __init__(
@@ -50,11 +56,13 @@ class ContrastiveLoss(nn.Module):
         distance: str = "normalized_euclidean",
         mining: str = "all",
         balanced: bool = False,
+        overlap: str = "jaccard",
     ) -> None:
         super().__init__()
-        given = {"margin": margin, "distance": distance, "mining": mining, "balanced": balanced}
+        given = {"margin": margin, "distance": distance, "mining": mining, "balanced": balanced, "overlap": overlap}
         check_values("contrastive", self.arguments, given)
         self.margin, self.distance, self.mining, self.balanced = margin, distance, mining, balanced
+        self.overlap = overlap
 
     def forward(
         self,
@@ -67,42 +75,44 @@ class ContrastiveLoss(nn.Module):
         generator: torch.Generator | None = None,
     ) -> LossOutput:
         """The loss of `embeddings` (B, D) with `labels` (B,); see `TripletLoss.forward` for the other arguments."""
-        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows)
+        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows, self.overlap)
+        check_mining(pairs, self.mining)
         if pairs.empty:
             return pairs.nothing()
         if self.mining == "sampled":
-            index, found = draw(pairs.positive | pairs.negative, generator)
-            index, found = index[:, None], found[:, None]
-            positive = pairs.positive.gather(1, index)
-            return self._loss(pairs.distances_to(index, self.distance), positive, found & ~positive)
+            index, _ = draw(pairs.compared, generator)  # where none is compared, both are 0
+            index = index[:, None]
+            positive, negative = pairs.positive.gather(1, index), pairs.negative.gather(1, index)
+            return self._loss(pairs.distances_to(index, self.distance), positive, negative)
         distances = pairs.distances(self.distance)
         if self.mining == "hard":
             return self._loss(distances, *_hard(distances.values, pairs.positive, pairs.negative))
         return self._loss(distances, pairs.positive, pairs.negative)
 
     def _loss(self, measured: Measured, positive: Tensor, negative: Tensor) -> LossOutput:
-        """The loss over the chosen pairs, from the distances and two masks of one shape."""
+        """The loss over the chosen pairs, from the distances and two masks, or weights, of one shape."""
         distances = measured.values
         of_positives, of_negatives = positive.to(distances.dtype), negative.to(distances.dtype)
         positives, negatives = of_positives.sum(), of_negatives.sum()
+        of_kinds = [weighted_mean(distances, *kind) for kind in ((of_positives, positives), (of_negatives, negatives))]
         pairs = (positives + negatives).clamp(min=1)
-        # The loss is a sum of squares of residuals, which are therefore half its gradient.
-        residuals = (distances - self.margin).clamp_(max=0).mul_(of_negatives).addcmul_(distances, of_positives)
-        active = residuals.count_nonzero() / pairs
         if self.balanced:
-            weights = of_positives * (0.5 / positives.clamp(min=1)) + of_negatives * (0.5 / negatives.clamp(min=1))
-            gradient = weights.mul_(residuals)
-            value = torch.dot(gradient.flatten(), residuals.flatten())
-            gradient.mul_(2)
+            each, other = 0.5 / _or_1(positives), 0.5 / _or_1(negatives)
         else:
-            value = torch.dot(residuals.flatten(), residuals.flatten()) / pairs
-            gradient = residuals.mul_(2 / pairs)
-        return LossOutput(
-            measured.loss(value, gradient),
-            active,
-            weighted_mean(distances, of_positives, positives),
-            weighted_mean(distances, of_negatives, negatives),
-        )
+            each = other = 1 / pairs
+        # The loss is a sum of squares, weighed, and so half of its gradient times the residuals.
+        short = (distances - self.margin).clamp_(max=0)
+        pulled, pushed = of_positives.mul_(distances), of_negatives.mul_(short)
+        value = each * torch.dot(pulled.flatten(), distances.flatten())
+        value += other * torch.dot(pushed.flatten(), short.flatten())
+        active = (pulled != pushed).sum() / pairs  # neither is on the other's side of 0
+        gradient = pulled.mul_(2 * each).add_(pushed.mul_(2 * other))
+        return LossOutput(measured.loss(value, gradient), active, *of_kinds)
+
+
+def _or_1(total: Tensor) -> Tensor:
+    """The sum of weights, or 1 where that is 0."""
+    return total.masked_fill(total == 0, 1)
 
 
 def _hard(distances: Tensor, positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:

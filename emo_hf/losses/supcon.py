@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from emo_hf.losses.arguments import Number, Values, check_values
+from emo_hf.losses.arguments import Choice, Number, Values, check_values
+from emo_hf.losses.label_sets import OVERLAPS
 from emo_hf.losses.pairs import LossOutput, Pairs, weighted_mean
 
 
@@ -20,18 +21,21 @@ class SupConLoss(nn.Module):
     inside its logarithm over positives and negatives alike). Beside cross-entropy: Gunel et al. 2020. The embeddings
     are normalised here. An anchor without a positive or without a negative counts as zero, as in the paper's sum over
     the batch: were the mean one over the others alone, the few pairs that a batch of many classes holds would weigh as
-    much as a batch full of them. `active` is the share of anchors that count; the distances are cosine distances.
+    much as a batch full of them. Of sets of labels, mean_p is weighed by the overlap with the anchor's labels, so that
+    the softmax follows how much of them a candidate shares (the Jaccard form of Lin et al. 2023, arXiv 2212.00552);
+    `overlap` says how that is measured (see `overlaps`). `active` is the share of anchors that count; the distances
+    are cosine distances.
 
     Inputs of `forward`: as in `TripletLoss`; half-precision embeddings are computed in float32.
     Raises `UserError` for a temperature that is not positive.
     """
 
-    arguments: ClassVar[Mapping[str, Values]] = {"temperature": Number(above=True)}
+    arguments: ClassVar[Mapping[str, Values]] = {"temperature": Number(above=True), "overlap": Choice(OVERLAPS)}
 
-    def __init__(self, temperature: float = 0.1) -> None:
+    def __init__(self, temperature: float = 0.1, overlap: str = "jaccard") -> None:
         super().__init__()
-        check_values("supcon", self.arguments, {"temperature": temperature})
-        self.temperature = temperature
+        check_values("supcon", self.arguments, {"temperature": temperature, "overlap": overlap})
+        self.temperature, self.overlap = temperature, overlap
 
     def forward(
         self,
@@ -44,20 +48,20 @@ class SupConLoss(nn.Module):
         generator: torch.Generator | None = None,
     ) -> LossOutput:
         """The loss of `embeddings` (B, D) with `labels` (B,); see `TripletLoss.forward` for the other arguments."""
-        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows)
+        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows, self.overlap)
         if pairs.empty:
             return pairs.nothing()
         measured = pairs.distances("cosine")
         distances = measured.values
         of_positives, of_negatives = pairs.positive.to(distances.dtype), pairs.negative.to(distances.dtype)
         positives, negatives = of_positives.sum(1, keepdim=True), of_negatives.sum(1, keepdim=True)
-        counted = torch.minimum(positives, negatives).clamp_(max=1)  # 1 for an anchor with both, else 0
+        counted = (torch.minimum(positives, negatives) > 0).to(distances.dtype)  # 1 for an anchor with both, else 0
         anchors = counted.sum()
         weights = counted / len(counted)
         # s = (1 - distance) / temperature; the 1 cancels between the two terms.
-        scores = torch.where(pairs.positive | pairs.negative, distances / -self.temperature, -torch.inf)
+        scores = torch.where(pairs.compared, distances / -self.temperature, -torch.inf)
         spread = scores.logsumexp(1, keepdim=True)
-        target = of_positives / positives.clamp(min=1)
+        target = of_positives / positives.masked_fill(positives == 0, 1)
         pulled = (target * distances).sum(1, keepdim=True) / -self.temperature
         # The gradient in the scores is softmax - target; a row without candidates has no softmax at all.
         gradient = scores.sub_(spread).exp_().sub_(target).mul_(weights / -self.temperature)

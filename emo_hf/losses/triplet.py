@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from emo_hf.errors import UserError
 from emo_hf.losses.arguments import Choice, Number, Switch, Values, check_values
 from emo_hf.losses.distances import DISTANCES, Measured
-from emo_hf.losses.pairs import LossOutput, Pairs, draw, weighted_mean
-from emo_hf.losses.triplet_sums import hinge_counts, semi_hard_negatives
+from emo_hf.losses.label_sets import OVERLAPS
+from emo_hf.losses.pairs import LossOutput, Pairs, check_mining, draw, weighted_mean
+from emo_hf.losses.triplet_sums import hinge_counts, semi_hard_negatives, weighted_hinge_counts
 
 
 class TripletLoss(nn.Module):
@@ -33,6 +34,11 @@ class TripletLoss(nn.Module):
     - `hard`: the farthest positive and the closest negative (batch-hard, Hermans et al. 2017);
     - `sampled`: one uniformly random positive and one uniformly random negative.
 
+    Sets of labels: a triplet weighs w(a, p) (1 - w(a, n)), by the overlap w of the labels (see `overlaps`), so that of
+    two candidates the one that shares more is drawn closer, in the measure of the difference: one order of the two
+    weighs w(a, p) - w(a, n) more than the other. The minings are `all`, and `sampled`, a positive drawn by its overlap
+    and another negative by what it lacks.
+
     Reduction: `active` is the mean over the triplets with a loss above zero, `valid` over all that mining gave.
     Raises `UserError` for unknown choices, a negative margin, or `soft` with `all`.
     """
@@ -45,6 +51,7 @@ class TripletLoss(nn.Module):
         "mining": Choice(minings),
         "reduction": Choice(reductions),
         "soft": Switch(),
+        "overlap": Choice(OVERLAPS),
     }
 
     def __init__(
@@ -54,13 +61,16 @@ class TripletLoss(nn.Module):
         mining: str = "all",
         reduction: str = "active",
         soft: bool = False,
+        overlap: str = "jaccard",
     ) -> None:
         super().__init__()
         given = {"margin": margin, "distance": distance, "mining": mining, "reduction": reduction, "soft": soft}
+        given |= {"overlap": overlap}
         check_values("triplet", self.arguments, given)
         if soft and mining == "all":
             raise UserError("the soft triplet loss needs mining semi-hard, hard or sampled, got 'all'")
         self.margin, self.distance, self.mining, self.reduction, self.soft = margin, distance, mining, reduction, soft
+        self.overlap = overlap
 
     def forward(
         self,
@@ -72,17 +82,19 @@ class TripletLoss(nn.Module):
         reference_rows: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> LossOutput:
-        """The loss of the anchors `embeddings` (B, D) with integer `labels` (B,).
+        """The loss of the anchors `embeddings` (B, D) with integer `labels` (B,), or sets of them (B, C).
 
-        Positives and negatives come from `reference` (R, D) with `reference_labels` (R,), which may hold the joint
-        batch of all processes or a memory of past embeddings, or else from the embeddings themselves. Gradients
-        reach both. `rows` (B,) and `reference_rows` (R,) are ids of the data rows: a pair with one id is excluded,
-        so a row is never its own positive, however often it occurs. Without ids only the diagonal of a batch with
-        itself is excluded, and nothing of a reference. `generator` draws for `sampled` and may live on any device.
+        Sets are rows of zeros and ones. Positives and negatives come from `reference` (R, D) with `reference_labels`,
+        which may hold the joint batch of all processes or a memory of past embeddings, or else from the embeddings
+        themselves. Gradients reach both. `rows` (B,) and `reference_rows` (R,) are ids of the data rows: a pair with
+        one id is excluded, so a row is never its own positive, however often it occurs. Without ids only the diagonal
+        of a batch with itself is excluded, and nothing of a reference. `generator` draws for `sampled` and may live on
+        any device.
 
         Raises `ValueError` for arguments that do not fit each other.
         """
-        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows)
+        pairs = Pairs.form(embeddings, labels, reference, reference_labels, rows, reference_rows, self.overlap)
+        check_mining(pairs, self.mining)
         if pairs.empty:
             return pairs.nothing()
         if self.mining == "all":
@@ -103,6 +115,10 @@ class TripletLoss(nn.Module):
     def _all(self, pairs: Pairs) -> LossOutput:
         measured = pairs.distances(self.distance)
         distances = measured.values
+        if pairs.of_sets:
+            counts, active, valid = weighted_hinge_counts(distances, pairs.positive, pairs.negative, self.margin)
+            means = [weighted_mean(distances, kind, kind.sum()) for kind in (pairs.positive, pairs.negative)]
+            return self._summed(measured, counts, active, valid, *means)
         counts = hinge_counts(distances, pairs.positive, pairs.negative, self.margin)
         # One mask of floats for both kinds of pairs in turn: with many rows such a matrix is what memory goes into.
         weights = pairs.negative.to(distances.dtype)
@@ -115,14 +131,33 @@ class TripletLoss(nn.Module):
         # Each active triplet adds one to the count of its positive. Only `sum` adds pairwise: a norm or a dot product
         # loses up to a percent of 10**9 triplets in float32.
         active = weights.mul_(counts).sum()
-        divisor = (active if self.reduction == "active" else valid).clamp(min=1)
+        return self._summed(measured, counts, active, valid, to_positive, to_negative)
+
+    def _summed(
+        self,
+        measured: Measured,
+        counts: Tensor,
+        active: Tensor,
+        valid: Tensor,
+        to_positive: Tensor,
+        to_negative: Tensor,
+    ) -> LossOutput:
+        """The loss of `counts` (B, R), how often a distance counts in it, of `active` of all `valid` triplets."""
+        distances = measured.values
+        divisor = active if self.reduction == "active" else valid
+        divisor = divisor.masked_fill(divisor == 0, 1)
         counts /= divisor
         value = torch.dot(counts.flatten(), distances.flatten()) + self.margin * (active / divisor)
-        return LossOutput(measured.loss(value, counts), active / valid.clamp(min=1), to_positive, to_negative)
+        return LossOutput(
+            measured.loss(value, counts), active / valid.masked_fill(valid == 0, 1), to_positive, to_negative
+        )
 
     def _sampled(self, pairs: Pairs, generator: torch.Generator | None) -> LossOutput:
         positive, has_positive = draw(pairs.positive, generator)
-        negative, has_negative = draw(pairs.negative, generator)
+        others = pairs.negative
+        if pairs.of_sets:  # another row than the positive
+            others = others.scatter(1, positive[:, None], 0)
+        negative, has_negative = draw(others, generator)
         measured = pairs.distances_to(torch.stack((positive, negative), 1), self.distance)
         to_positive, to_negative = measured.values.split(1, 1)
         to_positive = torch.where((has_positive & has_negative)[:, None], to_positive, -_far(to_positive))

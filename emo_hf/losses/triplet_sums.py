@@ -48,6 +48,33 @@ def _count_all(distances: Tensor, positive: Tensor, negative: Tensor, margin: fl
 
 
 @torch.no_grad()
+def weighted_hinge_counts(
+    distances: Tensor, positive: Tensor, negative: Tensor, margin: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`hinge_counts` where a triplet counts as the product of its two weights (B, R), each from 0 on.
+
+    A row may be positive and negative, but not in one triplet. Beside the counts the sums of the weights of the
+    triplets that are active, and of all. From one sort of both kinds of numbers of an anchor.
+    """
+    counts, active = torch.empty_like(distances), distances.new_zeros(())
+    for rows in _blocks(distances):
+        near, pulls, pushes = distances[rows], positive[rows], negative[rows]
+        limits = near + margin
+        # A limit comes before an equal distance, as an equality is not active: the sort is stable.
+        columns = torch.cat([limits, near], 1).sort(dim=1, stable=True).indices
+        size = near.shape[1]
+        kinds = torch.cat([torch.zeros_like(pushes), pushes], 1), torch.cat([pulls, torch.zeros_like(pulls)], 1)
+        at_columns = [torch.empty_like(kinds[0]).scatter_(1, columns, k.gather(1, columns).cumsum_(1)) for k in kinds]
+        own = limits > near  # where a row would be a triplet with itself
+        closer = at_columns[0][:, :size] - pushes * own
+        beyond = pulls.sum(1, keepdim=True) - at_columns[1][:, size:] - pulls * own
+        active += (pulls * closer).sum()
+        counts[rows] = pulls * closer - pushes * beyond
+    valid = torch.dot(positive.sum(1), negative.sum(1)) - torch.dot(positive.flatten(), negative.flatten())
+    return counts, active, valid
+
+
+@torch.no_grad()
 def semi_hard_negatives(distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """For every positive pair the column of the closest negative that is farther away, else of the farthest negative.
 

@@ -76,7 +76,10 @@ def test_help_names_the_losses() -> None:
             {"aux": "supcon", "mining": "nonsense"},
             "--mining is nonsense, but the supcon loss does not take it; it",
         ),
-        ({"aux": "supcon", "margin": 0.3}, "--margin is 0.3, but the supcon loss .* --aux_kwargs temperature; leave"),
+        (
+            {"aux": "supcon", "margin": 0.3},
+            "the supcon loss does not .* --aux_kwargs temperature, overlap; leave",
+        ),
         ({"aux": "supcon", "distance": "cosine"}, "--distance is cosine, but"),
         ({"aux": "supcon", "aux_kwargs": {"soft": True}}, "--aux_kwargs has 'soft', but the supcon loss"),
         ({"aux": "triplet", "aux_kwargs": {"margin": 0.5}}, "has 'margin', which has a flag .*; give it as --margin"),

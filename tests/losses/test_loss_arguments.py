@@ -15,7 +15,8 @@ def test_build_loss() -> None:
     assert build_loss("none", margin=1.0, distance="normalized_euclidean", mining="all") is None
     triplet = build_loss("triplet", margin=0.5, distance="cosine", mining="hard", soft=True, reduction="valid")
     assert settings_of(triplet) == {
-        "margin": 0.5, "distance": "cosine", "mining": "hard", "soft": True, "reduction": "valid"
+        "margin": 0.5, "distance": "cosine", "mining": "hard", "soft": True, "reduction": "valid",
+        "overlap": "jaccard",
     }  # fmt: skip
     assert build_loss("contrastive", balanced=True).balanced
     assert build_loss("supcon", temperature=0.2).temperature == 0.2
