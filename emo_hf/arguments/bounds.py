@@ -75,6 +75,8 @@ LIMITS = {
     "focal_gamma": Limits(0, 100),
     "logit_adjustment": Limits(0, 100),
     "effective_beta": _SHARE,
+    "asymmetric_gamma": Limits(0, 100),
+    "asymmetric_clip": _SHARE,
     "aux_weight": Limits(0, 10**6),
     "aux_warmup": _STEPS,
     "aux_memory": Limits(0, 2**24),

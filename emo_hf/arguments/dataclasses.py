@@ -183,15 +183,21 @@ class MetricTrainingArguments(TrainingArguments):
         default="cross_entropy",
         metadata={
             "help": "loss of the classifier: cross_entropy; focal, which turns to the rows that it gets wrong (Lin et "
-            "al. 2017); or logit_adjusted, by the shares of the classes (Menon et al. 2021)"
+            "al. 2017); logit_adjusted, by the shares of the classes (Menon et al. 2021); or, of rows with several "
+            "labels, asymmetric, which turns from the labels that a row clearly lacks (Ridnik et al. 2021)"
         },
     )
     focal_gamma: float = field(
-        default=2.0, metadata={"help": "how far the focal loss turns away from easy rows; 0: not at all"}
+        default=2.0, metadata={"help": "how far the focal loss turns away from easy rows; 0: not"}
     )
     logit_adjustment: float = field(
-        default=1.0,
-        metadata={"help": "how far the logit-adjusted loss goes by the shares of the classes; 0: not at all"},
+        default=1.0, metadata={"help": "how far the logit-adjusted loss goes by the shares of the classes; 0: not"}
+    )
+    asymmetric_gamma: float = field(
+        default=4.0, metadata={"help": "how far the asymmetric loss turns from labels that a row lacks; 0: not"}
+    )
+    asymmetric_clip: float = field(
+        default=0.05, metadata={"help": "up to which probability the asymmetric loss leaves a label that is lacked"}
     )
     class_weights: str = field(
         default="none",
@@ -202,6 +208,14 @@ class MetricTrainingArguments(TrainingArguments):
     )
     effective_beta: float = field(
         default=0.999, metadata={"help": "of effective class weights: nearer to 1 is nearer to balanced, 0 is none"}
+    )
+
+    thresholds: str = field(
+        default="label",
+        metadata={
+            "help": "from which probability on a row has a label, where it may have several: of each label by itself, "
+            "one global threshold, both chosen on validation rows, or 0.5"
+        },
     )
 
     aux: str = field(default="none", metadata={"help": "none, contrastive, triplet, supcon, or pml:NAME"})

@@ -61,6 +61,11 @@ def _mean(level: str, labels: Sequence[str], label: str, sub_emotion: str = "", 
     return {"major": emotion.major, "sub": emotion.label, "plain": label}[level], ""
 
 
+def meaning_of(name: str, labels: Sequence[str]) -> str:
+    """Which of `labels` a name means, as one of AI Hub's codes may; "" for none."""
+    return _mean(level_of(labels), labels, label=name)[0]
+
+
 def check_several(rows: pd.DataFrame, labels: Sequence[str]) -> None:
     """Require rows of at least two labels.
 

@@ -14,6 +14,7 @@ from typing import Any
 import datasets
 import pandas as pd
 
+from emo_hf.data.label_sets import count_labels
 from emo_hf.data.preparing import Choices, Prepared, prepare
 from emo_hf.data.reading import Tables, read_sources
 from emo_hf.data.sources.columns import rows_of
@@ -33,8 +34,9 @@ class EmotionData:
     """Labelled utterances in three splits.
 
     Attributes:
-        splits: "train", "validation", "test" with the columns text (NFC, stripped), label (index into `labels`), and
-            those of dialogue, sub_emotion, situation, age_group, gender that the source has (strings).
+        splits: "train", "validation", "test" with the columns text (NFC, stripped), label (index into `labels`, or a
+            list of such, where rows have several labels each), and those of dialogue, sub_emotion, situation,
+            age_group, gender that the source has (strings).
         labels: the label names in the order of the class indices.
         fingerprint: sha256 over the texts, labels and splits, whatever file they came from.
         report: what was read, chosen, left out and carved; JSON-able.
@@ -44,6 +46,11 @@ class EmotionData:
     labels: tuple[str, ...]
     fingerprint: str
     report: dict[str, Any]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.report.get("task") == "multi"
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of rows of each label in each split."""
@@ -94,7 +101,7 @@ def load_emotion_data(
         drop_labels_below: labels of fewer training rows are left out, before anything is carved.
         on_bad_rows: what becomes of rows with an empty text or label, an unknown label, cells that contradict each
             other, or a NUL character: "drop", "error", or "auto", which drops up to a fifth of a split.
-        task: "single" trains one label a row, and so does "auto" until a row has several; "multi" is refused.
+        task: "single" trains one label a row, "multi" several; "auto" several where a row has more than one.
         several_labels: what "single" does with rows of several labels: "error", "first" or "drop".
         text_column: the column of texts, where it goes by no usual name: its name, or its number from 1.
         label_column: the column of labels, where it goes by no usual name: its name, or its number from 1.
@@ -174,16 +181,15 @@ def _emotion_data(made: Prepared, origin: dict[str, Any], rest: dict[str, Any]) 
     splits = {split: made.rows[made.rows["split"] == split] for split in SPLITS}
     report = {
         **origin,
-        "counts": {
-            split: {label: int((part["label"] == label).sum()) for label in made.labels}
-            for split, part in splits.items()
-        },
+        "task": "multi" if made.multi_label else "single",
+        "counts": {split: _count(part, made) for split, part in splits.items()},
+        "rows": {split: len(part) for split, part in splits.items()},
         **made.report,
         "duplicates_kept": {split: int(text_keys(part["text"]).duplicated().sum()) for split, part in splits.items()},
         **rest,
     }
     return EmotionData(
-        splits=datasets.DatasetDict({split: _dataset(part, made.labels, split) for split, part in splits.items()}),
+        splits=datasets.DatasetDict({split: _dataset(part, made, split) for split, part in splits.items()}),
         labels=made.labels,
         fingerprint=_fingerprint(splits, made.labels),
         report=report,
@@ -207,11 +213,18 @@ def _rows_of_all(
     return rows, chosen, list(dict.fromkeys(notes))
 
 
-def _dataset(rows: pd.DataFrame, labels: Sequence[str], split: str) -> datasets.Dataset:
-    frame = pd.DataFrame(
-        {"text": rows["text"], "label": rows["label"].map({name: i for i, name in enumerate(labels)})}
-    )
-    features = {"text": datasets.Value("string"), "label": datasets.Value("int64")}
+def _count(rows: pd.DataFrame, made: Prepared) -> dict[str, int]:
+    if made.multi_label:
+        return count_labels(rows, made.labels)
+    return {label: int((rows["label"] == label).sum()) for label in made.labels}
+
+
+def _dataset(rows: pd.DataFrame, made: Prepared, split: str) -> datasets.Dataset:
+    places = {name: i for i, name in enumerate(made.labels)}
+    labels = rows["label"].map((lambda names: sorted(places[name] for name in names)) if made.multi_label else places)
+    index = datasets.Value("int64")
+    frame = pd.DataFrame({"text": rows["text"], "label": labels})
+    features = {"text": datasets.Value("string"), "label": datasets.List(index) if made.multi_label else index}
     for name in FURTHER_COLUMNS:
         if name in rows:
             frame[name] = rows[name]

@@ -11,8 +11,9 @@ import pandas as pd
 from emo_hf.data.bad_rows import EMPTY_LABEL, EMPTY_TEXT, NUL, POLICIES, BadRows, Helps
 from emo_hf.data.checks import check_classes, check_several, name_labels
 from emo_hf.data.label_names import final_names, named_in, read_label_map, spelling
+from emo_hf.data.label_sets import are_trained, check_sets, count_labels, drop_rare, labels_found, name_sets, with_sets
 from emo_hf.data.one_label import SEVERAL, TASKS, one_label
-from emo_hf.data.several import PLAIN, label_sets
+from emo_hf.data.several import PLAIN, LabelSets, label_sets
 from emo_hf.data.splits import given_splits, keep_fraction, make_splits, overshoot, shared_dialogues
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import MISSING
@@ -44,10 +45,14 @@ class Choices:
 
 @dataclass
 class Prepared:
-    """Rows with text, label and split, the labels, and what a report says of how they came about."""
+    """Rows with text, label and split, the labels, and what a report says of how they came about.
+
+    Where rows have several labels each (`multi_label`), a label is a tuple of names.
+    """
 
     rows: pd.DataFrame
     labels: tuple[str, ...] = ()
+    multi_label: bool = False
     report: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -73,20 +78,76 @@ def _prepare(rows: pd.DataFrame, choices: Choices, helps: Helps) -> Prepared:
     made = Prepared(given_splits(rows))
     given = set(made.rows["split"])
     _mark_empty_texts(made)
-    _name_labels_as_typed(made, choices, helps)
+    sets = _labels_as_typed(made, choices)
+    made.multi_label = are_trained(sets, choices.task, choices.several_labels)
+    if made.multi_label:
+        _take_sets(made, sets, choices, helps)
+    else:
+        _take_one_label(made, sets, choices, helps)
+    before = _counts(made, made.rows[made.rows["split"] == "train"])
+    dropped = _split(made, choices, given)
+    check = check_sets(made.rows, made.labels, helps) if made.multi_label else None
+    absent = check_classes(made.rows, made.labels, given, dropped, before, helps) if check is None else check
+    _note_splits(made, absent)
+    return made
+
+
+def _take_one_label(made: Prepared, sets: LabelSets, choices: Choices, helps: Helps) -> None:
+    """Give each row the one label that it has, and leave out the rows that have none that counts."""
+    rows, made.report["several_labels"], notes = one_label(
+        made.rows.assign(typed=made.rows["label"]),
+        sets,
+        several_labels=choices.several_labels,
+        helps=helps,
+    )
+    made.notes += notes
+    rows["bad"] = rows["bad"].mask((rows["label"] == "") & (rows["bad"] == ""), EMPTY_LABEL)
+    rows["typed"] = rows["typed"].mask(rows["form"] != PLAIN, rows["label"])
+    made.rows = rows.drop(columns=["form", "column"])
     made.labels = choices.labels or _labels_found(made.rows, choices)
     made.rows, made.report["left_out"] = name_labels(made.rows, made.labels, choices.labels is None)
     if left_out := made.report["left_out"]:
         said = few(f"{label} ({count:,})" for label, count in left_out.items())
         made.notes.append(f"rows of labels that were not asked for were left out: {said}")
-    policy = BadRows(choices.on_bad_rows, made.labels, choices.labels is None, helps)
-    made.rows, made.report["bad_rows"], notes = policy.leave_out(made.rows)
-    made.notes += notes
+    _leave_out_bad(made, choices, helps)
     if choices.drop_labels_below is not None:
         _drop_rare_labels(made, choices.drop_labels_below)
     check_several(made.rows, made.labels)
-    _split(made, choices, given, helps)
-    return made
+
+
+def _take_sets(made: Prepared, sets: LabelSets, choices: Choices, helps: Helps) -> None:
+    """Give each row its set of labels, as a tuple of names."""
+    made.rows, made.report["several_labels"], notes = with_sets(made.rows, sets)
+    made.notes += notes
+    made.labels = choices.labels or labels_found(made.rows)
+    made.rows, made.report["left_out"] = name_sets(made.rows, made.labels, choices.labels is None)
+    if left_out := made.report["left_out"]:
+        said = few(f"{label} ({count:,})" for label, count in left_out.items())
+        made.notes.append(f"labels that were not asked for don't count, and rows that have them stay: {said}")
+    _leave_out_bad(made, choices, helps)
+    if choices.drop_labels_below is not None:
+        made.rows, rare = drop_rare(made.rows, made.labels, choices.drop_labels_below)
+        made.report["labels_dropped"] = rare
+        if rare:
+            made.labels = tuple(label for label in made.labels if label not in rare)
+            said = few(f"{label} ({count:,})" for label, count in rare.items())
+            made.notes.append(
+                f"{len(rare):,} labels of fewer than {choices.drop_labels_below:,} training rows don't count, and "
+                f"rows that have them stay: {said}"
+            )
+
+
+def _leave_out_bad(made: Prepared, choices: Choices, helps: Helps) -> None:
+    policy = BadRows(choices.on_bad_rows, made.labels, choices.labels is None, helps)
+    made.rows, made.report["bad_rows"], notes = policy.leave_out(made.rows)
+    made.notes += notes
+
+
+def _counts(made: Prepared, rows: pd.DataFrame) -> pd.Series:
+    """The rows of each label."""
+    if made.multi_label:
+        return pd.Series(count_labels(rows, made.labels))
+    return rows["label"].value_counts()
 
 
 def _mark_empty_texts(made: Prepared) -> None:
@@ -101,27 +162,17 @@ def _mark_empty_texts(made: Prepared) -> None:
     made.rows = rows.assign(bad=bad.mask(rows["text"].str.contains("\0", regex=False), NUL))
 
 
-def _name_labels_as_typed(made: Prepared, choices: Choices, helps: Helps) -> None:
-    """Rename and join the labels, one for each row; `typed` keeps what stands in the cell."""
+def _labels_as_typed(made: Prepared, choices: Choices) -> LabelSets:
+    """The labels of each row under their final names: renamed and joined."""
     renamings = read_label_map(choices.label_map)
     protected = {*map(spelling, choices.labels or ()), *map(spelling, named_in(renamings))}
     typed = label_sets(
         made.rows["label"], made.rows["form"], lambda cell: bool(find_emotion(cell)) or spelling(cell) in protected
     )
     names, notes = final_names(typed.counts(), choices.labels, renamings)
-    rows, record, more = one_label(
-        made.rows.assign(typed=made.rows["label"]),
-        typed.renamed(names),
-        task=choices.task,
-        several_labels=choices.several_labels,
-        helps=helps,
-    )
-    rows["bad"] = rows["bad"].mask((rows["label"] == "") & (rows["bad"] == ""), EMPTY_LABEL)
-    rows["typed"] = rows["typed"].mask(rows["form"] != PLAIN, rows["label"])
-    made.rows = rows.drop(columns=["form", "column"])
-    made.report["several_labels"] = record
     made.report["labels_renamed"] = {typed: name for typed, name in names.items() if name not in ("", typed)}
-    made.notes += notes + more
+    made.notes += notes
+    return typed.renamed(names)
 
 
 def _labels_found(rows: pd.DataFrame, choices: Choices) -> tuple[str, ...]:
@@ -151,8 +202,8 @@ def _drop_rare_labels(made: Prepared, least: int) -> None:
         )
 
 
-def _split(made: Prepared, choices: Choices, given: set[str], helps: Helps) -> None:
-    before = made.rows.loc[made.rows["split"] == "train", "label"].value_counts()
+def _split(made: Prepared, choices: Choices, given: set[str]) -> dict[str, int]:
+    """Make the splits; return the rows that left one, as their text stands in another."""
     sizes = {"validation": choices.validation_size, "test": choices.test_size}
     sizes = {split: size for split, size in sizes.items() if split not in given}
     made.rows, made.report["splits"], dropped = make_splits(made.rows, given, sizes, seed=choices.seed)
@@ -163,8 +214,14 @@ def _split(made: Prepared, choices: Choices, given: set[str], helps: Helps) -> N
     too_much = overshoot(made.rows, sizes)
     made.notes += [too_much] if too_much else []
     made.rows = keep_fraction(made.rows, choices.train_fraction, choices.seed)
-    absent = check_classes(made.rows, made.labels, given, dropped, before, helps)
+    return dropped
+
+
+def _note_splits(made: Prepared, absent: dict[str, list[str]]) -> None:
+    """Say what the splits lack, and what they share."""
     made.report["labels_absent"] = absent
+    if made.multi_label and (without := int((made.rows["label"].map(len) == 0).sum())):
+        made.notes.append(f"{without:,} of {len(made.rows):,} rows have no label: they stay, and teach what has none")
     for split, labels in absent.items():
         rest = len(made.labels) - len(labels)
         made.notes.append(

@@ -75,11 +75,12 @@ def without_seen(data: EmotionData, seen: Mapping[str, np.ndarray | None]) -> Em
     if not gone:
         return replace(data, report=report)
     parts = {split: data.splits[split].select(kept[split]) for split in SCORED}
-    counts = {split: np.bincount(part["label"][:], minlength=len(data.labels)) for split, part in parts.items()}
+    counts = {split: _counted(part["label"][:], len(data.labels)) for split, part in parts.items()}
     report["seen_before"] = {split: len(places) for split, places in gone.items()}
     report["counts"] = data.report["counts"] | {
         split: dict(zip(data.labels, map(int, count), strict=True)) for split, count in counts.items()
     }
+    report["rows"] = data.report["rows"] | {split: len(part) for split, part in parts.items()}
     report["duplicates_kept"] = data.report["duplicates_kept"] | {
         split: int(text_keys(pd.Series(part["text"][:], dtype=object)).duplicated().sum())
         for split, part in parts.items()
@@ -94,8 +95,9 @@ def without_seen(data: EmotionData, seen: Mapping[str, np.ndarray | None]) -> Em
 
 
 def _check_left(data: EmotionData, split: str, out: np.ndarray, names: str) -> None:
-    labels = np.asarray(data.splits[split]["label"][:])
-    before, left = (np.bincount(labels[mask], minlength=len(data.labels)) for mask in (out | True, ~out))
+    labels = data.splits[split]["label"][:]
+    kept = [label for label, gone in zip(labels, out.tolist(), strict=True) if not gone]
+    before, left = (_counted(found, len(data.labels)) for found in (labels, kept))
     emptied = [data.labels[place] for place in np.flatnonzero((before > 0) & (left == 0))]
     if emptied or out.sum() > MOST * len(out):
         rest = f"none of {', '.join(emptied)} is left" if emptied else "too few are left"
@@ -103,3 +105,9 @@ def _check_left(data: EmotionData, split: str, out: np.ndarray, names: str) -> N
             f"the texts of {out.sum()} of {len(out)} {split} rows stand in the training of {names}, so that {rest} to "
             f"score on; give {split} rows that it has not seen"
         )
+
+
+def _counted(labels: Sequence[int] | Sequence[Sequence[int]], classes: int) -> np.ndarray:
+    """The rows (C,) of each label, of which a row may have several."""
+    flat = [label for row in labels for label in (row if isinstance(row, list) else [row])]
+    return np.bincount(np.array(flat, dtype=np.int64), minlength=classes)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
+from emo_hf.data.stratify import iterative_stratification
 from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError
 
@@ -76,11 +77,27 @@ def keep_fraction(rows: pd.DataFrame, fraction: float, seed: int) -> pd.DataFram
     if not train.any():  # so few rows that the other splits took all of them, as the check of the classes says
         return rows
     order = np.random.default_rng(seed).permutation(len(rows))
+    if _has_sets(rows):
+        return rows[~train | _first_of(rows, order, train, fraction)].reset_index(drop=True)
     rank = pd.Series(order, rows.index)[train].groupby(rows.loc[train, "label"]).rank()
     most = rows.loc[train, "label"].map((rows.loc[train, "label"].value_counts() * fraction).round().clip(lower=1))
     kept = ~train
     kept[train] = rank <= most
     return rows[kept].reset_index(drop=True)
+
+
+def _first_of(rows: pd.DataFrame, order: np.ndarray, train: pd.Series, fraction: float) -> np.ndarray:
+    """Which training rows come first, as many as the fraction says, and the first of each label beside them."""
+    first = np.argsort(order)
+    first = first[train.to_numpy()[first]]
+    kept = np.zeros(len(rows), dtype=bool)
+    kept[first[: max(1, round(fraction * len(first)))]] = True
+    seen = {name for names in rows.loc[kept, "label"] for name in names}
+    for place in first:
+        if not seen.issuperset(names := rows["label"].iloc[place]):
+            kept[place] = True
+            seen.update(names)
+    return kept
 
 
 def shared_dialogues(rows: pd.DataFrame) -> int:
@@ -117,15 +134,38 @@ def _carve(rows: pd.DataFrame, sizes: dict[str, float], seed: int) -> tuple[pd.D
         unit = train["dialogue"].where(train["dialogue"] != "", "text:" + unit)
     labels = train["label"].groupby(unit, sort=False)
     size, rng = labels.size(), np.random.default_rng(seed)
+    split = rows["split"].copy()
+    if _has_sets(train):
+        split[train.index] = unit.map(_drawn_of_sets(train["label"], unit, sizes, rng))
+        whole = "dialogues" if "dialogue" in train else "groups of equal texts"
+        return rows.assign(split=split), f"iterative stratification by label, whole {whole}"
     new = _drawn(size, labels.first(), sizes, rng)
     how = f"stratified by label, whole {'dialogues' if 'dialogue' in train else 'groups of equal texts'}"
     if "dialogue" in train and size[new != "train"].sum() > MOST_OVERSHOOT * sum(sizes.values()) * len(train):
         better = _drawn_of_few(size, pd.crosstab(unit, train["label"]) > 0, sizes, rng)
         if better is not None:
             new, how = better, "whole dialogues of any label"
-    split = rows["split"].copy()
     split[train.index] = unit.map(new)
     return rows.assign(split=split), how
+
+
+def _has_sets(rows: pd.DataFrame) -> bool:
+    """Whether labels are sets of names, as tuples."""
+    return bool(len(rows)) and isinstance(rows["label"].iloc[0], tuple)
+
+
+def _drawn_of_sets(labels: pd.Series, unit: pd.Series, sizes: dict[str, float], rng: np.random.Generator) -> pd.Series:
+    """As `_drawn`, of rows with sets of labels: a group has all labels of its rows."""
+    names = sorted({name for found in labels for name in found})
+    places = {name: place for place, name in enumerate(names)}
+    codes, units = pd.factorize(unit)
+    sets = np.zeros((len(units), len(names)), dtype=np.int64)
+    for code, found in zip(codes, labels, strict=True):
+        sets[code, [places[name] for name in found]] = 1
+    splits = ["train", *sizes]
+    shares = [1 - sum(sizes.values()), *sizes.values()]
+    parts = iterative_stratification(sets, np.bincount(codes, minlength=len(units)), shares, rng)
+    return pd.Series([splits[part] for part in parts], units, dtype="str")
 
 
 def _drawn(size: pd.Series, stratum: pd.Series, sizes: dict[str, float], rng: np.random.Generator) -> pd.Series:

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,13 +29,18 @@ logger = logging.getLogger(__name__)
 CODE_VERSION = 3
 NORMALIZATION: Literal["NFC"] = "NFC"
 DIGEST_KEY = b"emo_hf.sha256"
-FEATURES = datasets.Features(
-    {
-        "input_ids": datasets.List(datasets.Value("int32")),
-        "labels": datasets.Value("int64"),
-        "length": datasets.Value("int32"),
-    }
-)
+
+
+def features_of(data: EmotionData) -> datasets.Features:
+    """The columns of tokens: a class index a row, or zeros and ones for all labels, which any Trainer takes."""
+    several = datasets.List(datasets.Value("uint8"), length=len(data.labels))
+    return datasets.Features(
+        {
+            "input_ids": datasets.List(datasets.Value("int32")),
+            "labels": several if data.multi_label else datasets.Value("int64"),
+            "length": datasets.Value("int32"),
+        }
+    )
 
 
 def tokenize_splits(
@@ -47,8 +53,9 @@ def tokenize_splits(
 ) -> datasets.DatasetDict:
     """Tokenize every split, or take it from the cache; rows keep their order and are memory-mapped.
 
-    Each row has input_ids (T,), T <= max_length and unpadded, labels and length (= T). The
-    processes of a run, and runs side by side, wait for the one that writes.
+    Each row has input_ids (T,), T <= max_length and unpadded, labels (its class index, or zeros and ones (C,) where
+    rows have several labels each) and length (= T). The processes of a run, and runs side by side, wait for the one
+    that writes.
 
     Args:
         data: what `load_emotion_data` returned.
@@ -74,17 +81,23 @@ def tokenize_splits(
         "tokenizer": _tokenizer_content(tokenizer),
     }
     tokens = {}
+    features = features_of(data)
+    if data.multi_label:
+        identity["classes"] = len(data.labels)
     for name, split in data.splits.items():
         content = {**identity, "texts": split["text"][:], "labels": split["label"][:]}
         key = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
-        tokens[name] = _cached(folder / f"{key}.arrow", split, tokenizer, max_length, num_proc)
+        tokens[name] = _cached(folder / f"{key}.arrow", split, features, tokenizer, max_length, num_proc)
     return datasets.DatasetDict(tokens)
 
 
 def tokenize_batch(
-    batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
+    batch: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase, max_length: int, classes: int | None = None
 ) -> dict[str, list[Any]]:
-    """Tokenize a batch of rows with text and label; top-level, so that `datasets.map` can send it to processes."""
+    """Tokenize a batch of rows with text and label; top-level, so that `datasets.map` can send it to processes.
+
+    With `classes`, labels are lists of indices, which become as many zeros and ones.
+    """
     encoded = tokenizer(
         [unicodedata.normalize(NORMALIZATION, text) for text in batch["text"]],
         truncation=True,
@@ -95,9 +108,17 @@ def tokenize_batch(
     )
     return {
         "input_ids": encoded["input_ids"],
-        "labels": batch["label"],
+        "labels": batch["label"] if classes is None else list(zeros_and_ones(batch["label"], classes)),
         "length": [len(ids) for ids in encoded["input_ids"]],
     }
+
+
+def zeros_and_ones(labels: Sequence[Sequence[int]], classes: int) -> np.ndarray:
+    """Sets of labels (N, C), of lists of their indices."""
+    found = np.zeros((len(labels), classes), dtype=np.uint8)
+    rows = np.repeat(np.arange(len(labels)), [len(row) for row in labels])
+    found[rows, [index for row in labels for index in row]] = 1
+    return found
 
 
 def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -121,19 +142,24 @@ def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
 
 
 def _cached(
-    path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, num_proc: int | None
+    path: Path,
+    split: datasets.Dataset,
+    features: datasets.Features,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    num_proc: int | None,
 ) -> datasets.Dataset:
-    if path.exists() and (found := _read(path, split)) is not None:  # no lock: the cache may be read-only
+    if path.exists() and (found := _read(path, split, features)) is not None:  # no lock: the cache may be read-only
         return found
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # the lock of a killed process opens by itself
             if path.exists():  # written while we waited, or broken
-                if (found := _read(path, split)) is not None:
+                if (found := _read(path, split, features)) is not None:
                     return found
                 logger.warning("the token cache %s is broken and is made again", path)
                 path.unlink()
-            _write(path, split, tokenizer, max_length, num_proc)
+            _write(path, split, features, tokenizer, max_length, num_proc)
     except OSError as error:
         raise UserError(
             f"the token cache {path.parent} can't be written ({error}); name a folder with EMO_HF_CACHE or cache_dir."
@@ -141,13 +167,15 @@ def _cached(
     return datasets.Dataset.from_file(str(path), split=split.split)
 
 
-def _read(path: Path, split: datasets.Dataset) -> datasets.Dataset | None:
+def _read(path: Path, split: datasets.Dataset, features: datasets.Features) -> datasets.Dataset | None:
     """Return the stored tokens, or None where the file is not what was once written."""
     try:
         found = datasets.Dataset.from_file(str(path), split=split.split)
         with pa.memory_map(str(path)) as file:  # datasets keeps no metadata but its own
             stored = (pa.ipc.open_stream(file).schema.metadata or {}).get(DIGEST_KEY)
-        known = found.features == FEATURES and found["labels"][:] == split["label"][:]
+        classes = getattr(features["labels"], "length", None)
+        labels = split["label"][:] if classes is None else zeros_and_ones(split["label"][:], classes).tolist()
+        known = found.features == features and found["labels"][:] == labels
         return found if known and stored == _digest(found.data) else None
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return None
@@ -163,7 +191,12 @@ def _digest(table: Any) -> bytes:
 
 
 def _write(
-    path: Path, split: datasets.Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, num_proc: int | None
+    path: Path,
+    split: datasets.Dataset,
+    features: datasets.Features,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    num_proc: int | None,
 ) -> None:
     """Tokenize beside the final place, then move: a file that is there is whole."""
     scratch = Path(tempfile.mkdtemp(prefix="writing-", dir=path.parent))
@@ -171,9 +204,13 @@ def _write(
         tokens = split.map(
             tokenize_batch,
             batched=True,
-            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length},
+            fn_kwargs={
+                "tokenizer": tokenizer,
+                "max_length": max_length,
+                "classes": getattr(features["labels"], "length", None),
+            },
             remove_columns=split.column_names,
-            features=FEATURES,
+            features=features,
             cache_file_name=str(scratch / "part.arrow"),
             new_fingerprint=path.stem[:32],  # else datasets hashes the data, and never the same way twice
             load_from_cache_file=False,

@@ -53,7 +53,8 @@ def cant_load(model: str | Path, error: Exception) -> UserError:
 class TorchBackend:
     """An `EmotionModel` on a device, by default an accelerator if there is one.
 
-    Attributes: labels, in the order of the logits; max_tokens, the longest sequence, or None; device.
+    Attributes: labels, in the order of the logits; thresholds (C,), from which probability on a sentence has a label,
+    where it may have several, else None; max_tokens, the longest sequence, or None; device.
     """
 
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
@@ -61,6 +62,7 @@ class TorchBackend:
         self.device = torch.device(device or torch.accelerator.current_accelerator() or "cpu")
         self.model.to(self.device)  # type: ignore[arg-type]  # transformers wraps it and loses its types
         self.labels: list[str] = self.model.config.labels
+        self.thresholds = thresholds_of(self.model.config)
         self.max_tokens: int | None = self.model.config.max_tokens
 
     @torch.inference_mode()
@@ -95,6 +97,7 @@ class OnnxBackend:
         except Exception as error:  # onnxruntime's own have no base class but this one
             raise cant_load(folder, error) from error
         self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
+        self.thresholds = thresholds_of(config)
         self.max_tokens = EmotionConfig(encoder=config).max_tokens
 
     def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -102,6 +105,13 @@ class OnnxBackend:
         inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
         logits, embeddings = self.session.run(["logits", "embeddings"], inputs)
         return torch.from_numpy(logits), torch.from_numpy(embeddings)
+
+
+def thresholds_of(config: PreTrainedConfig) -> list[float] | None:
+    """From which probability on a sentence has a label (C,); None where each has one label, the likeliest."""
+    if config.problem_type != "multi_label_classification":
+        return None
+    return list(getattr(config, "thresholds", None) or [0.5] * len(config.id2label or ()))
 
 
 def open_backend(

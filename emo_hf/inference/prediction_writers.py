@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol, Self, TextIO
 
 from emo_hf.errors import UserError, visible
 from emo_hf.escaping import csv_cell, csv_name
-from emo_hf.inference.predictions import Prediction, column_names
+from emo_hf.inference.predictions import Prediction, column_names, in_a_cell
 
 MARK = "\ufeff"  # without which Excel takes Hangul for the letters of another encoding
 MOST_ROWS, MOST_COLUMNS, LONGEST_CELL = 1_048_576, 16_384, 32_767  # of a sheet in Excel
@@ -35,11 +35,14 @@ class Lines:
     def write(self, row: Prediction) -> None:
         """Write a line."""
         shown = "  ".join(f"{name} {value:.2f}" for name, value in zip(self.labels, row.scores or (), strict=False))
-        self.out.write(f"{row.label or ''}\t{shown}\t{visible(row.text)}\n")
+        self.out.write(f"{in_a_cell(row.label)}\t{shown}\t{visible(row.text)}\n")
 
 
 class Objects:
-    """JSON lines: the input's other columns, sentence, label and scores, the last two null without a text."""
+    """JSON lines: the input's other columns, sentence, label and scores, the last two null without a text.
+
+    Of a model that gives several labels a sentence, label is a list.
+    """
 
     def __init__(self, out: TextIO, others: Sequence[str], labels: Sequence[str]):
         self.out, self.labels = out, labels
@@ -67,7 +70,7 @@ class Delimited:
     def write(self, row: Prediction) -> None:
         """Write a row."""
         values = self._nothing if row.scores is None else [f"{value:.4f}" for value in row.scores]
-        self._table.writerow([*map(csv_cell, (*row.others, row.text)), csv_name(row.label), *values])
+        self._table.writerow([*map(csv_cell, (*row.others, row.text)), csv_name(in_a_cell(row.label)), *values])
 
 
 class _Ended:
@@ -118,7 +121,7 @@ class Workbook:
         """Write a row; raises `UserError` for one too many, or a text that is too long for a cell."""
         if self._rows == MOST_ROWS:
             raise self._too_large(f"a sheet holds {MOST_ROWS - 1:,} rows below its header")
-        texts = [self._text(text, row.number) for text in (*row.others, row.text, row.label)]
+        texts = [self._text(text, row.number) for text in (*row.others, row.text, in_a_cell(row.label))]
         self._append([*texts, *([] if row.scores is None else (round(value, 4) for value in row.scores))])
 
     def save(self, file: BinaryIO) -> None:

@@ -19,14 +19,14 @@ class Prediction(NamedTuple):
         number: of the row, as the user sees it.
         others: the cells of the input's other columns.
         text: the sentence as it stands there.
-        label: the likeliest; None without a text.
+        label: the likeliest, or a tuple of those that it has, where it may have several; None without a text.
         scores: the probability of each label, in the model's order; None without a text.
     """
 
     number: int
     others: tuple[str, ...]
     text: str
-    label: str | None
+    label: str | tuple[str, ...] | None
     scores: list[float] | None
 
 
@@ -47,8 +47,14 @@ def predictions(
     rows = zip(*others, strict=True) if others else itertools.repeat((), len(texts))
     for number, row, text, full in zip(numbers, rows, texts, filled, strict=True):
         scores = next(found) if full else None
-        label = None if scores is None else predictor.labels[max(range(len(scores)), key=scores.__getitem__)]
+        names = () if scores is None else tuple(predictor.named(scores))
+        label = None if scores is None else names[0] if predictor.thresholds is None else names
         yield Prediction(number, row, text, label, scores)
+
+
+def in_a_cell(label: str | tuple[str, ...] | None) -> str:
+    """The label as a cell holds it; several are joined by |, as they are read again."""
+    return "|".join(label) if isinstance(label, tuple) else label or ""
 
 
 def column_names(others: Sequence[str], own: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +24,9 @@ class Predictor:
     >>> predictor = Predictor("runs/train/tiny-bert_mean_triplet_seed42")
     >>> next(predictor(["합격 소식을 듣고 펑펑 울 만큼 기뻤어."]))
     {'불안': 0.02, '슬픔': 0.05, '기쁨': 0.93}
+
+    Of a model that gives several labels a sentence, each probability stands by itself, and `named` says which labels
+    reach the thresholds that were chosen on validation rows (`thresholds`, None where there is one label a sentence).
 
     Args:
         model: folder or Hub id of a trained model, or the folder of its ONNX export.
@@ -51,7 +54,7 @@ class Predictor:
             raise cant_load(model, error) from error
         if not set(self.tokenizer.get_vocab()) - set(self.tokenizer.all_special_tokens):
             raise cant_load(model, ValueError("its folder has no tokenizer.json, and every word would be unknown"))
-        self.labels = self.backend.labels
+        self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
         self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
         self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
 
@@ -63,6 +66,13 @@ class Predictor:
             del chunk  # or it would be held while the next is read
             for row in rows:
                 yield dict(zip(self.labels, row, strict=True))
+
+    def named(self, scores: Sequence[float]) -> list[str]:
+        """The label of a sentence with these probabilities (C,), or the labels that it has, the likeliest first."""
+        ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
+        if self.thresholds is None:
+            return [self.labels[ranked[0]]]
+        return [self.labels[place] for place in ranked if scores[place] >= self.thresholds[place]]
 
     def probabilities(self, sentences: list[str]) -> torch.Tensor:
         """(N, C) probabilities of N sentences that fit in memory, N > 0."""
@@ -86,4 +96,4 @@ class Predictor:
             found.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
         places = torch.tensor(order).argsort()
         logits, embeddings = (torch.cat(parts)[places] for parts in zip(*found, strict=True))
-        return logits.softmax(-1), embeddings
+        return logits.softmax(-1) if self.thresholds is None else logits.sigmoid(), embeddings

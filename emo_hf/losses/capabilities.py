@@ -15,6 +15,8 @@ from emo_hf.errors import UserError
 from emo_hf.losses.arguments import Values
 from emo_hf.losses.classification import counts_under
 from emo_hf.losses.contrastive import ContrastiveLoss
+from emo_hf.losses.label_sets import OVERLAPS
+from emo_hf.losses.pairs import MININGS_OF_SETS
 from emo_hf.losses.pml import NOT_TYPED, PREFIX, PmlLoss, keywords
 from emo_hf.losses.supcon import SupConLoss
 from emo_hf.losses.triplet import TripletLoss
@@ -113,6 +115,27 @@ def check_taken(losses: Sequence[str], given: Mapping[str, Any]) -> None:
         if any(name in row.flags for row in rows):
             raise UserError(f"--aux_kwargs has {name!r}, which has a flag of its own; give it as --{name}")
         raise UserError(f"--aux_kwargs has {name!r}, but {_take(rows)}")
+
+
+def check_labels(aux: str, mining: str, options: Mapping[str, Any], multi_label: bool) -> None:
+    """Check that a loss can tell rows apart that have several labels each, or one.
+
+    Raises:
+        UserError: a loss or a mining of rows with one label, for others; `overlap` where rows have one.
+    """
+    if not multi_label:
+        if options.get("overlap", OVERLAPS[0]) != OVERLAPS[0]:
+            raise UserError(
+                f"--aux_kwargs has overlap {options['overlap']!r}, but these rows have one label each; leave it out"
+            )
+    elif aux.startswith(PREFIX):
+        known = ", ".join(name for name in AUXILIARY_LOSSES if name != "none")
+        raise UserError(f"--aux {aux} compares rows with one label each, but these have several; take {known}")
+    elif mining not in MININGS_OF_SETS and "mining" in capability(aux).flags:
+        raise UserError(
+            f"--mining is {mining}, but of rows with several labels two are alike and unlike in part; allowed: "
+            f"{', '.join(MININGS_OF_SETS)}"
+        )
 
 
 def counted(aux: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The loss of the classifier, for classes of every size: cross-entropy, focal or logit-adjusted, weighted or not."""
+"""The loss of the classifier, for classes of every size: of one label a row, and of sets of labels."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from emo_hf.errors import UserError, few
 
-CLASSIFICATION_LOSSES = ("cross_entropy", "focal", "logit_adjusted")
+CLASSIFICATION_LOSSES = ("cross_entropy", "focal", "logit_adjusted", "asymmetric")
+OF_SETS_ALONE = "asymmetric"
 CLASS_WEIGHTS = ("none", "balanced", "sqrt", "effective")
 # What counts under one value of another argument alone.
 OF_ONE_VALUE = {
     "focal_gamma": ("classification_loss", "focal"),
     "logit_adjustment": ("classification_loss", "logit_adjusted"),
     "effective_beta": ("class_weights", "effective"),
+    "asymmetric_gamma": ("classification_loss", "asymmetric"),
+    "asymmetric_clip": ("classification_loss", "asymmetric"),
 }
 CHOICES = {"classification_loss": CLASSIFICATION_LOSSES, "class_weights": CLASS_WEIGHTS}
 
@@ -60,6 +64,11 @@ class ClassificationLoss(nn.Module):
     ):
         super().__init__()
         check_names({"classification_loss": kind, "class_weights": class_weights})
+        if kind == OF_SETS_ALONE:
+            raise UserError(
+                f"--classification_loss {kind} tells the labels that a row has from those that it lacks; rows "
+                "with one label each take cross_entropy, focal or logit_adjusted"
+            )
         rows = np.asarray(counts, dtype=np.float64)
         self.gamma = focal_gamma if kind == "focal" else 0.0
         self.smoothing = smoothing
@@ -90,6 +99,94 @@ class ClassificationLoss(nn.Module):
         if self.weights is not None:
             losses = losses * self.weights.to(losses)[labels]
         return losses.mean()
+
+
+class LabelSetLoss(nn.Module):
+    """The loss of sets of labels, each a decision of its own: a sum over the labels, a mean over the rows.
+
+    With p = sigmoid(z) of a label that a row has it is −w⁺ log p, of one that it lacks −w⁻ log(1 − p). `focal` puts
+    (1 − p)^γ and p^γ before them (Lin et al. 2017). `asymmetric` leaves the labels that a row has as they are and puts
+    q^γ before −log(1 − q) of those that it lacks, with q = max(p − m, 0), so that the many easy ones don't count
+    (Ridnik et al. 2021, with their γ⁺ of 0). `logit_adjusted` takes z + τ log(n / (N − n)) for z, so that z itself is
+    made for labels on half of the rows, after Menon et al. 2021. Nothing is smoothed: it would put a little of every
+    label on every row.
+
+    Args:
+        counts: training rows n that have each label (C,).
+        rows: training rows N.
+        kind: `cross_entropy`, `focal`, `logit_adjusted` or `asymmetric`.
+        class_weights, effective_beta: as `set_weights_of`.
+        focal_gamma, logit_adjustment: γ and τ of the losses of that name, 0 or more.
+        asymmetric_gamma, asymmetric_clip: γ, 0 or more, and m, in [0, 1), of `asymmetric`.
+
+    Raises:
+        UserError: an unknown name.
+    """
+
+    weights: Tensor | None
+    offsets: Tensor | None
+
+    def __init__(
+        self,
+        counts: Sequence[int],
+        rows: int,
+        *,
+        kind: str = "cross_entropy",
+        class_weights: str = "none",
+        focal_gamma: float = 2.0,
+        logit_adjustment: float = 1.0,
+        effective_beta: float = 0.999,
+        asymmetric_gamma: float = 4.0,
+        asymmetric_clip: float = 0.05,
+    ):
+        super().__init__()
+        check_names({"classification_loss": kind, "class_weights": class_weights})
+        have = np.asarray(counts, dtype=np.float64)
+        self.kind = kind
+        self.gamma = {"focal": focal_gamma, "asymmetric": asymmetric_gamma}.get(kind, 0.0)
+        self.clip = asymmetric_clip if kind == "asymmetric" else 0.0
+        weights = set_weights_of(have, rows, class_weights, effective_beta)
+        offsets = None
+        if kind == "logit_adjusted":
+            known = np.clip(have, 0.5, rows - 0.5)  # a label on no row, or on all, has no finite odds
+            offsets = logit_adjustment * np.log(known / (rows - known))
+        for name, values in (("weights", weights), ("offsets", offsets)):
+            self.register_buffer(name, None if values is None else torch.tensor(values), persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss (scalar) of logits (B, C) and labels (B, C), zeros and ones, in fp32 at least."""
+        exact = logits if logits.dtype == torch.float64 else logits.float()
+        if self.offsets is not None:
+            exact = exact + self.offsets.to(exact)
+        have = labels.to(exact)
+        of_had, of_lacked = -F.logsigmoid(exact), -F.logsigmoid(-exact)
+        if self.kind == "focal":
+            of_had, of_lacked = of_had * (-self.gamma * of_lacked).exp(), of_lacked * (-self.gamma * of_had).exp()
+        elif self.kind == "asymmetric":
+            left = (exact.sigmoid() - self.clip).clamp(min=0)
+            # At 0 a power below 1 has no finite slope.
+            of_lacked = left.clamp(min=torch.finfo(left.dtype).tiny).pow(self.gamma) * -torch.log1p(
+                -left.clamp(max=1 - torch.finfo(left.dtype).eps)
+            )
+        if self.weights is not None:
+            weights = self.weights.to(exact)
+            of_had, of_lacked = of_had * weights[0], of_lacked * weights[1]
+        return torch.where(have > 0, of_had, of_lacked).sum(-1).mean()
+
+
+def set_weights_of(counts: np.ndarray, rows: int, kind: str, beta: float = 0.999) -> np.ndarray | None:
+    """The weights (2, C) of the n rows that have a label and of the N − n that lack it, by their numbers.
+
+    As `weights_of` of these two classes: 1 in the mean over the rows, for each label by itself. A label that no row
+    has, or that all have, weighs 1.
+    """
+    if kind == "none":
+        return None
+    found = np.ones((2, len(counts)))
+    for place, n in enumerate(counts):
+        if 0 < n < rows:
+            found[:, place] = weights_of(np.array([n, rows - n]), kind, beta)
+    return found
 
 
 def weights_of(counts: np.ndarray, kind: str, beta: float = 0.999) -> np.ndarray | None:

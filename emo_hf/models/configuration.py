@@ -17,10 +17,12 @@ class EmotionConfig(PreTrainedConfig):
         embedding_size: dimension D of the embedding that the metric losses and the maps use.
         embedding_dropout: dropout on the pooled vector, in [0, 1).
         labels: label names in the order of the logits; kept as `id2label` and `label2id`.
+        thresholds: of a model that gives several labels a row (`problem_type` "multi_label_classification"): from
+            which probability on a row has a label (C,); 0.5 where there are none.
 
     Raises:
         ValueError: for an unknown pooling, a size below 1, a dropout outside [0, 1), or a `num_labels` that is not the
-            number of labels, whose names would be lost.
+            number of labels, whose names would be lost; thresholds that are not one a label, in [0, 1].
     """
 
     model_type = "emo_hf"
@@ -33,6 +35,7 @@ class EmotionConfig(PreTrainedConfig):
         embedding_size: int = 256,
         embedding_dropout: float = 0.1,
         labels: Sequence[str] | None = None,
+        thresholds: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         if encoder is None:
@@ -55,8 +58,14 @@ class EmotionConfig(PreTrainedConfig):
         self.pooling = pooling
         self.embedding_size = int(embedding_size)
         self.embedding_dropout = float(embedding_dropout)
+        self.thresholds = None if thresholds is None else [float(threshold) for threshold in thresholds]
         self.keys_to_ignore_at_inference = ["embeddings", "hidden_states", "attentions"]
         super().__init__(**kwargs)
+        if self.thresholds is not None:
+            if len(self.thresholds) != len(self.labels):
+                raise ValueError(f"thresholds holds {len(self.thresholds)}, but there are {len(self.labels)} labels")
+            if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+                raise ValueError(f"thresholds holds {max(self.thresholds, key=abs)}; each must lie in [0, 1]")
         self.auto_map = {
             "AutoConfig": "configuration.EmotionConfig",
             "AutoModel": "modeling.EmotionModel",
@@ -68,6 +77,11 @@ class EmotionConfig(PreTrainedConfig):
         """Label names in the order of the logits."""
         names: Any = self.id2label
         return [names[index] for index in range(len(names))]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have several labels, each with a probability of its own."""
+        return self.problem_type == "multi_label_classification"
 
     @property
     def hidden_size(self) -> int:

@@ -23,7 +23,10 @@ from .pooling import Pooler
 
 @dataclass
 class EmotionOutput(ModelOutput):
-    """loss (scalar, cross-entropy; with labels only), logits (B, C), embeddings (B, D), and what was asked for."""
+    """loss (scalar, with labels only), logits (B, C), embeddings (B, D), and what was asked for.
+
+    The loss is cross-entropy, or, of a model that gives several labels a row, `label_set_loss`.
+    """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
@@ -32,11 +35,26 @@ class EmotionOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
+def label_set_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The negative log-likelihood (scalar) of sets of labels (B, C), zeros and ones, as a mean over the rows.
+
+    Each label is a decision of its own: binary cross-entropy, summed over the labels, so that it weighs beside a
+    metric loss as the cross-entropy of one label does. `BCEWithLogitsLoss` divides that by C.
+    """
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
+    return losses.sum(-1).mean()
+
+
 def _without_pooler(encoder_config: PreTrainedConfig) -> dict[str, bool]:
     """The arguments that keep an encoder from adding its own pooler, which has no pre-trained weights in RoBERTa."""
     encoder_class: Any = MODEL_MAPPING[type(encoder_config)]
     takes = "add_pooling_layer" in inspect.signature(encoder_class).parameters
     return {"add_pooling_layer": False} if takes else {}
+
+
+def _problem(multi_label: bool) -> dict[str, Any]:
+    """What a configuration is told: nothing where a row has one label, as ever."""
+    return {"problem_type": "multi_label_classification"} if multi_label else {}
 
 
 class EmotionModel(PreTrainedModel):
@@ -76,6 +94,7 @@ class EmotionModel(PreTrainedModel):
         pooling: str = "cls",
         embedding_size: int = 256,
         embedding_dropout: float = 0.1,
+        multi_label: bool = False,
         **kwargs: Any,
     ) -> Self:
         """A model on a pre-trained encoder; everything above the encoder is new.
@@ -84,6 +103,7 @@ class EmotionModel(PreTrainedModel):
             encoder: folder or Hub id that `AutoModel` loads; of an `EmotionModel` that stands there, its encoder.
             labels: label names in the order of the logits.
             pooling, embedding_size, embedding_dropout: as in `EmotionConfig`.
+            multi_label: whether a row may have several labels.
             kwargs: for `AutoModel.from_pretrained`, as `revision`.
 
         Raises:
@@ -105,6 +125,7 @@ class EmotionModel(PreTrainedModel):
             embedding_size=embedding_size,
             embedding_dropout=embedding_dropout,
             pad_token_id=encoder_config.pad_token_id,
+            **_problem(multi_label),
         )
         model = cls(config)
         if whole is not None:
@@ -131,11 +152,13 @@ class EmotionModel(PreTrainedModel):
             raise ValueError(f"its weights lack {len(missing)} tensors, as {missing[0]}; they are another model's")
         return found
 
-    def going_on(self, *, labels: Sequence[str], embedding_dropout: float | None = None) -> Self:
+    def going_on(
+        self, *, labels: Sequence[str], embedding_dropout: float | None = None, multi_label: bool = False
+    ) -> Self:
         """A model to train further: with this encoder, pooling and embedding layer, and labels of its own.
 
-        Where they are the same labels, in any order, the classifier is kept, its rows in the order of `labels`; else
-        it is new. What is kept is shared with this model, not copied.
+        Where they are the same labels, in any order, and as many a row, one or several, the classifier is kept, its
+        rows in the order of `labels`; else it is new. What is kept is shared with this model, not copied.
         """
         own = self.config
         dropout = own.embedding_dropout if embedding_dropout is None else embedding_dropout
@@ -147,15 +170,26 @@ class EmotionModel(PreTrainedModel):
                 embedding_size=own.embedding_size,
                 embedding_dropout=dropout,
                 pad_token_id=own.encoder.pad_token_id,
+                **_problem(multi_label),
             )
         )
         model.encoder, model.pooler, model.embedding = self.encoder, self.pooler, self.embedding
-        if sorted(labels) == sorted(own.labels):
+        if sorted(labels) == sorted(own.labels) and multi_label == own.multi_label:
             rows = [own.labels.index(label) for label in labels]
             with torch.no_grad():
                 model.classifier.weight.copy_(self.classifier.weight[rows])
                 model.classifier.bias.copy_(self.classifier.bias[rows])
         return model
+
+    def start_at(self, shares: Sequence[float]) -> None:
+        """Set the classifier's bias so that a model that knows nothing gives each label its share of the rows (C,).
+
+        For labels that are decisions of their own: else the first steps go into learning that most are rare. A share
+        of 0 or 1 counts as 1 in 10,000 rows that have the label, or lack it.
+        """
+        known = torch.tensor(shares, dtype=torch.float64).clamp(1e-4, 1 - 1e-4)
+        with torch.no_grad():
+            self.classifier.bias.copy_(torch.logit(known))
 
     def get_input_embeddings(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
@@ -176,6 +210,7 @@ class EmotionModel(PreTrainedModel):
     ) -> EmotionOutput | tuple[Tensor, ...]:
         """input_ids and attention_mask (B, L), labels (B,) -> `EmotionOutput`.
 
+        Of a model that gives several labels a row, labels are sets of them, zeros and ones (B, C).
         `token_type_ids` is accepted from any tokenizer and dropped where the encoder knows one segment only.
         """
         inputs: dict[str, Any] = {
@@ -194,7 +229,8 @@ class EmotionModel(PreTrainedModel):
         loss = None
         if labels is not None:
             exact = logits if logits.dtype == torch.float64 else logits.float()
-            loss = nn.functional.cross_entropy(exact, labels)
+            entropy = label_set_loss if self.config.multi_label else nn.functional.cross_entropy
+            loss = entropy(exact, labels)
         output = EmotionOutput(
             loss=loss,
             logits=logits,

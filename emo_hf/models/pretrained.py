@@ -172,18 +172,21 @@ def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfi
         )
 
 
-def build_model(arguments: ModelArguments, labels: Sequence[str]) -> EmotionModel:
+def build_model(arguments: ModelArguments, labels: Sequence[str], *, multi_label: bool = False) -> EmotionModel:
     """A model with a pre-trained encoder and a fresh head; with `init_from`, with all of the head that fits."""
     try:
         if arguments.init_from:
             whole = EmotionModel.from_whole(arguments.encoder, revision=arguments.encoder_revision or "main")
-            return whole.going_on(labels=labels, embedding_dropout=arguments.embedding_dropout)
+            return whole.going_on(
+                labels=labels, embedding_dropout=arguments.embedding_dropout, multi_label=multi_label
+            )
         return EmotionModel.from_encoder(
             encoder_path(arguments.encoder),
             labels=labels,
             pooling=arguments.pooling,
             embedding_size=arguments.embedding_size,
             embedding_dropout=arguments.embedding_dropout,
+            multi_label=multi_label,
             revision=arguments.encoder_revision or "main",
         )
     except torch.OutOfMemoryError:

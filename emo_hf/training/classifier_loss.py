@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from emo_hf.arguments.dataclasses import MetricTrainingArguments
 from emo_hf.errors import UserError
-from emo_hf.losses.classification import CHOICES, OF_ONE_VALUE, ClassificationLoss, check_names, counts_under
+from emo_hf.evaluation.thresholds import THRESHOLDS
+from emo_hf.losses.classification import (
+    CHOICES,
+    OF_ONE_VALUE,
+    OF_SETS_ALONE,
+    ClassificationLoss,
+    LabelSetLoss,
+    check_names,
+    counts_under,
+)
 
 NAMES = (*CHOICES, *OF_ONE_VALUE)
 # The arguments of the classifier's loss, as they are where nothing is said.
@@ -38,25 +49,59 @@ def check_classification(training: Mapping[str, Any], varied: Mapping[str, Any] 
         raise UserError(f"{said}, but it counts with --{owner} {value} alone; add that, or leave it out")
 
 
-def classification_loss(arguments: MetricTrainingArguments, counts: Sequence[int]) -> ClassificationLoss | None:
-    """The loss for training rows of which `counts` (C,) are of each class; None for plain cross-entropy.
+def check_labels_a_row(arguments: MetricTrainingArguments, multi_label: bool) -> None:
+    """Check what counts with one label a row alone, or with several.
 
-    It stands in the place of Trainer's smoother of labels, which would stand in its own.
+    Raises:
+        UserError: such an argument with the others' rows.
+    """
+    if arguments.thresholds not in THRESHOLDS:
+        raise UserError(f"--thresholds is {arguments.thresholds!r}; allowed: {', '.join(THRESHOLDS)}")
+    if multi_label:
+        smoothing, usual = arguments.label_smoothing_factor, _usual("label_smoothing_factor")
+        if smoothing not in (0.0, usual):
+            raise UserError(
+                f"--label_smoothing_factor is {smoothing}, but these rows have several labels each, and smoothing "
+                "would put a little of every label on every row; leave it out"
+            )
+    elif arguments.thresholds != _usual("thresholds"):
+        raise UserError(
+            f"--thresholds is {arguments.thresholds}, but these rows have one label each, the likeliest; leave it out"
+        )
+    elif arguments.classification_loss == OF_SETS_ALONE:
+        ClassificationLoss([1, 1], kind=OF_SETS_ALONE)
+
+
+def classification_loss(
+    arguments: MetricTrainingArguments, labels: np.ndarray, classes: int
+) -> ClassificationLoss | LabelSetLoss | None:
+    """The loss for training rows with labels (N,), or sets of them (N, C); None where it is the model's own.
+
+    It stands in the place of Trainer's smoother of labels, which would stand in its own. Sets are not smoothed.
 
     Raises:
         UserError: as `ClassificationLoss`.
     """
-    if not differing(vars(arguments)) and not arguments.label_smoothing_factor:
+    options: dict[str, Any] = {
+        "kind": arguments.classification_loss,
+        "class_weights": arguments.class_weights,
+        "focal_gamma": arguments.focal_gamma,
+        "logit_adjustment": arguments.logit_adjustment,
+        "effective_beta": arguments.effective_beta,
+    }
+    own = differing(vars(arguments))
+    if labels.ndim == 2:
+        options |= {"asymmetric_gamma": arguments.asymmetric_gamma, "asymmetric_clip": arguments.asymmetric_clip}
+        counts = labels.sum(0).tolist()
+        return LabelSetLoss(counts, len(labels), **options).to(arguments.device) if own else None
+    if not own and not arguments.label_smoothing_factor:
         return None
-    return ClassificationLoss(
-        counts,
-        kind=arguments.classification_loss,
-        class_weights=arguments.class_weights,
-        focal_gamma=arguments.focal_gamma,
-        logit_adjustment=arguments.logit_adjustment,
-        effective_beta=arguments.effective_beta,
-        smoothing=arguments.label_smoothing_factor,
-    ).to(arguments.device)
+    counts = np.bincount(labels, minlength=classes).tolist()
+    return ClassificationLoss(counts, **options, smoothing=arguments.label_smoothing_factor).to(arguments.device)
+
+
+def _usual(name: str) -> Any:
+    return MetricTrainingArguments.__dataclass_fields__[name].default
 
 
 def differing(training: Mapping[str, Any]) -> dict[str, Any]:

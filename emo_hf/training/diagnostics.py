@@ -50,6 +50,18 @@ def explain(error: BaseException, arguments: Any) -> BaseException:
     return error
 
 
+@torch.no_grad()
+def of_batch(logits: Tensor, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """What a log says of a batch with logits (B, C), embeddings (B, D) and labels (B,) or sets of them (B, C)."""
+    rows = embeddings.detach().float()
+    right = ((logits > 0) == (labels > 0)).all(-1) if labels.ndim == 2 else logits.argmax(-1) == labels
+    return {
+        "accuracy": right.float().mean(),
+        "embedding_norm": rows.norm(dim=1).mean(),
+        "embedding_spread": (rows - rows.mean(0)).square().sum(1).mean().sqrt(),
+    }
+
+
 class Watch:
     """Looks at the losses of every step, one step late so that nothing waits for the device, and at every log."""
 

@@ -14,7 +14,9 @@ from transformers import Trainer
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.calibration import reliability
+from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_calibration
 from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
+from emo_hf.evaluation.thresholds import choose_thresholds, decide, sigmoid
 from emo_hf.storage.files import move_whole, write_whole
 from emo_hf.storage.record import RECORD_FILE, merge_history
 
@@ -23,25 +25,43 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Predicted:
-    """Test rows in the order of their data: logits (N, C), embeddings (N, D), labels (N,), and their cross-entropy."""
+    """Rows in the order of their data: logits (N, C), embeddings (N, D), labels (N,) or sets (N, C), and their loss.
+
+    `thresholds` (C,) say which labels a row has, where it may have several.
+    """
 
     logits: np.ndarray
     embeddings: np.ndarray
     labels: np.ndarray
     loss: float
+    thresholds: np.ndarray | None = None
 
     @property
     def classes(self) -> np.ndarray:
-        """The class of each row (N,), by its logits."""
-        return self.logits.argmax(-1)
+        """The class of each row (N,), by its logits, or which labels it has (N, C)."""
+        if self.thresholds is None:
+            return self.logits.argmax(-1)
+        return decide(sigmoid(self.logits), self.thresholds)
+
+    def names(self, labels: Sequence[str]) -> list[str]:
+        """The class of each row by its name, or the names of its labels with commas between them."""
+        return named(self.classes, labels)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As they are stored beside the record."""
         return {
             "logits": self.logits.astype(np.float32),
             "embeddings": self.embeddings.astype(np.float16),
-            "labels": self.labels.astype(np.int64),
+            "labels": self.labels.astype(np.int64 if self.thresholds is None else np.uint8),
+            **({} if self.thresholds is None else {"thresholds": self.thresholds}),
         }
+
+
+def named(classes: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """Classes (N,) by their names, or sets of labels (N, C) as names with commas between them."""
+    if classes.ndim == 1:
+        return [labels[i] for i in classes]
+    return [", ".join(labels[i] for i in np.flatnonzero(row).tolist()) for row in classes]
 
 
 def by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:
@@ -50,8 +70,8 @@ def by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:
     return split.select(order), order
 
 
-def predict_in_order(trainer: Trainer, rows: datasets.Dataset) -> Predicted:
-    """The model's answers to tokenized test rows.
+def predict_in_order(trainer: Trainer, rows: datasets.Dataset, thresholds: np.ndarray | None = None) -> Predicted:
+    """The model's answers to tokenized rows.
 
     Raises:
         UserError: logits that are not finite.
@@ -64,7 +84,13 @@ def predict_in_order(trainer: Trainer, rows: datasets.Dataset) -> Predicted:
             f"the model's logits are not finite, so training diverged; lower --learning_rate, which is "
             f"{trainer.args.learning_rate}, or keep --max_grad_norm above 0"
         )
-    return Predicted(logits, embeddings, labels, float((found.metrics or {})["test_loss"]))
+    return Predicted(logits, embeddings, labels, float((found.metrics or {})["test_loss"]), thresholds)
+
+
+def chosen_thresholds(trainer: Trainer, rows: datasets.Dataset, kind: str) -> np.ndarray:
+    """The thresholds (C,) of the model that training ended with, chosen on tokenized validation rows."""
+    found = predict_in_order(trainer, rows)
+    return choose_thresholds(sigmoid(found.logits), found.labels, kind)
 
 
 def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -76,6 +102,15 @@ def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
 def score_test_rows(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
     """What a record says of the test rows; `names` are those of the classes."""
     labels = predicted.labels
+    if predicted.thresholds is not None:
+        probabilities = sigmoid(predicted.logits)
+        return {
+            "loss": predicted.loss,
+            **LabelSetScores().compute(
+                predictions=probabilities, references=labels, labels=names, thresholds=predicted.thresholds
+            ),
+            "ece": label_calibration(probabilities, labels),
+        }
     return {
         "loss": predicted.loss,
         **ClassificationScores().compute(predictions=predicted.classes, references=labels, labels=names),
@@ -89,6 +124,10 @@ def score_test_rows(predicted: Predicted, names: Sequence[str]) -> dict[str, Any
 
 def warn_of_one_class(run_id: str, predicted: Predicted, names: Sequence[str]) -> None:
     """Say that a model has learned nothing but a class, which its scores alone do not tell."""
+    if predicted.thresholds is not None:
+        if not predicted.classes.any():
+            logger.warning("%s: the model gives no test text any label; train for more epochs", run_id)
+        return
     classes = np.unique(predicted.classes)
     if len(classes) == 1:
         logger.warning(

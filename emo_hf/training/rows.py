@@ -7,6 +7,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from torch.utils.data import Dataset, IterableDataset
 
@@ -75,6 +76,56 @@ def lengths_of(rows: Any) -> np.ndarray:
         ) from None
 
 
+def labels_of(rows: Any, names: Sequence[str], what: str, multi_label: bool) -> np.ndarray:
+    """The class index of each row (N,), or its set of labels (N, C); see `class_indices` and `label_sets_of`."""
+    return label_sets_of(rows, names, what) if multi_label else class_indices(rows, names, what)
+
+
+def rarest(sets: np.ndarray) -> np.ndarray:
+    """The label of each row (N,) that the fewest rows have, of sets (N, C); C for a row without labels.
+
+    Batches with rows of two such classes hold pairs that share a label which few rows share, and pairs that don't.
+    """
+    counts = np.where(sets > 0, sets.sum(0), np.iinfo(np.int64).max)
+    return np.where(sets.any(1), counts.argmin(1), sets.shape[1])
+
+
+def label_sets_of(rows: Any, names: Sequence[str], what: str) -> np.ndarray:
+    """The set of labels of each row, zeros and ones (N, C).
+
+    Args:
+        rows: with a column `labels`, or `label`, of lists of C numbers.
+        names: of the labels.
+        what: the name of the rows in a message.
+
+    Raises:
+        UserError: no labels, or lists that are none of zeros and ones, one for each of `names`.
+    """
+    column = _label_column(rows, what, "sets of labels")
+    if isinstance(rows, datasets.Dataset):
+        cells = _column(rows, column)
+        if not pa.types.is_list(cells.type) and not pa.types.is_fixed_size_list(cells.type):
+            raise UserError(
+                f"{what}: column {column} holds no lists, but the model gives several labels a row; give lists of "
+                f"zeros and ones, one for each of its {len(names)} labels"
+            )
+        sizes, flat = pc.list_value_length(cells).to_numpy(), pc.list_flatten(cells).to_numpy()
+    else:
+        lists = [np.asarray(rows[place][column]).ravel() for place in range(len(rows))]
+        sizes, flat = np.array([len(found) for found in lists]), np.concatenate(lists)
+    if (wrong := np.flatnonzero(sizes != len(names))).size:
+        raise UserError(
+            f"{what}: column {column} holds a list of {sizes[wrong[0]]} in row {wrong[0]}, but the model has "
+            f"{len(names)} labels; give zeros and ones, one for each"
+        )
+    if not np.isin(flat, (0, 1)).all():
+        raise UserError(
+            f"{what}: column {column} holds {flat[~np.isin(flat, (0, 1))][0]}; allowed are zeros and ones, one for "
+            f"each of the {len(names)} labels"
+        )
+    return flat.reshape(-1, len(names)).astype(np.int64)
+
+
 def class_indices(rows: Any, names: Sequence[str], what: str) -> np.ndarray:
     """The class index of each row (N,).
 
@@ -86,13 +137,7 @@ def class_indices(rows: Any, names: Sequence[str], what: str) -> np.ndarray:
     Raises:
         UserError: no labels, or labels that are no indices into `names`.
     """
-    columns = rows.column_names if isinstance(rows, datasets.Dataset) else list(rows[0])
-    column = next((name for name in LABELS if name in columns), None)
-    if column is None:
-        raise UserError(
-            f"{what} has no column labels, but {_names(columns)}; rename the column of class indices: "
-            "rows.rename_column(NAME, 'labels')"
-        )
+    column = _label_column(rows, what, "class indices")
     if isinstance(rows, datasets.Dataset):
         found = _column(rows, column).to_numpy()
     else:
@@ -115,12 +160,23 @@ def class_indices(rows: Any, names: Sequence[str], what: str) -> np.ndarray:
     return found
 
 
-def check_evaluated(rows: Any, names: Sequence[str]) -> None:
-    """As `class_indices`, for rows to evaluate; of those that are made as they are asked for, nothing is looked at."""
+def check_evaluated(rows: Any, names: Sequence[str], multi_label: bool) -> None:
+    """As `labels_of`, for rows to evaluate; of those that are made as they are asked for, nothing is looked at."""
     several = rows if isinstance(rows, dict) else {"": rows}
     for part, found in several.items():
         if isinstance(found, datasets.Dataset) and len(found):
-            class_indices(found, names, f"eval_dataset {part}".rstrip())
+            labels_of(found, names, f"eval_dataset {part}".rstrip(), multi_label)
+
+
+def _label_column(rows: Any, what: str, held: str) -> str:
+    columns = rows.column_names if isinstance(rows, datasets.Dataset) else list(rows[0])
+    column = next((name for name in LABELS if name in columns), None)
+    if column is None:
+        raise UserError(
+            f"{what} has no column labels, but {_names(columns)}; rename the column of {held}: "
+            "rows.rename_column(NAME, 'labels')"
+        )
+    return column
 
 
 def _column(rows: datasets.Dataset, name: str) -> Any:

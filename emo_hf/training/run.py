@@ -63,6 +63,8 @@ from emo_hf.training.lost_words import look_at_tokens
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
     by_length,
+    chosen_thresholds,
+    named,
     predict_in_order,
     progress,
     save_whole,
@@ -142,11 +144,13 @@ def run(
             prepared = _prepare(model_arguments, data_arguments, training_arguments, run_dir, callbacks)
             begun = True
             record["arguments"]["training"]["learning_rate"] = training_arguments.learning_rate
+            if prepared[1].multi_label:
+                record["arguments"]["training"]["label_smoothing_factor"] = 0.0  # sets of labels are not smoothed
             if commit := hub_commit(model_arguments.encoder, model_arguments.encoder_revision):
                 record["model"]["encoder_commit"] = commit
             if is_ours(model_arguments.encoder, model_arguments.encoder_revision):
                 parent = parent_of(own_name(model_arguments))
-                record["model"]["parent"] = parent.summary() | {"kept": _kept(model_arguments, prepared[1].labels)}
+                record["model"]["parent"] = parent.summary() | {"kept": _kept(model_arguments, *_task(prepared[1]))}
             texts = _texts(prepared[1], parent)
             details, predictions = _train_and_test(*prepared, run_dir, texts)
             record |= details
@@ -176,12 +180,17 @@ def run(
     return record
 
 
-def _kept(model: ModelArguments, labels: Sequence[str]) -> list[str]:
+def _kept(model: ModelArguments, labels: Sequence[str], multi_label: bool) -> list[str]:
     """The parts of its parent that a run starts with."""
     if not model.init_from:
         return ["encoder"]
-    same = sorted(labels) == sorted(config_of(model).labels)
+    own = config_of(model)
+    same = sorted(labels) == sorted(own.labels) and multi_label == own.multi_label
     return ["encoder", "pooling", "embedding", *(["classifier"] if same else [])]
+
+
+def _task(data: EmotionData) -> tuple[Sequence[str], bool]:
+    return data.labels, data.multi_label
 
 
 def _texts(data: EmotionData, parent: Parent | None) -> bytes:
@@ -200,8 +209,11 @@ def make_trainer(
     """A trainer at its start, whose every draw follows from the seed, and the tokens of all splits of `data`."""
     tokenizer = load_tokenizer(model_arguments)
     set_seed(training_arguments.seed)
-    model = build_model(model_arguments, data.labels)
-    if model_arguments.init_from and "classifier" not in _kept(model_arguments, data.labels):
+    model = build_model(model_arguments, data.labels, multi_label=data.multi_label)
+    kept = _kept(model_arguments, *_task(data)) if model_arguments.init_from else []
+    if data.multi_label and "classifier" not in kept:
+        model.start_at([count / data.report["rows"]["train"] for count in data.report["counts"]["train"].values()])
+    if model_arguments.init_from and "classifier" not in kept:
         theirs = ", ".join(config_of(model_arguments).labels)
         logger.warning(
             "the classifier of %s is not kept, for its labels are others (%s); a new one is trained",
@@ -271,7 +283,11 @@ def _train_and_test(
         remove_checkpoints(run_dir, but_sound=checkpoint is not None)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.args.per_device_train_batch_size = trainer.state.train_batch_size // max(1, trainer.args.n_gpu)
-    predicted = predict_in_order(trainer, tokens["test"])
+    thresholds = None
+    if data.multi_label:
+        thresholds = chosen_thresholds(trainer, tokens["validation"], trainer.args.thresholds)
+        trainer.model.config.thresholds = thresholds.tolist()
+    predicted = predict_in_order(trainer, tokens["test"], thresholds)
     scores = score_test_rows(predicted, data.labels)
     if trainer.is_world_process_zero():
         warn_of_one_class(run_dir.name, predicted, data.labels)
@@ -280,8 +296,8 @@ def _train_and_test(
         predicted.embeddings,
         {
             "sentence": data.splits["test"]["text"][:],
-            "label": [data.labels[i] for i in predicted.labels],
-            "prediction": [data.labels[i] for i in predicted.classes],
+            "label": named(predicted.labels, data.labels),
+            "prediction": predicted.names(data.labels),
         },
     )
     save_whole(trainer, run_dir, {TEXTS_FILE: texts})

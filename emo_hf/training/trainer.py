@@ -13,7 +13,7 @@ from typing import Any, cast
 import datasets
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
 from transformers.trainer_utils import rotate_checkpoints
@@ -23,19 +23,20 @@ from emo_hf.arguments.dataclasses import MetricTrainingArguments, cannot_compile
 from emo_hf.data.collation import PaddingCollator
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError
+from emo_hf.evaluation.label_set_metrics import label_set_metrics
 from emo_hf.evaluation.metrics import classes_of, trainer_metrics
-from emo_hf.losses.classification import ClassificationLoss
+from emo_hf.losses.classification import ClassificationLoss, LabelSetLoss
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pretrained import default_learning_rate
 from emo_hf.training.beginning import Beginning
 from emo_hf.training.by_hand import check_arguments, check_model, evaluates, lack, named_folder
 from emo_hf.training.checkpoints import seal
-from emo_hf.training.classifier_loss import check_classification, classification_loss
+from emo_hf.training.classifier_loss import check_classification, check_labels_a_row, classification_loss
 from emo_hf.training.cpu.dropout import use_fast_dropout
 from emo_hf.training.cpu.layers import use_fused_layers
-from emo_hf.training.diagnostics import Means, Watch
+from emo_hf.training.diagnostics import Means, Watch, of_batch
 from emo_hf.training.objective import AuxiliaryObjective, BestParameters, auxiliary_loss
-from emo_hf.training.rows import check_evaluated, class_indices, lengths_of, numbered
+from emo_hf.training.rows import check_evaluated, labels_of, lengths_of, numbered, rarest
 from emo_hf.training.sampling import BalancedLengthSampler, EpochOfSampler, TokenBudgetSampler, whole_batches
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,8 @@ class MetricTrainer(Trainer):
             known = self.processing_class
             self.data_collator = PaddingCollator(known if isinstance(known, PreTrainedTokenizerBase) else config)
         if not args.batch_eval_metrics:  # of which a function of somebody's own takes note
-            self.compute_metrics = self._watched(trainer_metrics(config.labels), self.compute_metrics)
+            usual = label_set_metrics(args.thresholds) if config.multi_label else trainer_metrics(config.labels)
+            self.compute_metrics = self._watched(usual, self.compute_metrics)
 
     @property
     def train_dataset(self) -> Any:
@@ -111,10 +113,16 @@ class MetricTrainer(Trainer):
     def _start(self) -> None:
         """Make what follows from the arguments and the model, with nothing left of a training before."""
         config = self.model.config
-        loss = auxiliary_loss(self.args, num_classes=len(config.labels), embedding_size=config.embedding_size)
+        loss = auxiliary_loss(
+            self.args,
+            num_classes=len(config.labels),
+            embedding_size=config.embedding_size,
+            multi_label=config.multi_label,
+        )
         self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, self.model.dtype)
         check_classification(vars(self.args))
-        self._classify: ClassificationLoss | None = None  # until the sizes of the classes are known
+        check_labels_a_row(self.args, config.multi_label)
+        self._classify: ClassificationLoss | LabelSetLoss | None = None  # until the sizes of the classes are known
         self._watch = Watch()
         self._means = Means()
 
@@ -146,7 +154,8 @@ class MetricTrainer(Trainer):
             loss = loss + term
             parts |= of_metric
         self._watch.step(step, parts, rows)
-        self._note(parts, outputs, labels)
+        plain = {} if self._classify is None else {"plain_ce_loss": outputs.loss}
+        self._means.add(parts | plain | of_batch(outputs.logits, outputs.embeddings, labels))
         return (loss, outputs) if return_outputs else loss
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
@@ -197,7 +206,8 @@ class MetricTrainer(Trainer):
 
         def watched(prediction: EvalPrediction) -> dict:
             # The first epoch may well leave a class out, unless it is the only one.
-            if self.is_in_train and (self.state.epoch or 0) >= min(2, self.args.num_train_epochs):
+            several = self.model.config.multi_label
+            if self.is_in_train and not several and (self.state.epoch or 0) >= min(2, self.args.num_train_epochs):
                 predicted, true = classes_of(prediction), np.asarray(prediction.label_ids)
                 self._watch.evaluated(predicted, true, self.model.config.labels, self.args)
             return {**compute(prediction), **(more(prediction) if more else {})}
@@ -226,7 +236,8 @@ class MetricTrainer(Trainer):
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """As Trainer's, with every row: only training drops a last batch that is not full."""
-        check_evaluated(self.eval_dataset if eval_dataset is None else eval_dataset, self.model.config.labels)
+        config = self.model.config
+        check_evaluated(self.eval_dataset if eval_dataset is None else eval_dataset, config.labels, config.multi_label)
         with self._every_row():
             return super().get_eval_dataloader(eval_dataset)
 
@@ -243,31 +254,17 @@ class MetricTrainer(Trainer):
         finally:
             self.args.dataloader_drop_last = asked
 
-    @torch.no_grad()
-    def _note(self, parts: dict[str, Tensor], outputs: Any, labels: Tensor) -> None:
-        """Add to the running means."""
-        embeddings = outputs.embeddings.detach().float()
-        if self._classify is not None:
-            parts = {**parts, "plain_ce_loss": outputs.loss}
-        self._means.add(
-            {
-                **parts,
-                "accuracy": (outputs.logits.argmax(-1) == labels).float().mean(),
-                "embedding_norm": embeddings.norm(dim=1).mean(),
-                "embedding_spread": (embeddings - embeddings.mean(0)).square().sum(1).mean().sqrt(),
-            }
-        )
-
     # From here on private methods of Trainer, which has no public way to what they do.
 
     def _get_train_sampler(self, train_dataset: Any = None) -> BalancedLengthSampler:
         # Trainer takes a sampler from here alone; a loader of our own would have to repeat what else it does.
         dataset = self.train_dataset  # as it was given: what Trainer passes has lost the column of lengths
-        names = self.model.config.labels
-        lengths, labels = lengths_of(dataset), class_indices(dataset, names, "train_dataset")
+        names, several = self.model.config.labels, self.model.config.multi_label
+        lengths, labels = lengths_of(dataset), labels_of(dataset, names, "train_dataset", several)
         if self.args.eval_strategy != "no":
-            check_evaluated(self.eval_dataset, names)  # not an epoch later
-        self._classify = classification_loss(self.args, np.bincount(labels, minlength=len(names)))
+            check_evaluated(self.eval_dataset, names, several)  # not an epoch later
+        self._classify = classification_loss(self.args, labels, len(names))
+        labels = rarest(labels) if several else labels
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         sampler: BalancedLengthSampler
         if self.args.tokens_per_batch:

@@ -239,7 +239,7 @@ def test_label_studio_with_several_labels_a_row(tmp_path):
     small.append({"text": "문장 30", "sentiment": {"choices": ["기쁨", "슬픔"]}})
     (tmp_path / "min.json").write_text(json.dumps(small), encoding="utf-8")
     for name in ("full.json", "min.json"):
-        said = error_of(tmp_path / name)
+        said = error_of(tmp_path / name, task="single")
         assert "1 of 31" in said and "--several_labels" in said
         data = load_emotion_data(str(tmp_path / name), task="single", several_labels="drop")
         assert data.counts()["train"] == {"불안": 8, "슬픔": 8, "기쁨": 8}

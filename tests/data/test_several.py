@@ -125,21 +125,20 @@ def joined(tmp_path, count=6):
 
 
 def test_the_line_says_what_was_found_and_what_to_do(tmp_path):
-    said = error_of(joined(tmp_path), labels="all")
+    said = error_of(joined(tmp_path), labels="all", task="single")
     assert said == (
         "6 of 60 rows have several labels each (column label: joined by '|'; data.csv, rows 2, 3, 4, 5, 6 and 1 more: "
-        "the first has '분노' and '불안'), but one label a row is trained; --task single --several_labels drop keeps "
-        "the 54 rows of one label; --task single --several_labels first takes the first label of each row; a name "
-        "that holds the mark is one label if --labels names it so."
+        "the first has '분노' and '불안'), but --task single trains one label a row; leave --task out, and several "
+        "labels a row are trained; --several_labels drop keeps the 54 rows of one label; --several_labels first takes "
+        "the first label of each row; a name that holds the mark is one label if --labels names it so."
     )
-    assert error_of(joined(tmp_path), labels="all", task="single") == said
-    assert error_of(joined(tmp_path), labels="all", task="multi") == said
     assert load_emotion_data(joined(tmp_path), labels=["분노|불안", "슬픔", "분노", "불안"]).labels[0] == "분노|불안"
 
 
 def test_what_would_not_help_is_not_proposed(tmp_path):
-    said = error_of(joined(tmp_path, count=60), labels="all")  # no row of one label, and one first label
-    assert "--several_labels" not in said and said.endswith("; give each row one label.")
+    # No row of one label, and one first label.
+    said = error_of(joined(tmp_path, count=60), labels="all", task="single")
+    assert "--several_labels" not in said and said.endswith("and several labels a row are trained.")
     said = error_of(joined(tmp_path, count=60), labels="all", task="single", several_labels="drop")
     assert said.endswith("so --several_labels drop leaves none; give each row one label.")
 
@@ -156,8 +155,7 @@ def test_single_does_with_them_as_it_is_told(tmp_path, several_labels, counts):
     assert "6 of 60 rows have several labels each" in data.report["notes"][0]
 
 
-def test_multi_is_refused_in_a_line_of_its_own(tmp_path):
-    assert error_of(write(tmp_path / "data.csv", rows()), task="multi").startswith("--task multi trains several")
+def test_a_task_or_a_choice_that_is_not_there_is_named():
     assert "task is 'both'; allowed are 'auto', 'single', 'multi'" in error_of("sample", task="both")
     assert "several_labels is 'last'" in error_of("sample", several_labels="last")
 
@@ -184,7 +182,7 @@ def test_columns_of_ones_are_labels(tmp_path, marks):
     assert sum(len(part) for part in data.splits.values()) == 57
     assert data.report["bad_rows"]["empty label"]["train"]["count"] == 3
     assert data.report["columns"] == {"text": "문장", "label": "여성/가족, clean, 기타 혐오"}
-    said = error_of(hot(tmp_path, several=9, marks=marks), labels="all")
+    said = error_of(hot(tmp_path, several=9, marks=marks), labels="all", task="single")
     assert said.startswith("9 of 60 rows have several labels each (columns 여성/가족, clean, 기타 혐오: columns of 0")
 
 
@@ -200,7 +198,7 @@ def test_columns_of_ones_before_the_text_are_labels_too(tmp_path):
     before = load_emotion_data(str(moved(hot(tmp_path))), labels="all")
     assert before.fingerprint == after.fingerprint and before.report["columns"] == after.report["columns"]
     assert "those of 0 and 1 are: 여성/가족, clean, 기타 혐오" in before.report["notes"][0]
-    said = error_of(moved(hot(tmp_path, several=9)), labels="all")
+    said = error_of(moved(hot(tmp_path, several=9)), labels="all", task="single")
     assert said.startswith("9 of 60 rows have several labels each (columns 여성/가족, clean, 기타 혐오: columns of 0")
 
 

@@ -25,6 +25,7 @@ from emo_hf.errors import UserError
 from emo_hf.inference import prediction_writers
 from emo_hf.inference.prediction_files import SUFFIXES
 from emo_hf.inference.predictions import column_names
+from emo_hf.inference.predictor import Predictor
 
 LABELS = ["불안", "기쁨", "=슬픔"]
 OUTPUTS = list(SUFFIXES)
@@ -51,6 +52,8 @@ class Known:
     """A model of which every text has its own probabilities."""
 
     labels = LABELS
+    thresholds = None
+    named = Predictor.named
 
     def __init__(self, model: str, **_: Any):
         pass

@@ -11,12 +11,21 @@ import torch
 from torch import Tensor
 
 from emo_hf.errors import UserError
-from emo_hf.losses.classification import CLASS_WEIGHTS, CLASSIFICATION_LOSSES, ClassificationLoss, weights_of
+from emo_hf.losses.classification import (
+    CLASS_WEIGHTS,
+    CLASSIFICATION_LOSSES,
+    OF_SETS_ALONE,
+    ClassificationLoss,
+    LabelSetLoss,
+    weights_of,
+)
+from emo_hf.models.modeling import label_set_loss
 
 COUNTS = (185, 12, 3, 1)
+OF_ONE_LABEL = [kind for kind in CLASSIFICATION_LOSSES if kind != OF_SETS_ALONE]
 PRODUCT = [
     {"kind": kind, "class_weights": weights, "smoothing": smoothing, **more}
-    for kind, weights, smoothing in itertools.product(CLASSIFICATION_LOSSES, CLASS_WEIGHTS, (0.0, 0.1, 0.6))
+    for kind, weights, smoothing in itertools.product(OF_ONE_LABEL, CLASS_WEIGHTS, (0.0, 0.1, 0.6))
     for more in {
         "cross_entropy": [{}],
         "focal": [{"focal_gamma": gamma} for gamma in (0.0, 0.5, 2.0)],
@@ -154,7 +163,8 @@ def test_focal_turns_to_the_rows_that_it_gets_wrong() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"kind": "dice"}, "--classification_loss is 'dice'; allowed: cross_entropy, focal, logit_adjusted"),
+        ({"kind": "dice"}, "--classification_loss is 'dice'; allowed: cross_entropy, focal, logit_adjusted, asymm"),
+        ({"kind": "asymmetric"}, "rows with one label each take cross_entropy, focal or logit_adjusted"),
         ({"class_weights": "equal"}, "--class_weights is 'equal'; allowed: none, balanced, sqrt, effective"),
     ],
 )
@@ -166,3 +176,73 @@ def test_an_unknown_name_is_refused(options, said) -> None:
 def test_a_class_without_rows_has_no_share_to_adjust_by() -> None:
     with pytest.raises(UserError, match="no training row is of class 1; leave such classes out"):
         ClassificationLoss([3, 0, 4], kind="logit_adjusted")
+
+
+SETS = torch.tensor(
+    [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0]]
+)
+HAVE, ROWS = (150, 40, 3, 0), 200
+OF_SETS = [
+    {"kind": kind, "class_weights": weights, **more}
+    for kind, weights in itertools.product(CLASSIFICATION_LOSSES, CLASS_WEIGHTS)
+    for more in {
+        "cross_entropy": [{}],
+        "focal": [{"focal_gamma": gamma} for gamma in (0.0, 0.5, 2.0)],
+        "logit_adjusted": [{"logit_adjustment": tau} for tau in (0.0, 1.0, 1.7)],
+        "asymmetric": [{"asymmetric_gamma": 4.0, "asymmetric_clip": clip} for clip in (0.0, 0.05, 0.4)],
+    }[kind]
+]
+
+
+def set_loop(logits: Tensor, labels: Tensor, options: dict) -> Tensor:
+    total = []
+    for row, have in zip(logits, labels.tolist(), strict=True):
+        for c, n in enumerate(HAVE):
+            known = min(max(n, 0.5), ROWS - 0.5)
+            p = torch.sigmoid(row[c] + options.get("logit_adjustment", 0.0) * math.log(known / (ROWS - known)))
+            gamma = options.get("focal_gamma", 0.0)
+            weights = {"none": lambda n: 1.0, "balanced": lambda n: 1 / n, "sqrt": lambda n: 1 / math.sqrt(n)}
+            weight = weights.get(options["class_weights"], lambda n: 0.001 / (1 - 0.999**n))
+            mean = 1.0
+            if 0 < n < ROWS:
+                mean = (weight(n) * n + weight(ROWS - n) * (ROWS - n)) / ROWS
+            own = weight(n if have[c] else ROWS - n) / mean if 0 < n < ROWS else 1.0
+            if have[c]:
+                total.append(own * (1 - p) ** gamma * -p.log())
+            elif options["kind"] == "asymmetric":
+                q = torch.relu(p - options["asymmetric_clip"])
+                total.append(own * q ** options["asymmetric_gamma"] * -(1 - q).log())
+            else:
+                total.append(own * p**gamma * -(1 - p).log())
+    return sum(total) / len(logits)
+
+
+@pytest.mark.parametrize("options", OF_SETS, ids=lambda options: "-".join(map(str, options.values())))
+def test_sets_of_labels_against_a_plain_loop(options) -> None:
+    drawn = torch.Generator().manual_seed(4)
+    logits = (torch.randn(8, 4, generator=drawn, dtype=torch.float64) * 3).requires_grad_()
+    expected = set_loop(logits, SETS, options)
+    loss = LabelSetLoss(HAVE, ROWS, **options)
+    found = loss(logits, SETS)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    for ours, theirs in zip(torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-14)
+    halves = (loss(logits[:4], SETS[:4]) + loss(logits[4:], SETS[4:])) / 2
+    torch.testing.assert_close(halves, found, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("options", OF_SETS, ids=lambda options: "-".join(map(str, options.values())))
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_sets_that_are_certain_have_a_finite_gradient(options, dtype) -> None:
+    logits = torch.tensor([[300.0, -300, 300, -300], [-300, 300, 0, 0]], dtype=dtype, requires_grad=True)
+    found = LabelSetLoss(HAVE, ROWS, **options)(logits, SETS[:2])
+    assert found.dtype == torch.float32 and found.isfinite()
+    assert torch.autograd.grad(found, logits)[0].isfinite().all()
+
+
+def test_plain_sets_are_the_loss_of_the_model() -> None:
+    logits = torch.randn(8, 4, dtype=torch.float64)
+    own = label_set_loss(logits, SETS)
+    torch.testing.assert_close(LabelSetLoss(HAVE, ROWS)(logits, SETS), own, rtol=1e-12, atol=0)
+    of_torch = torch.nn.BCEWithLogitsLoss()(logits, SETS.to(logits))
+    torch.testing.assert_close(own, of_torch * 4, rtol=1e-12, atol=0)

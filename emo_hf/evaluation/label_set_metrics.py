@@ -1,0 +1,111 @@
+"""Metrics of rows with several labels each, as an `evaluate.Metric` over scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+from transformers import EvalPrediction
+
+from emo_hf.evaluation.thresholds import choose_thresholds, decide, f1_of_labels, sigmoid
+
+
+class LabelSetScores(evaluate.Metric):
+    """Scores of rows with several labels each.
+
+    `compute(predictions=(N, C) probabilities, references=(N, C) of 0 and 1, labels=[names], thresholds=(C,))` gives a
+    dictionary: `macro_f1` (the mean of the F1 of those labels that a row has), `micro_f1` (of all decisions),
+    `sample_f1` (the mean over rows; 1 where a row has no label and gets none), `accuracy` (rows all right),
+    `mean_average_precision` (over the labels that a row has), `lrap` (label ranking average precision) and
+    `coverage_error` (how far down a row's ranking all of its labels are found), which need no thresholds; and
+    `per_class` {name: {precision, recall, f1, average_precision, threshold, support}}. The scores of a label without a
+    row are None: no answer could raise them.
+    """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**{"keep_in_memory": True, **kwargs})
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="F1 in three means, average precision and rankings of label sets, computed by scikit-learn.",
+            citation="Pedregosa et al. 2011, Scikit-learn: Machine Learning in Python",
+            inputs_description="predictions: probabilities (N, C); references (N, C); labels; thresholds (C,)",
+            features=datasets.Features(
+                {
+                    "predictions": datasets.List(datasets.Value("float64")),
+                    "references": datasets.List(datasets.Value("int64")),
+                }
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[Sequence[float]],
+        references: Sequence[Sequence[int]],
+        labels: Sequence[str],
+        thresholds: Sequence[float],
+    ) -> dict[str, Any]:
+        from sklearn import metrics
+
+        scores, actual = np.asarray(predictions), np.asarray(references, dtype=bool)
+        given = decide(scores, np.asarray(thresholds))
+        precision, recall, f1, support = metrics.precision_recall_fscore_support(
+            actual, given, average=None, zero_division=0
+        )
+        precisions = [
+            float(metrics.average_precision_score(actual[:, c], scores[:, c])) if support[c] else None
+            for c in range(len(labels))
+        ]
+        known = [value for value in precisions if value is not None]
+        return {
+            "accuracy": float((given == actual).all(1).mean()),
+            "macro_f1": float(f1[support > 0].mean()) if known else 0.0,
+            "micro_f1": float(metrics.f1_score(actual, given, average="micro", zero_division=0)),
+            "sample_f1": float(metrics.f1_score(actual, given, average="samples", zero_division=1)),
+            "mean_average_precision": float(np.mean(known)) if known else 0.0,
+            "lrap": float(metrics.label_ranking_average_precision_score(actual, scores)),
+            "coverage_error": float(metrics.coverage_error(actual, scores)),
+            "per_class": {
+                label: {
+                    "precision": float(precision[c]) if support[c] else None,
+                    "recall": float(recall[c]) if support[c] else None,
+                    "f1": float(f1[c]) if support[c] else None,
+                    "average_precision": precisions[c],
+                    "threshold": float(thresholds[c]),
+                    "support": int(support[c]),
+                }
+                for c, label in enumerate(labels)
+            },
+        }
+
+
+def label_set_metrics(kind: str) -> Callable[[EvalPrediction], dict[str, float]]:
+    """The function that `Trainer(compute_metrics=…)` takes: scores of logits (N, C) at thresholds chosen on them.
+
+    `accuracy` is the share of the rows whose labels are all right; `kind` as in `choose_thresholds`.
+    """
+
+    def compute(prediction: EvalPrediction) -> dict[str, float]:
+        given = prediction.predictions
+        scores = sigmoid(np.asarray(given[0] if isinstance(given, tuple) else given))
+        actual = np.asarray(prediction.label_ids).astype(bool)
+        decided = decide(scores, choose_thresholds(scores, actual, kind))
+        hits, total = (decided & actual).sum(), decided.sum() + actual.sum()
+        f1 = f1_of_labels(decided, actual)
+        return {
+            "accuracy": float((decided == actual).all(1).mean()),
+            "macro_f1": float(np.nanmean(f1)) if actual.any() else 0.0,
+            "micro_f1": float(2 * hits / max(total, 1)),
+        }
+
+    return compute
+
+
+def label_calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error over all decisions, of probabilities (N, C) and labels (N, C) of 0 and 1."""
+    place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1).ravel()
+    gaps = np.bincount(place, (probabilities - labels).ravel(), minlength=bins)
+    return float(np.abs(gaps).sum() / probabilities.size)

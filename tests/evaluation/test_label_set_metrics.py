@@ -1,0 +1,103 @@
+"""Thresholds against all there are, and scores of label sets against plain counting."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from transformers import EvalPrediction
+
+from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_calibration, label_set_metrics
+from emo_hf.evaluation.thresholds import THRESHOLDS, choose_thresholds, decide, f1_of_labels, sigmoid
+
+
+@pytest.fixture(params=range(4))
+def rows(request) -> tuple[np.ndarray, np.ndarray]:
+    """40 rows of 6 labels: one on no row, one on all, one on one row; probabilities that may tie."""
+    random = np.random.default_rng(request.param)
+    labels = (random.random((40, 6)) < [0.5, 0.3, 0.1, 0.6, 0.0, 1.0]).astype(int)
+    labels[:, 2] = np.arange(40) == 7
+    scores = np.clip(np.round(0.25 * labels + 0.6 * random.random((40, 6)), 1), 0.05, 0.95)
+    return scores, labels
+
+
+def f1_by_hand(given: np.ndarray, actual: np.ndarray) -> float:
+    hits = sum(bool(g) and bool(a) for g, a in zip(given, actual, strict=True))
+    return 2 * hits / (int(given.sum()) + int(actual.sum())) if given.sum() + actual.sum() else 0.0
+
+
+def test_no_other_threshold_of_a_label_does_better(rows) -> None:
+    scores, labels = rows
+    found = choose_thresholds(scores, labels)
+    for c in range(4):
+        best = max(f1_by_hand(scores[:, c] >= t, labels[:, c]) for t in [*np.unique(scores), 2.0])
+        assert f1_by_hand(scores[:, c] >= found[c], labels[:, c]) == pytest.approx(best)
+        assert found[c] not in scores[:, c]  # half-way between two
+
+
+def test_one_threshold_for_all_is_the_best_of_a_grid(rows) -> None:
+    scores, labels = rows
+    [joint] = set(choose_thresholds(scores, labels, "global"))
+    known = labels.any(0)
+
+    def mean(place: float) -> float:
+        return np.mean([f1_by_hand(scores[:, c] >= place, labels[:, c]) for c in np.flatnonzero(known)])
+
+    assert mean(joint) == pytest.approx(max(map(mean, np.linspace(0.01, 0.99, 99))))
+    own = choose_thresholds(scores, labels)
+    assert own[4] == own[5] == joint  # a label of no row, and one of all
+    assert choose_thresholds(scores, labels, "0.5").tolist() == [0.5] * 6
+    assert choose_thresholds(scores, labels * 0).tolist() == [0.5] * 6
+
+
+def test_scores_are_those_of_plain_counting(rows) -> None:
+    scores, labels = rows
+    labels[0] = 0
+    scores[0] = 0.05
+    names = [f"label {c}" for c in range(6)]
+    thresholds = choose_thresholds(scores, labels)
+    found = LabelSetScores().compute(predictions=scores, references=labels, labels=names, thresholds=thresholds)
+    given = decide(scores, thresholds)
+    per_label = [f1_by_hand(given[:, c], labels[:, c]) for c in range(6)]
+    assert [found["per_class"][name]["f1"] for name in names] == pytest.approx(
+        [f1 if labels[:, c].any() else None for c, f1 in enumerate(per_label)]
+    )
+    assert found["per_class"]["label 4"] == {
+        "precision": None, "recall": None, "f1": None, "average_precision": None, "threshold": thresholds[4],
+        "support": 0,
+    }  # fmt: skip
+    assert found["macro_f1"] == pytest.approx(np.mean([per_label[c] for c in (0, 1, 2, 3, 5)]))
+    assert found["macro_f1"] == pytest.approx(np.nanmean(f1_of_labels(given, labels.astype(bool))))
+    assert found["micro_f1"] == pytest.approx(f1_by_hand(given.ravel(), labels.ravel()))
+    by_row = [f1_by_hand(g, a) if g.any() or a.any() else 1.0 for g, a in zip(given, labels, strict=True)]
+    assert found["sample_f1"] == pytest.approx(np.mean(by_row))
+    assert found["accuracy"] == np.mean([(g == a).all() for g, a in zip(given, labels.astype(bool), strict=True)])
+    pairs = zip(scores, labels, strict=True)
+    covered = [max((int((s >= s[c]).sum()) for c in np.flatnonzero(a)), default=0) for s, a in pairs]
+    assert found["coverage_error"] == pytest.approx(np.mean(covered))
+    assert 0 < found["lrap"] <= 1 and 0 < found["mean_average_precision"] <= 1
+
+
+@pytest.mark.parametrize("kind", THRESHOLDS)
+def test_a_trainer_is_told_the_scores_at_thresholds_of_its_rows(rows, kind) -> None:
+    scores, labels = rows
+    logits = np.log(scores / (1 - scores))
+    np.testing.assert_allclose(sigmoid(logits), scores)
+    thresholds = choose_thresholds(sigmoid(logits), labels, kind)
+    names = list("abcdef")
+    wanted = LabelSetScores().compute(
+        predictions=sigmoid(logits), references=labels, labels=names, thresholds=thresholds
+    )
+    for predictions in (logits, (logits, np.zeros((40, 2)))):
+        found = label_set_metrics(kind)(EvalPrediction(predictions=predictions, label_ids=labels))
+        assert found == pytest.approx({name: wanted[name] for name in ("accuracy", "macro_f1", "micro_f1")})
+
+
+def test_calibration_is_the_mean_gap_of_bins() -> None:
+    scores = np.array([[0.1, 0.9], [0.1, 0.9], [0.7, 0.9]])
+    labels = np.array([[0, 1], [1, 1], [1, 0]])
+    gaps = [2 * abs(0.1 - 0.5), 1 * abs(0.7 - 1), 3 * abs(0.9 - 2 / 3)]
+    assert label_calibration(scores, labels) == pytest.approx(sum(gaps) / 6)
+    sure = np.array(list(itertools.product([0.0, 1.0], repeat=2)))
+    assert label_calibration(sure, sure) == 0
