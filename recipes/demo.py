@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SETTINGS = HERE / "demo.json"  # stands beside this file in a Space, and nowhere else
 MOST_BARS = 6
-READING = ("text_column", "label_column", "header", "sheet", "label_map", "on_bad_rows", "task", "several_labels")
+READING = (
+    "text_column", "label_column", "header", "sheet", "label_names", "label_map", "on_bad_rows", "task",
+    "several_labels",
+)  # fmt: skip
 EXAMPLES = ("드디어 합격했어!", "내일 발표라 잠이 안 와.", "할머니 사진을 보니까 눈물이 났어.")
 FONTS = ["Pretendard", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR", "NanumGothic",
          "system-ui", "sans-serif"]  # fmt: skip

@@ -60,6 +60,10 @@ class DataArguments:
         default_factory=lambda: list(DEFAULT_LABELS),
         metadata={"help": "label names in the order of the logits; or `six`, `sixty`, `all`"},
     )
+    label_names: str | None = field(
+        default=None,
+        metadata={"help": "file of the names of label ids: one a line, the first of id 0, or YAML or JSON of them"},
+    )
     label_map: list[str] | None = field(
         default=None,
         metadata={"help": "new names of labels, as 0=부정 1=긍정, or a YAML file of such; equal ones join"},
@@ -167,6 +171,8 @@ class MetricTrainingArguments(TrainingArguments):
     bf16: bool | None = field(  # type: ignore[assignment]  # until the device is known
         default=None, metadata={"help": "bfloat16 autocast; default: where it is native"}
     )
+    label_names: list[str] | None = field(default=None, init=False)  # Trainer's, which needs none: a run's are names
+
     fused_layers: bool = field(
         default=True,
         metadata={"help": "on a CPU, our form of the layers of BERT, RoBERTa and ELECTRA, which is faster"},
@@ -321,21 +327,6 @@ def precision(args: MetricTrainingArguments) -> str:
         reason = "which it multiplies natively" if native else "as asked, though it has no instructions for it"
         return f"bf16, {reason} (--bf16 false for fp32)"
     return "fp16" if args.fp16 else "fp32"
-
-
-def cannot_compile(args: MetricTrainingArguments) -> str | None:
-    """What keeps torch.compile from working on the device, as a missing C++ compiler, in one line; or None."""
-    try:
-        compiled = torch.compile(
-            lambda x: (x @ x).relu() + 1,
-            backend=args.torch_compile_backend or "inductor",
-            mode=args.torch_compile_mode,
-        )
-        compiled(torch.ones(8, 8, device=args.device, requires_grad=True)).sum().backward()
-    except Exception as error:  # backends raise errors of their own of every kind
-        said = str(error).partition("Set TORCHDYNAMO_VERBOSE")[0]
-        return " ".join(said.split())[:200]
-    return None
 
 
 def plain(arguments: TrainingArguments) -> dict[str, Any]:

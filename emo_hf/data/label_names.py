@@ -6,7 +6,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from emo_hf.data.text import FORMATS, MISSING
 from emo_hf.errors import UserError, few, first_line, nearest
 
 _UNSEEN = re.compile(rf"[\s{FORMATS}]+")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 # What says that there is no label, as pandas, databases and spreadsheets write it: a class where a user names it so.
 # In lower case "none" may well be one, and so may "NA", as of negative affect.
 NO_LABEL = (*MISSING, "NULL", "Null", "null", "N/A", "n/a", "#N/A")
@@ -43,14 +43,14 @@ def read_label_map(given: Sequence[str] | Mapping[str, str] | None) -> list[Rena
     if given is None:
         return []
     if isinstance(given, Mapping):
-        return [((_tidy(old), _tidy(new)),) for old, new in given.items()]
+        return [((tidy(old), tidy(new)),) for old, new in given.items()]
     found: list[Renaming] = []
     for word in itertools.chain.from_iterable(map(_words, given)):
         if Path(word).suffix.lower() in (".yaml", ".yml") and "=" not in Path(word).name:
             found += _read_file(Path(word))
             continue
         places = [place for place, character in enumerate(word) if character == "="]
-        ways = [(_tidy(word[:place]), _tidy(word[place + 1 :])) for place in places]
+        ways = [(tidy(word[:place]), tidy(word[place + 1 :])) for place in places]
         if not (ways := [(old, new) for old, new in ways if old and new]):
             raise UserError(
                 f"--label_map {word!r} renames nothing; write old=new, as 0=부정 1=긍정, or name a YAML file of such."
@@ -75,25 +75,39 @@ class _Loader(yaml.BaseLoader):
         return found
 
 
+def words_of_yaml(text: str, what: str, way_out: str) -> Any:
+    """What YAML holds, all of its words as they are written.
+
+    Raises:
+        UserError: text that is no YAML, or names a key twice; `what` it is of, and a `way_out`, stand in its line.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = getattr(error, "problem", None) or first_line(error)
+        raise UserError(f"{what} is not YAML ({reason}); {way_out}.") from error
+
+
 def _read_file(path: Path) -> list[Renaming]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"--label_map {path} can't be opened ({error.strerror}); check the path.") from error
-    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-        reason = getattr(error, "problem", None) or first_line(error)
-        raise UserError(f"--label_map {path} is not YAML ({reason}); write lines as `old: new`.") from error
+    except UnicodeError as error:
+        raise UserError(f"--label_map {path} is not YAML ({first_line(error)}); write lines as `old: new`.") from error
+    content = words_of_yaml(text, f"--label_map {path}", "write lines as `old: new`")
     pairs: list[Renaming] = []
     for key, value in content.items() if isinstance(content, dict) else [("", "")]:
         olds = [(old, key) for old in value] if isinstance(value, list) else [(key, value)]
         for old, new in olds:
-            if not (isinstance(old, str) and isinstance(new, str) and _tidy(old) and _tidy(new)):
+            if not (isinstance(old, str) and isinstance(new, str) and tidy(old) and tidy(new)):
                 raise UserError(f"--label_map {path} is no list of names; write lines as `old: new`.")
-            pairs.append(((_tidy(old), _tidy(new)),))
+            pairs.append(((tidy(old), tidy(new)),))
     return pairs
 
 
-def _tidy(name: str) -> str:
+def tidy(name: str) -> str:
+    """A name without blanks around it, its letters put together."""
     return unicodedata.normalize("NFC", str(name)).strip()
 
 
@@ -103,7 +117,10 @@ def named_in(renamings: Sequence[Renaming]) -> set[str]:
 
 
 def final_names(
-    counts: Mapping[str, int], wanted: Sequence[str] | None, renamings: Sequence[Renaming]
+    counts: Mapping[str, int],
+    wanted: Sequence[str] | None,
+    renamings: Sequence[Renaming],
+    known: Collection[str] = (),
 ) -> tuple[dict[str, str], list[str]]:
     """What each label that was typed is called in the end, "" where it stands for none; and notes of what changed.
 
@@ -111,15 +128,16 @@ def final_names(
         counts: rows of each label as typed.
         wanted: the labels that were asked for; None for all.
         renamings: what `read_label_map` gave.
+        known: names that are labels whatever they are, as `None`.
 
     Raises:
         UserError: a renamed label that no row has, or one that is to have two names.
     """
     renamed = _renamed(list(counts), renamings)
-    kept = {*(wanted or ()), *renamed}
+    kept = {*(wanted or ()), *renamed, *known}
     names = {typed: "" if typed in NO_LABEL and typed not in kept else typed for typed in counts}
     rest = [typed for typed, name in names.items() if name and typed not in renamed]
-    numbers = {typed: _plain(typed) for typed in rest if _NUMBER.fullmatch(typed)}
+    numbers = {typed: plain(typed) for typed in rest if NUMBER.fullmatch(typed)}
     names |= numbers | renamed
     notes = [f"labels were renamed by --label_map: {_changes(renamed, counts)}"] if renamed else []
     if changed := {typed: name for typed, name in numbers.items() if typed != name and typed not in (wanted or ())}:
@@ -130,7 +148,7 @@ def final_names(
         if coded and wanted is None:
             notes.append(f"labels that are a name and its code in AI Hub's corpus are one: {_changes(coded, counts)}")
         spelled = {typed: name for typed, name in varied.items() if typed not in coded}
-        if spelled := {typed: name for typed, name in spelled.items() if not _NUMBER.fullmatch(names[typed])}:
+        if spelled := {typed: name for typed, name in spelled.items() if not NUMBER.fullmatch(names[typed])}:
             notes.append(f"labels that differ by case, width or blanks alone are one: {_changes(spelled, counts)}")
     return {typed: usual.get(name, "") for typed, name in names.items()}, notes
 
@@ -162,7 +180,7 @@ def _renamed(typed: Sequence[str], renamings: Sequence[Renaming]) -> dict[str, s
 
 
 def _loose(name: str) -> str:
-    return spelling(_plain(name) if _NUMBER.fullmatch(name) else name)
+    return spelling(plain(name) if NUMBER.fullmatch(name) else name)
 
 
 def _no_such_label(ways: Renaming, typed: Sequence[str]) -> UserError:
@@ -172,7 +190,7 @@ def _no_such_label(ways: Renaming, typed: Sequence[str]) -> UserError:
     return UserError(f"--label_map renames {old!r}, but no row has that label; {hint}.")
 
 
-def _plain(number: str) -> str:
+def plain(number: str) -> str:
     """0 for 0.0: what one format stores as a fraction is a whole number in another."""
     return number.rstrip("0").rstrip(".") if "." in number else number
 

@@ -30,7 +30,7 @@ def with_sets(rows: pd.DataFrame, sets: LabelSets) -> tuple[pd.DataFrame, dict[s
     """
     found = pd.Series(list(sets.sets), dtype=object).take(sets.codes).set_axis(rows.index)
     sizes = found.map(len)
-    empty = (rows["form"] == PLAIN) & rows["label"].isin(["", *NO_LABEL])
+    empty = (rows["form"] == PLAIN) & rows["label"].isin(["", *NO_LABEL]) & (sizes == 0)
     bad = rows["bad"].mask(empty & (rows["bad"] == ""), EMPTY_LABEL)
     several = (sizes > 1).to_numpy()
     notes = []

@@ -71,6 +71,7 @@ def load_emotion_data(
     source: str | Sequence[str] = "sample",
     *,
     labels: str | Sequence[str] = DEFAULT_LABELS,
+    label_names: str | Path | None = None,
     label_map: Sequence[str] | Mapping[str, str] | None = None,
     drop_labels_below: int | None = None,
     on_bad_rows: str = "auto",
@@ -95,7 +96,9 @@ def load_emotion_data(
             files, a folder or zip (files whose names say train, validation, test, or that are one table; a release of
             AI Hub), the folder of a saved `DatasetDict`, or the id of a data set on the Hub, "owner/name".
         labels: which labels, and in which order: "six" or "sixty" of AI Hub, a list out of either, a list of the
-            labels of your own data, or "all" for every label found in training, sorted.
+            labels of your own data, or "all" for every label found in training, sorted, or as `label_names` has them.
+        label_names: the file of the names that label ids stand for: one a line, the first that of id 0, or YAML or
+            JSON of a list or a mapping.
         label_map: new names of labels, as they are typed: a mapping, or "old=new" words and YAML files; what gets
             one name is one label.
         drop_labels_below: labels of fewer training rows are left out, before anything is carved.
@@ -123,6 +126,7 @@ def load_emotion_data(
         raise UserError(f"turns is {turns!r}; allowed are 'first' and 'all'.")
     choices = Choices(
         labels=resolve_labels(labels),
+        label_names=None if label_names is None else str(label_names),
         label_map=label_map,
         drop_labels_below=drop_labels_below,
         on_bad_rows=on_bad_rows,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from emo_hf.data.bad_rows import EMPTY_LABEL, EMPTY_TEXT, NUL, POLICIES, BadRows, Helps
 from emo_hf.data.checks import check_classes, check_several, name_labels
+from emo_hf.data.id_names import read_id_names, with_id_names
 from emo_hf.data.label_names import final_names, named_in, read_label_map, spelling
 from emo_hf.data.label_sets import are_trained, check_sets, count_labels, drop_rare, labels_found, name_sets, with_sets
 from emo_hf.data.one_label import SEVERAL, TASKS, one_label
@@ -25,6 +26,7 @@ class Choices:
     """What is to be made of rows; see `load_emotion_data`. `labels` is None where all of training are taken."""
 
     labels: tuple[str, ...] | None
+    label_names: str | None = None
     label_map: Sequence[str] | Mapping[str, str] | None = None
     drop_labels_below: int | None = None
     on_bad_rows: str = "auto"
@@ -55,6 +57,7 @@ class Prepared:
     multi_label: bool = False
     report: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    order: tuple[str, ...] = ()  # of all labels, as their names stand in a file
 
 
 def prepare(rows: pd.DataFrame, choices: Choices) -> Prepared:
@@ -102,9 +105,10 @@ def _take_one_label(made: Prepared, sets: LabelSets, choices: Choices, helps: He
     )
     made.notes += notes
     rows["bad"] = rows["bad"].mask((rows["label"] == "") & (rows["bad"] == ""), EMPTY_LABEL)
-    rows["typed"] = rows["typed"].mask(rows["form"] != PLAIN, rows["label"])
+    called = (rows["form"] != PLAIN) | (bool(made.order) & (rows["label"] != ""))  # else than it is typed
+    rows["typed"] = rows["typed"].mask(called, rows["label"])
     made.rows = rows.drop(columns=["form", "column"])
-    made.labels = choices.labels or _labels_found(made.rows, choices)
+    made.labels = choices.labels or _in_order(made, _labels_found(made.rows, choices))
     made.rows, made.report["left_out"] = name_labels(made.rows, made.labels, choices.labels is None)
     if left_out := made.report["left_out"]:
         said = few(f"{label} ({count:,})" for label, count in left_out.items())
@@ -119,7 +123,7 @@ def _take_sets(made: Prepared, sets: LabelSets, choices: Choices, helps: Helps) 
     """Give each row its set of labels, as a tuple of names."""
     made.rows, made.report["several_labels"], notes = with_sets(made.rows, sets)
     made.notes += notes
-    made.labels = choices.labels or labels_found(made.rows)
+    made.labels = choices.labels or _in_order(made, labels_found(made.rows))
     made.rows, made.report["left_out"] = name_sets(made.rows, made.labels, choices.labels is None)
     if left_out := made.report["left_out"]:
         said = few(f"{label} ({count:,})" for label, count in left_out.items())
@@ -165,14 +169,25 @@ def _mark_empty_texts(made: Prepared) -> None:
 def _labels_as_typed(made: Prepared, choices: Choices) -> LabelSets:
     """The labels of each row under their final names: renamed and joined."""
     renamings = read_label_map(choices.label_map)
-    protected = {*map(spelling, choices.labels or ()), *map(spelling, named_in(renamings))}
+    ids = read_id_names(choices.label_names) if choices.label_names else {}
+    protected = {*map(spelling, (*(choices.labels or ()), *named_in(renamings), *ids.values()))}
     typed = label_sets(
         made.rows["label"], made.rows["form"], lambda cell: bool(find_emotion(cell)) or spelling(cell) in protected
     )
-    names, notes = final_names(typed.counts(), choices.labels, renamings)
+    if choices.label_names:
+        typed = with_id_names(made.rows, typed, ids, choices.label_names)
+    names, notes = final_names(typed.counts(), choices.labels, renamings, ids.values())
+    made.order = tuple(dict.fromkeys(names.get(name, name) for name in ids.values()))
     made.report["labels_renamed"] = {typed: name for typed, name in names.items() if name not in ("", typed)}
     made.notes += notes
     return typed.renamed(names)
+
+
+def _in_order(made: Prepared, found: tuple[str, ...]) -> tuple[str, ...]:
+    """All labels of training in the order of the file of names, if there is one; a note says which of it are none."""
+    if made.order and (missing := [name for name in made.order if name not in found]):
+        made.notes.append(f"no training row has {few(missing)}, which --label_names has: left out")
+    return tuple(name for name in made.order if name in found) or found
 
 
 def _labels_found(rows: pd.DataFrame, choices: Choices) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 _NOTHING = 1e-9  # rows, up to what rounding leaves of none
 
+
 def iterative_stratification(
     sets: np.ndarray, sizes: np.ndarray, shares: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:

@@ -132,7 +132,7 @@ def split(settings: Settings) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     """Settings of the model, of the data, and of the training."""
     parts = []
     for cls in _CLASSES:
-        names = {f.name for f in dataclasses.fields(cls)}
+        names = {f.name for f in dataclasses.fields(cls) if f.init}
         parts.append({name: value for name, value in settings if name in names})
     if options := {name.removeprefix(OPTION): value for name, value in settings if name.startswith(OPTION)}:
         parts[2]["aux_kwargs"] = options

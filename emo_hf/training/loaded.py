@@ -25,7 +25,8 @@ def load_data(arguments: DataArguments) -> EmotionData:
     parents = tuple(parent_of(name) for name in arguments.unseen_by)
     plain = asdict(replace(arguments, unseen_by=[])).values()
     values = (tuple(value) if isinstance(value, list) else value for value in plain)
-    files = (*arguments.data, *(arguments.label_map or ()))  # a label map may be a file too
+    named = [arguments.label_names] if arguments.label_names else []
+    files = (*arguments.data, *named, *(arguments.label_map or ()))  # a label map may be a file too
     return _load_data(parents, tuple(source_files(name) for name in files), *values)
 
 
@@ -39,6 +40,7 @@ def _load_data(parents: tuple[Parent, ...], files: tuple[SourceFiles, ...], *val
         given.data,
         train_fraction=given.train_fraction,
         labels=labels,
+        label_names=given.label_names,
         label_map=given.label_map,
         drop_labels_below=given.drop_labels_below,
         on_bad_rows=given.on_bad_rows,

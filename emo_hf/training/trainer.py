@@ -19,7 +19,8 @@ from transformers import EvalPrediction, PreTrainedTokenizerBase, PrinterCallbac
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
-from emo_hf.arguments.dataclasses import MetricTrainingArguments, cannot_compile
+from emo_hf.arguments.compiling import cannot_compile
+from emo_hf.arguments.dataclasses import MetricTrainingArguments
 from emo_hf.data.collation import PaddingCollator
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError

@@ -172,7 +172,7 @@ def test_quotes_of_ones_own_are_no_json():
 HUB = """
 import json, sys
 from emo_hf.data.loading import load_emotion_data
-for name in ("lines", "table", "named"):
+for name in ("lines", "table", "named", "several"):
     data = load_emotion_data(f"tester/{name}", labels="all")
     print(json.dumps([data.labels, {s: [t["text"][:], t["label"][:]] for s, t in data.splits.items()}]))
 """
@@ -181,6 +181,13 @@ dataset_info:
   features:
   - {name: text, dtype: string}
   - {name: label, dtype: {class_label: {names: {'0': sad, '1': glad}}}}
+---
+"""
+CARD_OF_LISTS = b"""---
+dataset_info:
+  features:
+  - {name: text, dtype: string}
+  - {name: labels, sequence: {class_label: {names: {'0': sad, '1': glad, '2': calm}}}}
 ---
 """
 
@@ -200,6 +207,9 @@ def test_files_on_the_hub(tmp_path):
         )
         named = {"README.md": CARD, "train.jsonl": jsonl(tmp_path / "part.jsonl", numbered).read_bytes()}
         server.repos["datasets/tester/named"] = hub_server.Repo(named)
+        lists = [{"text": r["text"], "labels": [[0, 2], [1], []][n % 3]} for n, r in enumerate(table())]
+        several = {"README.md": CARD_OF_LISTS, "train.jsonl": jsonl(tmp_path / "part.jsonl", lists).read_bytes()}
+        server.repos["datasets/tester/several"] = hub_server.Repo(several)
         own = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
         own |= hub_server.environment(server, str(tmp_path / "home"), None)
         answers = []
@@ -208,7 +218,7 @@ def test_files_on_the_hub(tmp_path):
             assert done.returncode == 0, done.stderr[-2000:]
             answers.append([json.loads(line) for line in done.stdout.splitlines()])
     assert answers[0] == answers[1]
-    (_, lines_), (_, table_), (labels, named_) = answers[0]
+    (_, lines_), (_, table_), (labels, named_), (of_lists, several_) = answers[0]
     for split, part in parts.items():
         expected = {str(record["text"]) for record in part}
         assert set(table_[split][0]) == expected
@@ -219,3 +229,6 @@ def test_files_on_the_hub(tmp_path):
     assert labels == ["glad", "sad"]
     truth = {str(record["text"]): ["sad", "glad"][number % 2] for number, record in enumerate(table())}
     assert {text: labels[label] for s in named_.values() for text, label in zip(*s, strict=True)} == truth
+    assert of_lists == ["calm", "glad", "sad"]
+    truth = {str(record["text"]): [[0, 2], [1], []][number % 3] for number, record in enumerate(table())}
+    assert {text: found for s in several_.values() for text, found in zip(*s, strict=True)} == truth

@@ -68,9 +68,9 @@ def _listing(builder: datasets.DatasetBuilder) -> dict[str, Any] | None:
     if not places or any(place is None or suffix_of(place[2]) not in READERS for _, place in places):
         return None
     names = {
-        name: feature.names
+        name: inner.names
         for name, feature in (builder.info.features or {}).items()
-        if isinstance(feature, datasets.ClassLabel)
+        if isinstance(inner := getattr(feature, "feature", feature), datasets.ClassLabel)
     }
     return {"files": [[split, *place] for split, place in places if place], "names": names}
 
@@ -88,11 +88,19 @@ def _place(file: str) -> tuple[str, str, str] | None:
 
 
 def _named(table: Table, names: dict[str, list[str]]) -> Table:
-    """The names in place of the numbers of a ClassLabel, as the data set's card has them."""
+    """The names in place of the numbers of a ClassLabel, or of lists of such, as the data set's card has them."""
     frame = table.frame
     for column, titles in names.items():
-        if column in frame and frame[column].str.fullmatch(r"-1|\d*").all():
+        if column in table.lists:
+            frame = frame.assign(**{column: [_named_list(cell, titles) for cell in frame[column]]})
+        elif column in frame and frame[column].str.fullmatch(r"-1|\d*").all():
             frame = frame.assign(
                 **{column: frame[column].replace({"-1": ""} | {str(n): title for n, title in enumerate(titles)})}
             )
     return dataclasses.replace(table, frame=frame)
+
+
+def _named_list(cell: str, titles: list[str]) -> str:
+    numbers = json.loads(cell) if cell else []
+    known = all(isinstance(number, int) and 0 <= number < len(titles) for number in numbers)
+    return json.dumps([titles[number] for number in numbers], ensure_ascii=False) if cell and known else cell
