@@ -14,7 +14,8 @@ _PER_TOKEN = ("attention_mask", "token_type_ids")  # padded with zeros
 
 
 class PaddingCollator:
-    """Rows with input_ids (T,) to a batch: input_ids and attention_mask (B, longest T), all else as (B,) tensors.
+    """Rows with input_ids (T,) to a batch: input_ids and attention_mask (B, longest T), all else as (B,) tensors,
+    or (B, C) of sets of labels.
 
     What transformers' `DataCollatorWithPadding` gives, in a tenth of its time: on small encoders that is felt. As
     there, `label` becomes `labels`; an attention_mask that the rows have, of padding already done, is kept.
@@ -47,5 +48,15 @@ class PaddingCollator:
                     values[row, real] = rows[row][name]
                 batch[name] = torch.from_numpy(values)
             elif name != "input_ids":
-                batch["labels" if name in _LABELS else name] = torch.tensor([row[name] for row in rows])
+                batch["labels" if name in _LABELS else name] = _stacked([row[name] for row in rows])
         return batch
+
+
+def _stacked(values: Sequence[Any]) -> torch.Tensor:
+    """Numbers as (B,), lists of C numbers as (B, C), of the type that torch gives them."""
+    if isinstance(values[0], torch.Tensor):
+        return torch.stack(list(values))
+    if isinstance(values[0], list):  # of which torch would look at each number by itself
+        found = np.array(values)
+        return torch.from_numpy(found.astype(np.float32) if found.dtype == np.float64 else found)
+    return torch.tensor(values)

@@ -13,7 +13,7 @@ from emo_hf.data.bad_rows import EMPTY_LABEL, UNKNOWN, Helps
 from emo_hf.data.checks import MOST_LABELS, meaning_of
 from emo_hf.data.label_names import NO_LABEL
 from emo_hf.data.one_label import where_several
-from emo_hf.data.several import PLAIN, LabelSets
+from emo_hf.data.several import COLUMNS, LabelSets
 from emo_hf.data.splits import SPLITS
 from emo_hf.errors import UserError, few
 
@@ -30,7 +30,7 @@ def with_sets(rows: pd.DataFrame, sets: LabelSets) -> tuple[pd.DataFrame, dict[s
     """
     found = pd.Series(list(sets.sets), dtype=object).take(sets.codes).set_axis(rows.index)
     sizes = found.map(len)
-    empty = (rows["form"] == PLAIN) & rows["label"].isin(["", *NO_LABEL]) & (sizes == 0)
+    empty = (rows["form"] != COLUMNS) & rows["label"].isin(["", *NO_LABEL]) & (sizes == 0)
     bad = rows["bad"].mask(empty & (rows["bad"] == ""), EMPTY_LABEL)
     several = (sizes > 1).to_numpy()
     notes = []
@@ -51,7 +51,7 @@ def labels_found(rows: pd.DataFrame) -> tuple[str, ...]:
 
 
 def name_sets(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Give each row those of `labels` that its names mean; return the rows, and the rows of each name left out.
+    """Give each row those of `labels` that its names mean, in order; return the rows, and those of each name left out.
 
     Where labels were asked for, a name that means none of them is left out of its row, which stays: that it has none
     of the labels is something to learn. Where they are all of training, a row with another is bad: nothing scores it.
@@ -59,7 +59,10 @@ def name_sets(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool) -> tu
     counts = Counter(name for names in rows["label"] for name in names)
     means = {name: name if all_labels else meaning_of(name, labels) for name in counts}
     known = {name: meaning if meaning in labels else "" for name, meaning in means.items()}
-    named = rows["label"].map(lambda names: tuple(dict.fromkeys(known[name] for name in names if known[name])))
+    places = {label: place for place, label in enumerate(labels)}
+    named = rows["label"].map(
+        lambda names: tuple(sorted({known[name] for name in names if known[name]}, key=places.__getitem__))
+    )
     if all_labels:
         lost = rows["label"].map(lambda names: next((name for name in names if not known[name]), ""))
         is_new = (lost != "") & (rows["bad"] == "")

@@ -22,6 +22,7 @@ _MARKS, _DOUBTFUL_MARKS = ("|", ";"), (",", "/", "+", "&", "·", "ㆍ", "\n", "#
 _HOW = {"\n": "joined by a line break", "#": "joined as hashtags"}
 _ONES, _ZEROS = ("1", "1.0", "1.", "True", "true"), ("0", "0.0", "0.", "False", "false")
 _BRACKETS = re.compile(r"\s*[\[({](.*)[\])}]\s*", re.DOTALL)
+_EMPTY = re.compile(r"\[\s*\]|\{\s*\}")
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 
 
@@ -91,7 +92,9 @@ def _elements(cell: str) -> tuple[str, ...]:
 def _split(cells: Sequence[str], is_name: Callable[[str], bool]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Each cell's names, and in which ways some hold several."""
     names = {cell: [cell] for cell in cells if cell}
-    filled = [cell for cell in names if cell not in NO_LABEL and not is_name(cell)]
+    empty = [cell for cell in names if _EMPTY.fullmatch(cell) and not is_name(cell)]
+    names |= {cell: [] for cell in empty}
+    filled = [cell for cell in names if cell not in NO_LABEL and cell not in empty and not is_name(cell)]
     lists = _chosen(filled) or _bracketed(filled)
     if taken := _places_of_ones(lists or _ids(filled)):
         how = [FORMS[LIST] if lists else "ids in one cell"] if any(len(found) > 1 for found in taken) else []

@@ -11,6 +11,7 @@ import numpy as np
 from emo_hf.arguments.dataclasses import MetricTrainingArguments
 from emo_hf.errors import UserError
 from emo_hf.evaluation.thresholds import THRESHOLDS
+from emo_hf.losses.capabilities import check_labels
 from emo_hf.losses.classification import (
     CHOICES,
     OF_ONE_VALUE,
@@ -53,8 +54,10 @@ def check_labels_a_row(arguments: MetricTrainingArguments, multi_label: bool) ->
     """Check what counts with one label a row alone, or with several.
 
     Raises:
-        UserError: such an argument with the others' rows.
+        UserError: such an argument with the others' rows; as `check_labels`.
     """
+    options = arguments.aux_kwargs if isinstance(arguments.aux_kwargs, dict) else {}
+    check_labels(arguments.aux, arguments.mining, options, multi_label)
     if arguments.thresholds not in THRESHOLDS:
         raise UserError(f"--thresholds is {arguments.thresholds!r}; allowed: {', '.join(THRESHOLDS)}")
     if multi_label:

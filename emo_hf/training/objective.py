@@ -18,7 +18,7 @@ from emo_hf.arguments.dataclasses import MetricTrainingArguments
 from emo_hf.distributed import gather_embeddings, gather_rows, world_size
 from emo_hf.errors import UserError
 from emo_hf.losses import LossOutput, build_loss
-from emo_hf.losses.capabilities import AUX_FLAGS, check_labels, check_taken
+from emo_hf.losses.capabilities import AUX_FLAGS, check_taken
 from emo_hf.losses.embedding_memory import EmbeddingMemory
 from emo_hf.training.gradient_cache import CachedStep, cache_step
 
@@ -37,20 +37,14 @@ def given_to_losses(training: Mapping[str, Any]) -> dict[str, Any]:
     return {name: training[name] for name, usual in AUX_DEFAULTS.items() if training.get(name, usual) != usual}
 
 
-def auxiliary_loss(
-    arguments: MetricTrainingArguments, *, num_classes: int, embedding_size: int, multi_label: bool | None = None
-) -> nn.Module | None:
+def auxiliary_loss(arguments: MetricTrainingArguments, *, num_classes: int, embedding_size: int) -> nn.Module | None:
     """The loss that the arguments name, or None.
-
-    `multi_label` says whether rows have several labels each; None where nobody knows yet.
 
     Raises:
         UserError: an unknown loss, and every argument or value that the loss does not take.
     """
     check_taken([arguments.aux], given_to_losses(vars(arguments)))
     options = arguments.aux_kwargs if isinstance(arguments.aux_kwargs, dict) else {}
-    if multi_label is not None:
-        check_labels(arguments.aux, arguments.mining, options, multi_label)
     return build_loss(
         arguments.aux,
         margin=arguments.margin,

@@ -150,7 +150,7 @@ def class_indices(rows: Any, names: Sequence[str], what: str) -> np.ndarray:
     if found.ndim != 1 or found.dtype.kind not in "iu":
         raise UserError(
             f"{what}: column {column} holds {_kind(found)}, as {np.asarray(found[0]).tolist()}; allowed is one whole "
-            "number a row, the index of its class"
+            "number a row, the index of its class; a model of several labels a row is made with multi_label=True"
         )
     if len(wrong := found[(found < 0) | (found >= len(names))]):
         raise UserError(

@@ -55,7 +55,7 @@ from emo_hf.training.checkpoints import (
     newest_sound,
     remove_checkpoints,
 )
-from emo_hf.training.classifier_loss import check_classification
+from emo_hf.training.classifier_loss import check_classification, check_labels_a_row
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.going_on import check_folder, refuse_finished, trained_further
 from emo_hf.training.loaded import load_data
@@ -207,6 +207,7 @@ def make_trainer(
     callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[MetricTrainer, datasets.DatasetDict]:
     """A trainer at its start, whose every draw follows from the seed, and the tokens of all splits of `data`."""
+    check_labels_a_row(training_arguments, data.multi_label)  # before it takes long
     tokenizer = load_tokenizer(model_arguments)
     set_seed(training_arguments.seed)
     model = build_model(model_arguments, data.labels, multi_label=data.multi_label)
@@ -214,11 +215,13 @@ def make_trainer(
     if data.multi_label and "classifier" not in kept:
         model.start_at([count / data.report["rows"]["train"] for count in data.report["counts"]["train"].values()])
     if model_arguments.init_from and "classifier" not in kept:
-        theirs = ", ".join(config_of(model_arguments).labels)
+        own = config_of(model_arguments)
+        others = f"its labels are others ({', '.join(own.labels)})"
+        a_row = f"it gives {'several labels' if own.multi_label else 'one label'} a row"
         logger.warning(
-            "the classifier of %s is not kept, for its labels are others (%s); a new one is trained",
+            "the classifier of %s is not kept, for %s; a new one is trained",
             model_arguments.init_from,
-            theirs,
+            others if sorted(own.labels) != sorted(data.labels) else a_row,
         )
     tokens = tokenize_splits(
         data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir

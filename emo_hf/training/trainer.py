@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,9 @@ class MetricTrainer(Trainer):
             logger.warning("training goes on without torch.compile, which fails here: %s", reason)
             args.torch_compile, args.torch_compile_backend, args.torch_compile_mode = False, None, None
         args.output_dir = named_folder(args, model)
-        super().__init__(model, args, *given, **kwargs)
+        with warnings.catch_warnings():  # of the default, which is for rows with one label
+            warnings.filterwarnings("ignore", "Label smoothing is not compatible")
+            super().__init__(model, args, *given, **kwargs)
         self._complete(padded=not given[:1] and kwargs.get("data_collator") is None)
         if self.args.disable_tqdm:
             self.remove_callback(PrinterCallback)  # Trainer would print its logs instead of the bar
@@ -114,15 +117,10 @@ class MetricTrainer(Trainer):
     def _start(self) -> None:
         """Make what follows from the arguments and the model, with nothing left of a training before."""
         config = self.model.config
-        loss = auxiliary_loss(
-            self.args,
-            num_classes=len(config.labels),
-            embedding_size=config.embedding_size,
-            multi_label=config.multi_label,
-        )
-        self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, self.model.dtype)
         check_classification(vars(self.args))
         check_labels_a_row(self.args, config.multi_label)
+        loss = auxiliary_loss(self.args, num_classes=len(config.labels), embedding_size=config.embedding_size)
+        self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, self.model.dtype)
         self._classify: ClassificationLoss | LabelSetLoss | None = None  # until the sizes of the classes are known
         self._watch = Watch()
         self._means = Means()
