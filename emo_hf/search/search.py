@@ -23,7 +23,7 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
 from emo_hf.losses.capabilities import AUX_FLAGS, counted
-from emo_hf.models.pretrained import build_model, default_learning_rate, load_tokenizer
+from emo_hf.models.pretrained import default_learning_rate, load_tokenizer
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
@@ -34,7 +34,7 @@ from emo_hf.training.classifier_loss import CLASSIFIER_DEFAULTS
 from emo_hf.training.loaded import load_data
 from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.objective import AUX_DEFAULTS
-from emo_hf.training.run import check_arguments, trainer_inputs
+from emo_hf.training.run import check_arguments, model_at_start, trainer_inputs
 from emo_hf.training.trainer import MetricTrainer
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class Search:
                 for name, value in of_trial.items():
                     setattr(trainer, name, value)
                 trainer.data_collator = PaddingCollator(of_trial["processing_class"])
-            return build_model(model, data.labels)
+            return model_at_start(model, data)
 
         training = {
             **self.training,

@@ -29,6 +29,7 @@ from emo_hf.data.seen_texts import trained_on
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.distributed import wait_for_all
 from emo_hf.errors import UserError, first_line
+from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.parents import OF_PARENT, Parent, is_ours, own_name, parent_of, settled
 from emo_hf.models.pooling import POOLINGS
 from emo_hf.models.pretrained import (
@@ -199,6 +200,14 @@ def _texts(data: EmotionData, parent: Parent | None) -> bytes:
     return texts_content(trained_on(data, before), parent is None or parent.whole)
 
 
+def model_at_start(arguments: ModelArguments, data: EmotionData) -> EmotionModel:
+    """The model that a run of the data starts with; a new classifier of sets of labels at the labels' priors."""
+    model = build_model(arguments, data.labels, multi_label=data.multi_label)
+    if data.multi_label and "classifier" not in _kept(arguments, *_task(data)):
+        model.start_at([count / data.report["rows"]["train"] for count in data.report["counts"]["train"].values()])
+    return model
+
+
 def make_trainer(
     model_arguments: ModelArguments,
     data_arguments: DataArguments,
@@ -210,11 +219,8 @@ def make_trainer(
     check_labels_a_row(training_arguments, data.multi_label)  # before it takes long
     tokenizer = load_tokenizer(model_arguments)
     set_seed(training_arguments.seed)
-    model = build_model(model_arguments, data.labels, multi_label=data.multi_label)
-    kept = _kept(model_arguments, *_task(data)) if model_arguments.init_from else []
-    if data.multi_label and "classifier" not in kept:
-        model.start_at([count / data.report["rows"]["train"] for count in data.report["counts"]["train"].values()])
-    if model_arguments.init_from and "classifier" not in kept:
+    model = model_at_start(model_arguments, data)
+    if model_arguments.init_from and "classifier" not in _kept(model_arguments, *_task(data)):
         own = config_of(model_arguments)
         others = f"its labels are others ({', '.join(own.labels)})"
         a_row = f"it gives {'several labels' if own.multi_label else 'one label'} a row"

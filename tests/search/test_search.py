@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from label_set_rows import write_sets
 from places import recipe
 from torch import nn
 
@@ -144,6 +145,24 @@ def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, m
         for loss, starts in made
     ]
     assert sum(moved) == (3 if "pml:" in case else 0)
+
+
+def test_a_trial_of_rows_with_several_labels_is_the_run_that_its_arguments_make(make, histories, tmp_path) -> None:
+    """With the classifier at the priors of the labels, and thresholds chosen for its scores."""
+    data = write_sets(tmp_path / "sets.csv")
+    search = make("aux=supcon", "aux_weight=0.4", "classification_loss=asymmetric", trials=1, data=data)
+    search.check()
+    [row] = search.run()
+    given = {"aux": "supcon", "aux_weight": 0.4, "classification_loss": "asymmetric"}
+    record = run(
+        search.model,
+        search.data,
+        MetricTrainingArguments(**{**search.training, **given, "output_dir": str(tmp_path / "run")}),
+    )
+    trial, straight = histories()
+    assert trial == straight == record["history"] and record["data"]["report"]["task"] == "multi"
+    assert row["error"] is None
+    assert row["validation_macro_f1"] == pytest.approx(record["best"]["validation_macro_f1"], abs=1e-6)
 
 
 def test_a_loss_of_a_trial_takes_nothing_of_the_trial_before(make, made) -> None:

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import Client, KilledWorker, LocalCluster, get_worker
+from label_set_rows import write_sets
 from places import recipe
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, bf16_is_native, given
@@ -67,11 +68,11 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-def check_same_run(one: Path, other: Path) -> None:
+def check_same_run(one: Path, other: Path, more: Sequence[str] = ()) -> None:
     """Two run folders of the same content: files, numbers, and the record but for its times and its place."""
     assert files(one) == files(other) >= {"model.safetensors", "predictions.npz", "record.json", "tokenizer.json"}
     with np.load(one / "predictions.npz") as left, np.load(other / "predictions.npz") as right:
-        assert set(left.files) == set(right.files) == {"logits", "embeddings", "labels"}
+        assert set(left.files) == set(right.files) == {"logits", "embeddings", "labels", *more}
         for name in left.files:
             np.testing.assert_allclose(left[name], right[name], rtol=0, atol=1e-5)
     records = [read_record(folder) for folder in (one, other)]
@@ -159,6 +160,17 @@ def test_a_run_comes_home_as_a_run_here_leaves_it(client, make, speck, tmp_path,
         check_same_run(there.folder / task.run_id, here.folder / task.run_id)
     assert there.due() == []
     assert {path.name for path in there.folder.iterdir()} == {task.run_id for task in there.tasks()}
+
+
+def test_a_run_on_rows_with_several_labels_comes_home_as_well(client, make, speck, tmp_path, monkeypatch):
+    data = write_sets(tmp_path / "sets.csv")
+    there, here = (make(folder, data=data, encoders=[speck[0]], aux=["supcon"]) for folder in ("there", "here"))
+    [task] = there.tasks()
+    assert list(execute_on(client, there, there.due())) == [(task, None)]
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    assert list(execute_here(here, here.tasks(), jobs=1)) == [(task, None)]
+    check_same_run(there.folder / task.run_id, here.folder / task.run_id, ["thresholds"])
+    assert read_record(there.folder / task.run_id)["data"]["report"]["task"] == "multi"
 
 
 def test_a_run_that_fails_comes_back_as_its_line(client, make):

@@ -12,12 +12,26 @@ from objective_cases import PRODUCT, works
 from places import ROOT
 from warm import Warm
 
+from emo_hf.losses.capabilities import CAPABILITIES
+from emo_hf.losses.pairs import MININGS_OF_SETS
+
 # What a constructor takes beside the product.
 OPTIONS = {
     "contrastive, balanced": [("contrastive", "all", "batch", 0), {"aux_kwargs": {"balanced": True}}],
     "triplet, mean over valid": [("triplet", "all", "batch", 0), {"aux_kwargs": {"reduction": "valid"}}],
     "triplet, soft": [("triplet", "hard", "accumulated", 0), {"aux_kwargs": {"soft": True}}],
     "triplet, cosine": [("triplet", "all", "batch", 0), {"distance": "cosine", "margin": 0.3}],
+}
+
+# The same losses for rows with several labels each.
+OF_SETS = {
+    f"sets: {'-'.join(map(str, case))}": [case, {}, True]
+    for case in PRODUCT
+    if works(case) and case[0] in CAPABILITIES and case[0] != "none" and case[1] in MININGS_OF_SETS
+} | {
+    "sets: contrastive, any": [("contrastive", "all", "batch", 0), {"aux_kwargs": {"overlap": "any"}}, True],
+    "sets: supcon, equal": [("supcon", "all", "batch", 20), {"aux_kwargs": {"overlap": "equal"}}, True],
+    "sets: triplet, valid": [("triplet", "all", "accumulated", 0), {"aux_kwargs": {"reduction": "valid"}}, True],
 }
 
 SCRIPT = """
@@ -27,6 +41,7 @@ import torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from objective_cases import objective
 from emo_hf.distributed import gather_rows, leave
+from emo_hf.models.modeling import label_set_loss
 import emo_hf.training.objective
 
 dist.init_process_group("gloo")
@@ -42,9 +57,14 @@ labels = torch.stack([
 labels[2, -1] = torch.arange(2, 2 + SIZE)                  # the last rank has no pair of one class at all
 inputs = torch.randn(*labels.shape, 5)
 rows = torch.arange(labels.numel()).reshape(labels.shape)
-for part in (labels, inputs, rows):                        # the first batch holds a row twice, on two ranks
+sets = (torch.rand(*labels.shape, CLASSES) < 0.4).double()
+sets[:, :, 0] = 0                                          # without a label
+sets[1, -1] = 1                                            # all labels on every row of a rank
+for part in (labels, inputs, rows, sets):                  # the first batch holds a row twice, on two ranks
     part[0, -1, -1] = part[0, 0, -1]
-parts = {"input_ids": inputs, "labels": labels, "rows": rows}
+all_parts = {
+    of_sets: {"input_ids": inputs, "labels": sets if of_sets else labels, "rows": rows} for of_sets in (False, True)
+}
 of_objective = emo_hf.training.objective
 
 
@@ -70,7 +90,8 @@ def train(model, steps, case, more):
                 of.before_forward(model, dict, step)
                 embeddings = model(batch["input_ids"]).embeddings
                 term, _ = of.term(embeddings, batch["labels"], batch["rows"], step, len(steps))
-                entropy = torch.nn.functional.cross_entropy(embeddings, batch["labels"])
+                plain = label_set_loss if batch["labels"].ndim == 2 else torch.nn.functional.cross_entropy
+                entropy = plain(embeddings, batch["labels"])
                 ((entropy + term) / len(batches)).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -78,7 +99,7 @@ def train(model, steps, case, more):
     return torch.cat([p.detach().flatten() for p in [*model.parameters(), *of.parameters]]), moved
 
 
-def one_process(case, more):
+def one_process(parts, case, more):
     # The joint batch of all processes, an accumulated pool as one batch.
     chunks = 1 if case[2] == "accumulated" else MICRO_BATCHES
     def joint(values):
@@ -96,9 +117,9 @@ def one_process(case, more):
 
 start = torch.cat([p.detach().flatten() for p in Network().parameters()])
 result = {"world": world}
-for name, (case, more) in json.loads(sys.argv[1]).items():
-    case = tuple(case)
-    one, proxies = one_process(case, more)
+for name, (case, more, *of_sets) in json.loads(sys.argv[1]).items():
+    case, parts = tuple(case), all_parts[bool(of_sets)]
+    one, proxies = one_process(parts, case, more)
     own = [[{n: p[step, rank].chunk(MICRO_BATCHES)[k] for n, p in parts.items()} for k in range(MICRO_BATCHES)]
            for step in range(len(labels))]
     several, moved = train(DistributedDataParallel(Network()), own, case, more)
@@ -130,7 +151,7 @@ def test_processes_train_as_one_with_the_joint_batch(warm: Warm, processes: int,
     product = [
         case for case in PRODUCT if works(case) and case[0] != "none" and (processes == 2 or "pml" not in case[0])
     ]
-    cases = {"-".join(map(str, case)): [case, {}] for case in product} | OPTIONS
+    cases = {"-".join(map(str, case)): [case, {}] for case in product} | OPTIONS | OF_SETS
     script, out = tmp_path / "script.py", tmp_path / "out.json"
     script.write_text(SCRIPT, encoding="utf-8")
     launch(warm, script, processes, json.dumps(cases), str(out))
