@@ -71,6 +71,7 @@ format: $(READY) ## mend style
 bench: $(READY) ## measure training, losses and scale beside other libraries; tables in runs/bench
 	$(BIN)/python recipes/bench/training.py $(ARGS)
 	$(BIN)/python recipes/bench/metric_loss.py
+	$(BIN)/python recipes/bench/label_sets.py
 	$(BIN)/python recipes/bench/losses.py
 	$(BIN)/python recipes/bench/scale.py
 

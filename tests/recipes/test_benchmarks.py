@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import arms
 import batch_order
 import defaults
+import label_sets
 import metric_loss
 import numpy as np
 import pytest
@@ -132,6 +134,26 @@ def test_arms_run_in_turn_in_processes_of_their_own(encoders, tmp_path: Path, ca
     assert [line.split(": ")[:2] for line in printed] == [
         ["warm-up", "Trainer"], ["warm-up", OURS], ["epoch 1", "Trainer"], ["epoch 1", OURS],
     ]  # fmt: skip
+
+
+def test_steps_with_one_label_a_row_and_with_several_are_timed_in_turn(work, tmp_path, capsys, monkeypatch) -> None:
+    """By a clock that stands still but for what is in question: several take 1.5 times as long."""
+    clock, seen = [0.0], []
+
+    class Clocked(label_sets.MetricTrainer):
+        def compute_loss(self, model, inputs, *args, **kwargs):
+            clock[0] += 1.5 if inputs["labels"].ndim == 2 else 1
+            seen.append((len(model.config.labels), inputs["labels"].float().sum().item(), len(inputs["labels"])))
+            return super().compute_loss(model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(label_sets, "MetricTrainer", Clocked)
+    monkeypatch.setattr(arms, "time", SimpleNamespace(perf_counter=lambda: clock[0], process_time=lambda: clock[0]))
+    words = ["--aux", "none", "supcon", "--repeats", "2", "--rows", "24", "--batch_size", "8", "--threads", "1"]
+    assert label_sets.main(["--encoder", work.encoder, "--max_length", "32", *words, "--output", str(tmp_path)]) == 0
+    assert "| supcon | 1000.0 ms | 1500.0 ms | 1.50 |" in capsys.readouterr().out
+    assert "| none | 1000.0 ms | 1500.0 ms | 1.50 |" in (tmp_path / "label_sets.md").read_text(encoding="utf-8")
+    assert [count for count, _, _ in seen] == ([3] * 3 + [44] * 3) * 3 * 2
+    assert 6 < sum(labels for count, labels, _ in seen if count == 44) / sum(n for c, _, n in seen if c == 44) < 10
 
 
 def test_steps_with_and_without_the_metric_loss_are_the_same_batches(work, tmp_path: Path, monkeypatch) -> None:

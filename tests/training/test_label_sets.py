@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import random
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from conftest import LABELS
 from label_set_rows import set_rows, write_sets
 from lineage import start as start_run
+from places import ROOT
 from recorded_trainer import record_steps
 from safetensors.torch import load_file
 from test_training import Stop, weights
@@ -323,20 +325,23 @@ def test_a_run_that_was_stopped_ends_bit_equal(begin, loss):
     )
 
 
-def test_a_killed_run_goes_on(warm, encoders, sets_file, tmp_path):
-    words = f"--data {sets_file} --labels all --encoder {encoders['bert']} --max_length 32 --embedding_size 16"
-    words += " --bf16 false --save_strategy steps --eval_strategy steps --save_steps 3 --eval_steps 3 --learning_rate"
-    words += f" 1e-3 --num_train_epochs 400 --output_dir {tmp_path / 'run'}"
-    process = warm.start(["recipes/train.py", *words.split()])
-    while not list((tmp_path / "run").glob("checkpoint-*/trainer_state.json")):
+def test_a_killed_run_goes_on_to_the_same_end(warm, mains, encoders, sets_file, tmp_path):
+    words = f"--data {sets_file} --labels all --encoder {encoders['bert']} --max_length 32 --embedding_size 16 --aux"
+    words += " supcon --bf16 false --save_strategy steps --eval_strategy steps --save_steps 3 --eval_steps 3"
+    words += " --learning_rate 1e-3 --num_train_epochs 8 --disable_tqdm true --output_dir"
+    process = warm.start([str(ROOT / "recipes" / "train.py"), *words.split(), str(tmp_path / "killed")])
+    while not (tmp_path / "killed" / "checkpoint-6").is_dir():  # the one before it is whole
         assert process.poll() is None, process.err()[-2000:]
+        time.sleep(0.01)
     process.kill()
     process.wait()
-    state = max((tmp_path / "run").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    words = words.replace("400", "6")
-    assert state.is_dir() and words
-    again = warm.start(["recipes/train.py", *words.split(), "--resume_from_checkpoint", "last"])
-    assert again.wait() in (0, 2), again.err()[-2000:]
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    again = [*words.split(), str(tmp_path / "killed"), "--resume_from_checkpoint", "last"]
+    assert mains["train"](again) == 0
+    assert mains["train"]([*words.split(), str(tmp_path / "straight")]) == 0
+    assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
+    tests = [read_record(tmp_path / name)["test"] for name in ("killed", "straight")]
+    assert tests[0] == tests[1]
 
 
 @pytest.fixture(scope="module")
@@ -422,3 +427,67 @@ def test_arguments_stay_as_they_were_given(begin, encoders, sets_file, tmp_path)
     before = dataclasses.asdict(words[0]), dataclasses.asdict(words[1]), words[2].to_dict()
     run(*words)
     assert (dataclasses.asdict(words[0]), dataclasses.asdict(words[1]), words[2].to_dict()) == before
+
+
+def odd_rows(case: str) -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
+    """The labels of training, validation and test rows."""
+    usual = [[LABELS[place] for place in labels] for _, labels in set_rows(80)]
+    parts = usual[:48], usual[48:64], usual[64:]
+    if case == "all labels on every row":
+        return tuple([list(LABELS)] * len(part) for part in parts)
+    if case == "a label in training alone":
+        return ([[*found, "rare"] if place % 8 == 0 else found for place, found in enumerate(parts[0])], *parts[1:])
+    if case == "validation rows without labels":
+        return parts[0], [["other"]] * 16, parts[2]
+    if case == "a label on every row":
+        return tuple([[*found, "always"] for found in part] for part in parts)
+    if case == "a thousand labels":
+        return tuple([[f"l{(31 * n + k) % 1000:03}" for k in range(25)] for n in range(len(part))] for part in parts)
+    return parts
+
+
+ODD = ["all labels on every row", "a label in training alone", "validation rows without labels",
+       "a label on every row", "a thousand labels"]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_labels_of_an_odd_kind_train_to_scores_that_are_right(mains, speck, tmp_path, capsys, case):
+    texts = iter([text for text, _ in set_rows(80)])
+    rows = [
+        {"text": next(texts), "labels": labels, "split": split}
+        for split, part in zip(("train", "validation", "test"), odd_rows(case), strict=True)
+        for labels in part
+    ]
+    path = tmp_path / "odd.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    asked = " ".join(LABELS) if "without" in case else "all"
+    words = f"--labels {asked} --max_length 32 --embedding_size 8 --num_train_epochs 2 --bf16 false --aux supcon"
+    folder = tmp_path / "run"
+    own = ["--encoder", speck[0], "--data", str(path), "--output_dir", str(folder)]
+    assert mains["train"]([*own, *words.split()]) == 0
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and "Warning" not in said
+    record = read_record(folder)
+    test, thresholds = record["test"], json.loads((folder / "config.json").read_text())["thresholds"]
+    numbers = [value for value in test.values() if isinstance(value, int | float)]
+    assert all(map(math.isfinite, [*numbers, *thresholds])) and all(0 <= value <= 1 for value in thresholds)
+    with np.load(folder / "predictions.npz") as arrays:
+        probabilities, labels = sigmoid(arrays["logits"]), arrays["labels"].astype(bool)
+    given = probabilities >= np.array(thresholds)
+    hits, total = (given & labels).sum(0), given.sum(0) + labels.sum(0)
+    known = labels.any(0)
+    assert test["macro_f1"] == pytest.approx((2 * hits / np.maximum(total, 1))[known].mean(), abs=1e-6)
+    names = record["data"]["labels"]
+    for place, name in enumerate(names):
+        assert (test["per_class"][name]["f1"] is None) == (not known[place])
+    match case:
+        case "all labels on every row":
+            assert test["macro_f1"] == test["accuracy"] == 1.0
+        case "a label in training alone":
+            assert record["data"]["report"]["labels_absent"] == {"validation": ["rare"], "test": ["rare"]}
+        case "validation rows without labels":
+            assert thresholds == [0.5] * 3 and record["history"][-1]["validation_macro_f1"] == 0.0
+        case "a label on every row":
+            assert test["per_class"]["always"]["recall"] == 1.0
+        case _:
+            assert len(thresholds) == len(names) > 500

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo_hf.errors import UserError
+from emo_hf.training.rows import rarest
 from emo_hf.training.sampling import BalancedLengthSampler, TokenBudgetSampler
 
 
@@ -236,3 +237,52 @@ def test_a_thousand_classes():
 def test_a_budget_below_four_of_the_longest_rows_is_refused():
     with pytest.raises(UserError, match=r"--tokens_per_batch is 100, .* have 30 tokens; give at least 128, or lower"):
         TokenBudgetSampler([3, 30, 5, 6], [0, 0, 1, 1], 100)
+
+
+def sets_like_kote(count: int, seed: int = 0) -> np.ndarray:
+    """Sets of 44 labels (N, 44), 7.9 a row, from half of the rows to one in fifty; those of one mood come together."""
+    rng = np.random.default_rng(seed)
+    shares = np.geomspace(0.45, 0.02, 44)
+    mood, half = rng.random(count) < 0.5, np.arange(44) % 2 == 0
+    likely = shares * 7.9 / shares.sum() * np.where(mood[:, None] == half, 1.7, 0.3)
+    return (rng.random((count, 44)) < likely.clip(0, 0.95)).astype(np.int64)
+
+
+def pairs_of_batches(sets: np.ndarray, size: int, classes: np.ndarray) -> list[np.ndarray]:
+    """How many labels the two rows of each pair share, batch by batch."""
+    lengths = np.random.default_rng(1).integers(5, 90, len(sets))
+    order = np.array(list(BalancedLengthSampler(lengths, classes, size, seed=1)))
+    batches = sets[order[: len(order) // size * size]].reshape(-1, size, sets.shape[1])
+    above = np.triu_indices(size, 1)
+    return [(batch @ batch.T)[above] for batch in batches]
+
+
+def test_batches_of_sets_hold_pairs_that_share_labels_and_pairs_that_share_none() -> None:
+    """As KOTE's, whose own batches of 16 or 32 have 31 % of pairs without a shared label, and never none of them."""
+    sets = sets_like_kote(4000)
+    assert 7.5 < sets.sum(1).mean() < 8.3
+    for size in (16, 32):
+        shared = pairs_of_batches(sets, size, rarest(sets))
+        assert all((pairs > 0).any() and (pairs == 0).any() for pairs in shared)
+        assert 0.8 < np.mean([(pairs > 0).mean() for pairs in shared]) < 0.9  # 87 %
+
+
+def test_batches_of_few_labels_a_row_hold_rows_that_share_one() -> None:
+    """28 labels, one or two a row, in small batches, where rows that are taken as they come mostly share nothing."""
+    rng = np.random.default_rng(0)
+    shares = np.geomspace(0.15, 0.01, 28)
+    sets = np.zeros((2000, 28), dtype=np.int64)
+    for row in sets:
+        row[rng.choice(28, size=rng.integers(1, 3), replace=False, p=shares / shares.sum())] = 1
+    ours, theirs = (
+        [(pairs > 0).any() for pairs in pairs_of_batches(sets, 4, classes)]
+        for classes in (rarest(sets), np.arange(len(sets)) % 2)
+    )
+    assert np.mean(ours) > 0.99 and np.mean(theirs) < 0.6
+    without = pairs_of_batches(sets, 4, rarest(sets))
+    assert np.mean([(pairs == 0).any() for pairs in without]) > 0.98
+
+
+def test_the_rarest_label_of_a_row_is_its_class() -> None:
+    sets = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 1], [0, 0, 0], [1, 1, 0]])
+    assert rarest(sets).tolist() == [1, 0, 2, 3, 1]
