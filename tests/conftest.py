@@ -19,6 +19,7 @@ from pathlib import Path
 
 import datasets
 import huggingface_hub
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -170,6 +171,29 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 def trained(encoders: dict[str, str], csv_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small trained model, of data that are not public; what a test adds to it harms no other."""
     return train(encoders, csv_file, tmp_path_factory.mktemp("trained") / "mini")
+
+
+@pytest.fixture(scope="session")
+def sets_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CSV of 120 training, 60 validation and 60 test rows with up to three of twelve labels each."""
+    cues = [cue for label in LABELS for cue in CUES[label]]
+    chosen = np.random.default_rng(0)
+    rows = []
+    for split, size in {"train": 120, "validation": 60, "test": 60}.items():
+        for number in range(size):
+            labels = [cues[place] for place in chosen.permutation(len(cues))[: 1 + number % 3]]
+            place = f"{TIMES[number % 5]} {PLACES[number % 4]}"
+            rows.append({"sentence": f"{place} {' '.join(labels)}", "label": "|".join(labels), "split": split})
+    path = tmp_path_factory.mktemp("sets") / "sets.csv"
+    pd.DataFrame(rows).drop_duplicates("sentence").to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def trained_sets(encoders: dict[str, str], sets_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model that gives several labels a row; what a test adds to it harms no other."""
+    folder = tmp_path_factory.mktemp("trained") / "sets"
+    return train(encoders, sets_file, folder, pooling="cls", all_labels=True, learning_rate=5e-3, num_train_epochs=6)
 
 
 @pytest.fixture(scope="session")

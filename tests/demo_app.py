@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from places import ROOT
 
@@ -20,12 +21,21 @@ from emo_hf import DataArguments, MetricTrainingArguments, ModelArguments, run
 SENTENCE = "오늘 학교에서 친구랑 같이 밥을 먹다가 나도 모르게 웃었어"
 
 
-def train(encoders: dict[str, str], data: str, folder: Path) -> Path:
+def train(
+    encoders: dict[str, str],
+    data: str,
+    folder: Path,
+    *,
+    pooling: str = "mean",
+    all_labels: bool = False,
+    **training: Any,
+) -> Path:
     """The folder of a small model."""
+    plain = {"aux": "triplet", "num_train_epochs": 1, "bf16": False, "seed": 7}
     run(
-        ModelArguments(encoder=encoders["bert"], pooling="mean", embedding_size=16),
-        DataArguments(data=data, max_length=32),
-        MetricTrainingArguments(output_dir=str(folder), aux="triplet", num_train_epochs=1, bf16=False, seed=7),
+        ModelArguments(encoder=encoders["bert"], pooling=pooling, embedding_size=16),
+        DataArguments(data=data, max_length=32, **({"labels": ["all"]} if all_labels else {})),
+        MetricTrainingArguments(output_dir=str(folder), **(plain | training)),
     )
     return folder
 

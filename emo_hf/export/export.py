@@ -17,7 +17,7 @@ from emo_hf.errors import UserError
 from emo_hf.export.formats import quantize, write_onnx, write_sentence_transformers, write_transformers
 from emo_hf.export.measurement import ROUNDS, measure, run_data
 from emo_hf.export.readme import card
-from emo_hf.inference.backends import cant_load, load_model
+from emo_hf.inference.backends import cant_load, load_model, thresholds_of
 from emo_hf.models.folders import check_model_folder
 from emo_hf.storage.files import settle, write_whole
 from emo_hf.storage.record import now, read_record
@@ -69,6 +69,7 @@ def export(
         "format": to,
         "model": name,
         "labels": loaded.config.labels,
+        **({"thresholds": thresholds} if (thresholds := thresholds_of(loaded.config)) else {}),
         "pooling": loaded.config.pooling,
         "max_length": min(trained, longest),
         "exported": now(),

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from emo_hf.errors import UserError
-from emo_hf.export.heads import stock_classifier
+from emo_hf.export.heads import name_labels, stock_classifier
 from emo_hf.inference.backends import ONNX_FILE, OnnxBackend
 from emo_hf.models.modeling import EmotionModel
 
@@ -120,7 +120,7 @@ def write_onnx(
     tokenizer.save_pretrained(folder)
     config = type(model.config.encoder).from_dict(model.config.encoder.to_dict())
     # The encoder's own configuration with our labels: what the tokenizer's and other libraries' loaders look for.
-    config.id2label, config.label2id = dict(model.config.id2label or {}), dict(model.config.label2id or {})
+    name_labels(config, model.config)
     config.save_pretrained(folder)
     inputs = _probes(tokenizer, max_length)
     both = {0: "batch", 1: "sequence"}

@@ -15,13 +15,19 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from emo_hf.errors import UserError
+from emo_hf.inference.backends import thresholds_of
 from emo_hf.models.modeling import EmotionModel
 
 _TANH_SCALE = 2.0**-20
@@ -66,9 +72,8 @@ def stock_classifier(model: EmotionModel) -> tuple[PreTrainedModel, str]:
     """
     config = copy.deepcopy(model.config.encoder)
     head = _head(model)
-    config.id2label = dict(model.config.id2label or {})
-    config.label2id = dict(model.config.label2id or {})
     config.problem_type = "single_label_classification"
+    name_labels(config, model.config)
     for name, value in head.settings.items():
         setattr(config, name, value)
     if config.model_type == "modernbert":
@@ -79,6 +84,13 @@ def stock_classifier(model: EmotionModel) -> tuple[PreTrainedModel, str]:
     weight, bias = _collapsed(model)
     _fill(stock, head, weight, bias, getattr(config, "norm_eps", 0.0))
     return stock, head.between
+
+
+def name_labels(config: Any, own: PreTrainedConfig) -> None:
+    """Give another model's configuration the labels of ours, and their thresholds where a text may have several."""
+    config.id2label, config.label2id = dict(own.id2label or {}), dict(own.label2id or {})
+    if (thresholds := thresholds_of(own)) is not None:
+        config.problem_type, config.thresholds = own.problem_type, thresholds
 
 
 def _head(model: EmotionModel) -> _Head:

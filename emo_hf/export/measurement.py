@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ import torch
 
 from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.data.loading import EmotionData
+from emo_hf.data.tokenization import zeros_and_ones
 from emo_hf.errors import UserError
 from emo_hf.evaluation.metrics import ClassificationScores
+from emo_hf.evaluation.thresholds import decide, f1_of_labels
 from emo_hf.inference.predictor import Predictor
 from emo_hf.training.loaded import load_data
 
@@ -46,20 +47,21 @@ def run_data(record: dict[str, Any] | None) -> EmotionData:
 def measure(models: dict[str, Path], data: EmotionData, max_length: int) -> list[dict[str, Any]]:
     """One row a model, on the test split of `data`.
 
-    A row has name, macro_f1, changed (sentences with another label than the first model gives them),
-    sentences_per_second (median of `ROUNDS`, on the CPU, tokenization included), threads, and bytes of the weights.
+    A row has name, macro_f1, changed (sentences with another label, or another set of labels, than the first model
+    gives them), sentences_per_second (median of `ROUNDS`, on the CPU, tokenization included), threads, and bytes of
+    the weights. Sets of labels are those at the model's thresholds.
 
     Args:
         models: the folders by name. They take turns in every round, so that a busy machine slows all of them.
         data: where the test sentences and their labels come from.
         max_length: in tokens.
     """
-    texts, labels = list(data.splits["test"]["text"]), np.asarray(data.splits["test"]["label"])
+    texts = list(data.splits["test"]["text"])
     predictors = {
         name: Predictor(folder, batch_size=BATCH_SIZE, max_length=max_length, device="cpu")
         for name, folder in models.items()
     }
-    predicted = {name: predictor.probabilities(texts).argmax(-1).numpy() for name, predictor in predictors.items()}
+    predicted = {name: _decided(predictor, texts) for name, predictor in predictors.items()}
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(ROUNDS):
         for name, predictor in predictors.items():
@@ -70,8 +72,8 @@ def measure(models: dict[str, Path], data: EmotionData, max_length: int) -> list
     return [
         {
             "name": name,
-            "macro_f1": _macro_f1(predicted[name], labels, data.labels),
-            "changed": int((predicted[name] != first).sum()),
+            "macro_f1": _macro_f1(predicted[name], data),
+            "changed": int((predicted[name] != first).reshape(len(texts), -1).any(1).sum()),
             "sentences": len(texts),
             "sentences_per_second": round(len(texts) / statistics.median(seconds[name]), 1),
             "threads": torch.get_num_threads(),
@@ -81,5 +83,16 @@ def measure(models: dict[str, Path], data: EmotionData, max_length: int) -> list
     ]
 
 
-def _macro_f1(predicted: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> float:
-    return ClassificationScores().compute(predictions=predicted, references=labels, labels=names)["macro_f1"]
+def _decided(predictor: Predictor, texts: list[str]) -> np.ndarray:
+    """The class of each sentence (N,), or which labels it has (N, C)."""
+    probabilities = predictor.probabilities(texts).numpy()
+    if predictor.thresholds is None:
+        return probabilities.argmax(-1)
+    return decide(probabilities, np.asarray(predictor.thresholds))
+
+
+def _macro_f1(predicted: np.ndarray, data: EmotionData) -> float:
+    labels = data.splits["test"]["label"][:]
+    if data.multi_label:
+        return float(np.nanmean(f1_of_labels(predicted, zeros_and_ones(labels, len(data.labels)).astype(bool))))
+    return ClassificationScores().compute(predictions=predicted, references=labels, labels=data.labels)["macro_f1"]

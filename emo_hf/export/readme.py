@@ -29,6 +29,24 @@ ids = tokenizer.encode("드디어 합격했어!").ids
 session = onnxruntime.InferenceSession("model.onnx")
 logits, embeddings = session.run(None, {{"input_ids": [ids], "attention_mask": [[1] * len(ids)]}})""",
 }
+# Of a model that gives several labels a sentence, each probability stands by itself, and each label has a threshold.
+_USE_OF_SETS = _USE | {
+    "transformers": """from transformers import pipeline
+
+classify = pipeline(
+    "text-classification", model=".", top_k=None, function_to_apply="sigmoid", truncation=True, max_length={max_length}
+)
+config = classify.model.config
+[scores] = classify("드디어 합격했어!")
+labels = [s["label"] for s in scores if s["score"] >= config.thresholds[config.label2id[s["label"]]]]""",
+    "onnx": _USE["onnx"].replace("import onnxruntime", "import json\n\nimport numpy, onnxruntime")
+    + """
+with open("config.json", encoding="utf-8") as file:
+    config = json.load(file)
+probabilities = 1 / (1 + numpy.exp(-logits[0]))
+reached = [p >= threshold for p, threshold in zip(probabilities, config["thresholds"])]
+labels = [config["id2label"][str(place)] for place, is_reached in enumerate(reached) if is_reached]""",
+}
 _HEADS = {
     "nothing": "The head's two layers have no activation between, as in the model itself.",
     "rectifier": (
@@ -51,22 +69,31 @@ _NFC = (
     '`unicodedata.normalize("NFC", text)` first.'
 )
 
+_SETS = (
+    "A text may have several labels, or none: each label's probability (the sigmoid of its logit) stands by itself, "
+    "and the text has those that reach their thresholds, which were chosen on validation rows: `thresholds` in "
+    "`config.json`, in the order of the labels above."
+)
+
 
 def card(about: dict[str, Any]) -> str:
     """The text of README.md, from what `export.json` says."""
     to, checked = about["format"], about["fp32_check"]
-    use = _USE["onnx" if to == "onnx-int8" else to].format(max_length=about["max_length"])
+    several = "thresholds" in about
+    snippets = _USE_OF_SETS if several else _USE
+    use = snippets["onnx" if to == "onnx-int8" else to].format(max_length=about["max_length"])
     task = "sentence-similarity" if to == "sentence-transformers" else "text-classification"
     parts = [
         f"---\nlanguage: ko\nlibrary_name: {_LIBRARIES[to]}\npipeline_tag: {task}\n---",
         f"# {markdown_name(about['model'])} for {to}",
-        f"Emotion of one Korean utterance ({', '.join(map(markdown_name, about['labels']))}), "
+        f"Emotion{'s' if several else ''} of one Korean utterance ({', '.join(map(markdown_name, about['labels']))}), "
         f"{about['pooling']} pooling, trained and exported by emo_hf. Longest input in training: "
         f"{about['max_length']} tokens.",
         f"```python\n{use}\n```",
+        *([_SETS] if several and task == "text-classification" else []),
         _NFC,
         *_exactness(to, checked),
-        *([_table(about["measured"])] if "measured" in about else []),
+        *([_table(about["measured"], several)] if "measured" in about else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -89,7 +116,8 @@ def _exactness(to: str, checked: dict[str, Any]) -> list[str]:
     ]
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]], several: bool) -> str:
+    changed = "texts with other labels" if several else "labels changed"
     first = rows[0]
     lines = [
         f"| {row['name']} | {100 * row['macro_f1']:.2f} | {row['changed']} | {row['sentences_per_second']:,.0f} | "
@@ -101,7 +129,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
             f"On the {first['sentences']} test sentences, CPU with {first['threads']} thread(s), median of rounds in "
             "which the three take turns:",
             "",
-            "| | macro-F1 (%) | labels changed | sentences/s | weights (MB) |",
+            f"| | macro-F1 (%) | {changed} | sentences/s | weights (MB) |",
             "| --- | ---: | ---: | ---: | ---: |",
             *lines,
         ]

@@ -111,7 +111,7 @@ def thresholds_of(config: PreTrainedConfig) -> list[float] | None:
     """From which probability on a sentence has a label (C,); None where each has one label, the likeliest."""
     if config.problem_type != "multi_label_classification":
         return None
-    return list(getattr(config, "thresholds", None) or [0.5] * len(config.id2label or ()))
+    return list(getattr(config, "thresholds", None) or [0.5] * len(config.id2label or {}))
 
 
 def open_backend(
