@@ -104,6 +104,37 @@ def label_set_metrics(kind: str) -> Callable[[EvalPrediction], dict[str, float]]
     return compute
 
 
+def label_set_intervals(
+    predicted: np.ndarray,
+    actual: np.ndarray,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Intervals of one run's macro-, micro- and sample-F1 and accuracy over other test rows, as `bootstrap_interval`.
+
+    Takes which labels rows are given and have, both (N, C). A label that the rows have, but not the ones that were
+    drawn, has F1 0, as there.
+    """
+    count = len(actual)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights = drawn.astype(np.float32)
+    hits, total = (predicted & actual).astype(np.float32), predicted.astype(np.float32) + actual
+    hits_a_row, total_a_row = hits.sum(1), total.sum(1)
+    of_rows = np.where(total_a_row > 0, 2 * hits_a_row / np.maximum(total_a_row, 1), 1)
+    known = actual.any(0)
+    of_labels = 2 * (weights @ hits[:, known]) / np.maximum(weights @ total[:, known], 1)
+    scores = {
+        "macro_f1": of_labels.mean(1) if known.any() else np.zeros(resamples),
+        "micro_f1": 2 * (weights @ hits_a_row) / np.maximum(weights @ total_a_row, 1),
+        "sample_f1": weights @ of_rows / count,
+        "accuracy": weights @ (predicted == actual).all(1) / count,
+    }
+    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    return {name: tuple(np.quantile(values, ends).tolist()) for name, values in scores.items()}
+
+
 def label_calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error over all decisions, of probabilities (N, C) and labels (N, C) of 0 and 1."""
     place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1).ravel()

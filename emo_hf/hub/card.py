@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from huggingface_hub import EvalResult, ModelCardData
 from emo_hf.encoders import BUNDLED
 from emo_hf.errors import UserError
 from emo_hf.escaping import markdown_name
+from emo_hf.evaluation.label_set_metrics import label_set_intervals
 from emo_hf.evaluation.scores import METRICS
 from emo_hf.evaluation.statistics import bootstrap_interval
+from emo_hf.evaluation.thresholds import decide, sigmoid
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import baseline_sentences
 from emo_hf.report.grouping import group_runs
@@ -24,6 +26,18 @@ from emo_hf.storage.model_numbers import original_number
 from emo_hf.storage.record import STUDY_FILE, classifier_loss, load_predictions
 
 PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
+SCORES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+# Of a model that gives several labels a row.
+SET_SCORES = {
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "sample_f1": "sample-F1, the mean over rows",
+    "accuracy": "rows with all labels right",
+    "mean_average_precision": "mean average precision",
+    "lrap": "label ranking average precision",
+    "coverage_error": "coverage error: labels down a row's ranking until all of its own are found",
+}
+FEW_LABELS = 20  # a longer table is folded
 # Shown beside the model on the Hub; written for this card, so that no sentence of anyone's data leaves the house.
 WIDGET = ("드디어 합격했어!", "내일 발표라 잠이 안 와.", "할머니 사진을 보니까 눈물이 났어.")
 
@@ -48,7 +62,7 @@ def model_card(
         autoescape=False,  # it is Markdown: what comes from outside goes through `md`
     )
     environment.filters["md"] = lambda value: markdown_name(str(value))
-    model, data = record["model"], record["data"]
+    model, data, several = record["model"], record["data"], gives_several(record)
     parent = model.get("parent") or {}
     return environment.get_template("model_card.md").render(
         front=front_matter(record, repo_id).to_yaml(),
@@ -59,8 +73,16 @@ def model_card(
         data=data,
         source=_source(record),
         test=record["test"],
+        several=several,
+        scores=SET_SCORES if several else SCORES,
+        ranked=sorted(
+            (score["f1"], label) for label, score in record["test"]["per_class"].items() if score["support"]
+        ),
+        folded=several and len(data["labels"]) > FEW_LABELS,
         absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
-        loss=classifier_loss(model) + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
+        loss=("binary " if several and classifier_loss(model).startswith("cross-entropy") else "")
+        + classifier_loss(model)
+        + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
         number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],
@@ -70,18 +92,36 @@ def model_card(
         against_baseline=_against_baseline(run_dir),
         intervals=_intervals(record, run_dir),
         over_seeds=_over_seeds(seeds),
-        splits={split: sum(rows.values()) for split, rows in data["counts"].items()},
+        splits=data["report"]["rows"]
+        if several
+        else {split: sum(rows.values()) for split, rows in data["counts"].items()},
+        labels_a_row=sum(data["counts"]["train"].values()) / data["report"]["rows"]["train"] if several else None,
         training=(record.get("arguments") or {}).get("training") or {},
         max_length=((record.get("arguments") or {}).get("data") or {}).get("max_length"),
-        pictures=[name for name in PICTURES if run_dir is not None and (run_dir / name).exists()],
+        pictures=[name for name in pictures(record) if run_dir is not None and (run_dir / name).exists()],
         example=WIDGET[0],
     )
+
+
+def gives_several(record: dict[str, Any]) -> bool:
+    """Whether the model of a run gives several labels a row."""
+    return (record["data"].get("report") or {}).get("task") == "multi"
+
+
+def pictures(record: dict[str, Any]) -> dict[str, Callable[..., Any]]:
+    """What draws the pictures of a card, by their files; none for rows of several labels, which have no one class."""
+    return {} if gives_several(record) else PICTURES
 
 
 def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
     """What the Hub reads: language, base model, data set, results, widget, tags, licence."""
     model, test, data = record["model"], record["test"], record["data"]
-    bundled = model["encoder"] in BUNDLED
+    bundled, several = model["encoder"] in BUNDLED, gives_several(record)
+    scores = (
+        [("f1", "macro_f1", "macro-F1"), ("f1", "micro_f1", "micro-F1")]
+        if several
+        else [("accuracy", "accuracy", None), ("f1", "macro_f1", None)]
+    )
     results = [
         EvalResult(
             task_type="text-classification",
@@ -90,8 +130,9 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
             dataset_split="test",
             metric_type=metric,
             metric_value=round(test[key], 4),
+            metric_name=name,
         )
-        for metric, key in (("accuracy", "accuracy"), ("f1", "macro_f1"))
+        for metric, key, name in scores
     ]
     return ModelCardData(
         language="ko",
@@ -100,8 +141,15 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
         pipeline_tag="text-classification",
         base_model=None if bundled else _hub_id(model["encoder"]),
         datasets=[found] if (found := _hub_id(data["source"])) else None,
-        metrics=["accuracy", "f1"],
-        tags=["emo_hf", "emotion-classification", "metric-learning", f"{model['pooling']}-pooling", model["aux"]],
+        metrics=["f1"] if several else ["accuracy", "f1"],
+        tags=[
+            "emo_hf",
+            "emotion-classification",
+            *(["multi-label-classification"] if several else []),
+            "metric-learning",
+            f"{model['pooling']}-pooling",
+            model["aux"],
+        ],
         widget=[{"text": text} for text in WIDGET],
         model_name=repo_id.split("/")[-1],
         eval_results=results,
@@ -109,21 +157,25 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
 
 
 def draw_pictures(record: dict[str, Any], run_dir: Path) -> None:
-    """Confusion matrix and embedding map of the run's test set, beside its record."""
+    """Confusion matrix and embedding map of the run's test set, beside its record, where it has `pictures`."""
+    if not (drawn := pictures(record)):
+        return
     models, _ = group_runs([record | {"directory": run_dir}])
     sheet = Analysis(models, [], read_predictions(models))
-    for name, draw in PICTURES.items():
+    for name, draw in drawn.items():
         draw(sheet, run_dir / name)
 
 
 def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[float, float]]:
-    """95 % intervals of accuracy and macro-F1 over the test rows; none without predictions."""
+    """95 % intervals of accuracy and means of F1 over the test rows; none without predictions."""
     if run_dir is None:
         return {}
     try:
         arrays = load_predictions(record | {"directory": run_dir})
     except UserError:
         return {}
+    if gives_several(record):
+        return label_set_intervals(decide(sigmoid(arrays["logits"]), arrays["thresholds"]), arrays["labels"] > 0)
     predicted = arrays["logits"].argmax(-1)
     return {metric: bootstrap_interval(predicted, arrays["labels"], metric=metric) for metric in METRICS}
 
@@ -141,7 +193,8 @@ def _against_baseline(run_dir: Path | None) -> list[str]:
 def _over_seeds(seeds: Sequence[dict[str, Any]]) -> dict[str, Score | int] | None:
     if len(seeds) < 2:
         return None
-    return {"runs": len(seeds)} | {metric: Score.over([run["test"][metric] for run in seeds]) for metric in METRICS}
+    metrics = ("micro_f1", "macro_f1") if gives_several(seeds[0]) else METRICS
+    return {"runs": len(seeds)} | {metric: Score.over([run["test"][metric] for run in seeds]) for metric in metrics}
 
 
 def _source(record: dict[str, Any]) -> str:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from transformers import EvalPrediction
 
-from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_calibration, label_set_metrics
+from emo_hf.evaluation.label_set_metrics import (
+    LabelSetScores,
+    label_calibration,
+    label_set_intervals,
+    label_set_metrics,
+)
 from emo_hf.evaluation.thresholds import THRESHOLDS, choose_thresholds, decide, f1_of_labels, sigmoid
 
 
@@ -101,3 +106,22 @@ def test_calibration_is_the_mean_gap_of_bins() -> None:
     assert label_calibration(scores, labels) == pytest.approx(sum(gaps) / 6)
     sure = np.array(list(itertools.product([0.0, 1.0], repeat=2)))
     assert label_calibration(sure, sure) == 0
+
+
+def test_intervals_are_those_of_scores_of_drawn_rows(rows) -> None:
+    scores, labels = rows
+    actual, given = labels > 0, decide(scores, choose_thresholds(scores, labels))
+    actual[3] = given[3] = False
+    found = label_set_intervals(given, actual, resamples=300, seed=5)
+    drawn = np.random.default_rng(5).multinomial(40, np.full(40, 1 / 40), size=300)
+    expected = {name: [] for name in found}
+    for counts in drawn:
+        g, a = np.repeat(given, counts, axis=0), np.repeat(actual, counts, axis=0)
+        known = [f1_by_hand(g[:, c], a[:, c]) for c in range(6) if actual[:, c].any()]
+        expected["macro_f1"].append(np.mean(known))
+        expected["micro_f1"].append(f1_by_hand(g.ravel(), a.ravel()))
+        of_rows = [f1_by_hand(x, y) if x.any() or y.any() else 1.0 for x, y in zip(g, a, strict=True)]
+        expected["sample_f1"].append(np.mean(of_rows))
+        expected["accuracy"].append(np.mean([(x == y).all() for x, y in zip(g, a, strict=True)]))
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=1e-5)
