@@ -52,7 +52,11 @@ def page(demo: Demo, name: str) -> gr.Blocks:
     with gr.Blocks(title=f"emo_hf: {name}", analytics_enabled=False) as blocks:
         gr.HTML(f'<div class="emo"><h1>{markup(words["title"])}</h1><p>{markup(name)}</p></div>')
         box = gr.Textbox(label=words["sentence"], placeholder=words["type"], max_lines=4, submit_btn=words["go"])
-        label = gr.Label(label=words["probabilities"], num_top_classes=MOST_BARS, render=False)
+        label = (
+            gr.Label(label=words["probabilities"], num_top_classes=MOST_BARS, render=False)
+            if demo.predictor.thresholds is None
+            else gr.HTML(render=False)  # with the threshold of each label
+        )
         notes, picture = gr.HTML(render=False), gr.HTML(demo.drawn(), render=False)
         gr.Examples(
             [[text] for text in EXAMPLES], box, [label, notes, picture], demo.answer,
@@ -112,8 +116,10 @@ def training_sentences(
     train_data: Sequence[str] | None,
     reading: dict[str, Any],
     settings: dict[str, Any],
-) -> tuple[list[str], list[int]]:
+) -> tuple[list[str], list[Any]]:
     """Texts, at most `MOST_SENTENCES`, and class indices of what a model was trained on, or of `train_data`.
+
+    Where a text may have several labels, they are lists of indices.
 
     Args:
         model: folder of a run, or a Hub id.

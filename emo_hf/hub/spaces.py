@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import CommitInfo, HfApi, SpaceCardData
 from huggingface_hub.errors import HFValidationError
@@ -59,7 +60,7 @@ def pushed_model(model: str) -> tuple[str, bool]:
 
 
 def push_space(
-    app: Path, repo_id: str, model: str, *, lang: str = "en", sentences: tuple[Sequence[str], Sequence[int]] | None
+    app: Path, repo_id: str, model: str, *, lang: str = "en", sentences: tuple[Sequence[str], Sequence[Any]] | None
 ) -> str:
     """Upload the app that shows `model`, as the one commit of a change; returns the address.
 
@@ -71,7 +72,7 @@ def push_space(
         repo_id: the Space, as `check_access` returns it.
         model: id of the model on the Hub.
         lang: of the app.
-        sentences: texts and class indices to publish, or None.
+        sentences: texts and class indices, or lists of them, to publish, or None.
 
     Raises:
         UserError: if emo_hf or Gradio is not installed as a package, or the upload fails.
@@ -92,7 +93,7 @@ def push_space(
 
 
 def write_space(
-    folder: Path, app: Path, model: str, *, lang: str, sentences: tuple[Sequence[str], Sequence[int]] | None
+    folder: Path, app: Path, model: str, *, lang: str, sentences: tuple[Sequence[str], Sequence[Any]] | None
 ) -> None:
     """Write all files of the Space into a folder; arguments and errors as in `push_space`."""
     name = model.split("/")[-1]
@@ -121,7 +122,7 @@ def write_space(
     }
     if sentences:
         texts, labels = sentences
-        content = {"text": list(texts), "label": [int(label) for label in labels]}
+        content = {"text": list(texts), "label": list(labels)}
         written[SENTENCES_FILE] = json.dumps(content, ensure_ascii=False) + "\n"
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from emo_hf.data.text import clean
-from emo_hf.inference.neighbours import Neighbours
+from emo_hf.inference.neighbours import NO_LABEL, Neighbours
 from emo_hf.inference.predictor import Predictor
 
 NEAREST = 5
@@ -32,6 +32,9 @@ WORDS = {
         "{share:.0f}\u00a0% of its variance. Distances are Euclidean, in all {d} dimensions.",
         "picture": "Map of the training sentences with the place of the new one",
         "none": "No map and no neighbours: {why}.",
+        "no_label": "no label", "threshold": "threshold {least:.0%}",
+        "sets": "✓ reaches the threshold of its label, the line in the bar. It was chosen on validation rows.",
+        "colour": " A sentence has the colour of its likeliest label.",
     },
     "ko": {
         "title": "이 문장에는 어떤 감정이 담겨 있을까요?",
@@ -44,6 +47,9 @@ WORDS = {
         "거리는 {d}차원 전체에서 잰 유클리드 거리입니다.",
         "picture": "학습 문장들과 입력한 문장의 자리를 보여 주는 지도",
         "none": "지도와 가까운 문장을 보일 수 없습니다: {why}.",
+        "no_label": "감정 없음", "threshold": "기준 {least:.0%}",
+        "sets": "✓는 확률이 그 감정의 기준(막대 안의 선) 이상이라는 뜻입니다. 기준은 검증 문장으로 정했습니다.",
+        "colour": " 문장의 색은 그 문장의 감정 가운데 확률이 가장 높은 것입니다.",
     },
 }  # fmt: skip
 STYLE = """
@@ -59,6 +65,20 @@ STYLE = """
 .emo td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .emo td.label { white-space: nowrap; }
 .emo td.text { width: 100%; }
+.emo td.labels { min-width: min(10rem, 28vw); }
+.emo td.labels span { display: inline-block; }
+.emo h2 { margin: 0.2rem 0; font-size: 1.4rem; font-weight: 600; }
+.emo ol { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.4rem 1.2rem; }
+.emo ol, .emo li { list-style: none; margin: 0; padding: 0; font-size: 0.9rem; }
+.emo li { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 0.5rem; opacity: 0.75; }
+.emo li.reached { font-weight: 600; opacity: 1; }
+.emo li b { font-weight: inherit; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.emo .bar { width: 100%; height: 0.5rem; position: relative; background: var(--border-color-primary); }
+.emo .bar * { position: absolute; top: 0; bottom: 0; }
+.emo .bar span { left: 0; background: currentColor; opacity: 0.4; }
+.emo .reached .bar span { opacity: 0.85; }
+.emo .bar u { width: 2px; top: -3px; bottom: -3px; margin-left: -1px; background: currentColor;
+  outline: 1px solid var(--body-background-fill); }
 .emo i { display: inline-block; width: 0.7em; height: 0.7em; border-radius: 50%; margin-right: 0.35em; }
 .emo #new { fill: currentColor; stroke: var(--body-background-fill); stroke-width: 3; paint-order: stroke; }
 .emo .legend { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; }
@@ -83,20 +103,28 @@ class Demo:
         self.predictor, self.neighbours, self.words = predictor, neighbours, WORDS[lang]
         self.why = why
 
-    def answer(self, sentence: str) -> tuple[dict[str, float] | None, str, str]:
-        """Probabilities by label, and the HTML of notes with neighbours, and of the map; no sentence, no numbers."""
+    def answer(self, sentence: str) -> tuple[dict[str, float] | str | None, str, str]:
+        """Probabilities by label, and the HTML of notes with neighbours, and of the map; no sentence, no numbers.
+
+        Where a sentence may have several labels, its probabilities are HTML too, with the thresholds.
+        """
         sentence = sentence.strip()
         if not sentence:
             return None, self.note(self.words["empty"]), self.drawn()
         scores, embeddings = self.predictor.outputs([sentence[:LONGEST]])
-        probabilities = dict(zip(self.predictor.labels, scores[0].tolist(), strict=True))
+        probabilities = (
+            dict(zip(self.predictor.labels, scores[0].tolist(), strict=True))
+            if self.predictor.thresholds is None
+            else self.bars(scores[0].tolist(), self.predictor.thresholds)
+        )
         words = [self.words["cut"].format(max=self.predictor.max_length)] if self.is_cut(sentence) else []
         notes = "".join(map(self.note, words))
         if self.neighbours is None:
             return probabilities, notes, self.drawn()
         embedding = embeddings[0].numpy()
         nearest = self.neighbours.nearest(embedding, NEAREST)
-        coloured = self.coloured([int(scores[0].argmax()), *(int(self.neighbours.labels[row]) for row, _ in nearest)])
+        shown = [int(scores[0].argmax()), *(int(self.neighbours.labels[row]) for row, _ in nearest)]
+        coloured = self.coloured([label for label in shown if label != NO_LABEL])
         return (
             probabilities,
             notes + self.table(self.neighbours, nearest, coloured),
@@ -112,10 +140,30 @@ class Demo:
         """A line of HTML."""
         return f'<div class="emo"><p>{markup(text)}</p></div>'
 
+    def bars(self, scores: list[float], thresholds: list[float]) -> str:
+        """All labels as HTML, those that reach their thresholds first: names, probabilities (C,), and bars of them."""
+        ranked = sorted(range(len(scores)), key=lambda label: (scores[label] < thresholds[label], -scores[label]))
+        bars = "".join(self.bar(label, scores[label], thresholds[label]) for label in ranked)
+        reached = [self.predictor.labels[label] for label in ranked if scores[label] >= thresholds[label]]
+        names = markup(", ".join(reached) or self.words["no_label"])
+        return (
+            f'<div class="emo" id="labels"><h3>{markup(self.words["probabilities"])}</h3><h2>{names}</h2>'
+            f"<p>{markup(self.words['sets'])}</p><ol>{bars}</ol></div>"
+        )
+
+    def bar(self, label: int, score: float, least: float) -> str:
+        """A label as an entry of the list of all, with its probability and its threshold."""
+        name, threshold = markup(self.predictor.labels[label]), markup(self.words["threshold"].format(least=least))
+        start, sign = ('<li class="reached">', "✓ ") if score >= least else ("<li>", "")
+        return (
+            f'{start}<span>{name}</span><b title="{threshold}">{sign}{score:.0%}</b><div class="bar">'
+            f'<span style="width:{score:.1%}"></span><u style="left:{least:.1%}"></u></div></li>'
+        )
+
     def table(self, near: Neighbours, nearest: list[tuple[int, float]], coloured: dict[int, str]) -> str:
         """The neighbours as an HTML table."""
         rows = "".join(
-            f'<tr><td class="number">{place}</td><td class="label">{self.named(near.labels[row], coloured)}</td>'
+            f'<tr><td class="number">{place}</td>{self.cell(near.sets[row], coloured)}'
             f'<td class="number">{distance:.2f}</td><td class="text">{markup(near.texts[row])}</td></tr>'
             for place, (row, distance) in enumerate(nearest, 1)
         )
@@ -124,6 +172,13 @@ class Demo:
             f'<div class="emo" id="nearest"><h3>{markup(self.words["nearest"])}</h3>'
             f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
+
+    def cell(self, labels: Sequence[int], coloured: dict[int, str]) -> str:
+        """The labels of a neighbour as a cell of its table."""
+        if len(labels) == 1:
+            return f'<td class="label">{self.named(labels[0], coloured)}</td>'
+        names = [self.named(label, coloured) for label in labels] or [markup(self.words["no_label"])]
+        return f'<td class="labels"><span>{",</span> <span>".join(names)}</span></td>'
 
     def drawn(
         self,
@@ -146,12 +201,15 @@ class Demo:
             x, y = points[row]
             lines += f'<line x1="{new[0, 0]:.1f}" y1="{new[0, 1]:.1f}" x2="{x:.1f}" y2="{y:.1f}"/>'
             title = f"<title>{place}. {markup(near.texts[row])}</title>"
-            rings += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{coloured[near.labels[row]]}">{title}</circle>'
+            colour = coloured.get(near.labels[row], OTHERS)
+            rings += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}">{title}</circle>'
         for x, y in new:
             star = f'<path id="new" d="{STAR}" transform="translate({x:.1f} {y:.1f})"/>'
         caption = self.words["map"].format(
             n=f"{len(near.texts):,}", d=near.embeddings.shape[1], share=100 * near.shown
         )
+        if any(len(labels) != 1 for labels in near.sets):
+            caption += self.words["colour"]
         return (
             f'<div class="emo" id="map"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
             f'aria-label="{markup(self.words["picture"])}"><g fill="none" stroke-width="6" stroke-linecap="round" '
@@ -177,8 +235,9 @@ class Demo:
         return "".join(f"<span>{entry}</span>" for entry in entries)
 
     def named(self, label: int, coloured: dict[int, str]) -> str:
-        """A class as HTML, with its colour."""
-        return f'<i style="background:{coloured[label]}"></i>{markup(self.predictor.labels[label])}'
+        """A class as HTML, with its colour, if it has one."""
+        sign = f'<i style="background:{coloured[label]}"></i>' if label in coloured else ""
+        return sign + markup(self.predictor.labels[label])
 
 
 def markup(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from emo_hf.training.loaded import load_data
 # A large model embeds so many in minutes, and a map of more is only darker.
 MOST_SENTENCES = 5000
 SEED = 42
+NO_LABEL = -1
+
+Labels = Sequence[Any] | np.ndarray  # an index a row, or a list of them
 
 
 class Neighbours:
@@ -25,17 +29,20 @@ class Neighbours:
 
     The plane is that of their first two principal components, so that a new embedding has its exact place on it.
 
-    Attributes: texts (N), labels (N) as indices, embeddings (N, D), points (N, 2) on the plane, and shown, the share
-    of the embeddings' variance that the plane shows.
+    Attributes: texts (N), sets (N) of their labels' indices, labels (N) as indices, the first of each set or
+    `NO_LABEL`, embeddings (N, D), points (N, 2) on the plane, and shown, the share of the embeddings' variance that
+    the plane shows.
 
     Args:
         texts: N sentences, N > 0.
-        labels: (N,) their class indices.
+        labels: (N,) their class indices, or lists of them.
         embeddings: (N, D).
     """
 
-    def __init__(self, texts: Sequence[str], labels: np.ndarray, embeddings: np.ndarray):
-        self.texts, self.labels, self.embeddings = list(texts), labels, embeddings.astype(np.float32)
+    def __init__(self, texts: Sequence[str], labels: Labels, embeddings: np.ndarray):
+        self.texts, self.embeddings = list(texts), embeddings.astype(np.float32)
+        self.sets = [[int(row)] if np.ndim(row) == 0 else list(row) for row in labels]
+        self.labels = np.array([row[0] if row else NO_LABEL for row in self.sets])
         self._centre = self.embeddings.mean(axis=0)
         _, sizes, directions = np.linalg.svd(self.embeddings - self._centre, full_matrices=False)
         self._plane = np.zeros((2, self.embeddings.shape[1]), dtype=np.float32)
@@ -45,9 +52,13 @@ class Neighbours:
         self.points = self.place(self.embeddings)
 
     @classmethod
-    def embedded(cls, predictor: Predictor, texts: Sequence[str], labels: Sequence[int]) -> Neighbours:
-        """The sentences embedded by a model."""
-        return cls(texts, np.asarray(labels), predictor.outputs(list(texts))[1].numpy())
+    def embedded(cls, predictor: Predictor, texts: Sequence[str], labels: Labels) -> Neighbours:
+        """The sentences embedded by a model, and several labels of one in its order, the likeliest first."""
+        scores, embeddings = predictor.outputs(list(texts))
+        if any(np.ndim(row) for row in labels):
+            given = zip(labels, scores.tolist(), strict=True)
+            labels = [sorted(row, key=lambda label: -found[label]) for row, found in given]
+        return cls(texts, labels, embeddings.numpy())
 
     def nearest(self, embedding: np.ndarray, count: int) -> list[tuple[int, float]]:
         """The rows of the `count` sentences nearest to an embedding (D,), each with its distance, nearest first."""
@@ -59,14 +70,25 @@ class Neighbours:
         return (embeddings - self._centre) @ self._plane.T
 
 
-def stratified(texts: Sequence[str], labels: Sequence[int]) -> tuple[list[str], list[int]]:
-    """At most `MOST_SENTENCES` of the rows, each label by its share, in their order; the same ones every time."""
-    classes, place, generator = np.asarray(labels), np.empty(len(labels)), np.random.default_rng(SEED)
+def stratified(texts: Sequence[str], labels: Labels) -> tuple[list[str], list[Any]]:
+    """At most `MOST_SENTENCES` of the rows, each label by its share, in their order; the same ones every time.
+
+    A row of several labels counts by the one that fewest rows have.
+    """
+    classes, place, generator = _rarest(labels), np.empty(len(labels)), np.random.default_rng(SEED)
     for label in np.unique(classes):
         rows = np.flatnonzero(classes == label)
         place[generator.permutation(rows)] = (np.arange(len(rows)) + 0.5) / len(rows)
     kept = np.sort(np.argsort(place, kind="stable")[:MOST_SENTENCES]).tolist()
     return [texts[row] for row in kept], [labels[row] for row in kept]
+
+
+def _rarest(labels: Labels) -> np.ndarray:
+    """The label of each row (N,), of several the one that fewest rows have; `NO_LABEL` without one."""
+    if not any(np.ndim(row) for row in labels):
+        return np.asarray(labels)
+    rows = Counter(label for row in labels for label in row)
+    return np.array([min(row, key=lambda label: (rows[label], label), default=NO_LABEL) for row in labels])
 
 
 def training_data(record: dict[str, Any] | None) -> EmotionData:
