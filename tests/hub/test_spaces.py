@@ -92,6 +92,16 @@ def test_a_space_holds_what_it_needs_and_no_private_sentence(server, push, train
     assert "emo_hf/inference/predictor.py" in space.files
 
 
+def test_a_space_of_a_model_of_several_labels_a_row_publishes_its_sets(server, push, trained_sets) -> None:
+    publish(server, trained_sets, "tester/sets")
+    code, out, err = push("sets", "--hub_space_id", "shown", "--push_sentences")
+    assert code == 0, err
+    content = json.loads(server.repos["spaces/tester/shown"].files["sentences.json"])
+    train = neighbours.training_data(read_record(trained_sets)).splits["train"]
+    assert content == {"text": train["text"][:], "label": train["label"][:]} and max(map(len, content["label"])) == 3
+    assert f"{len(train)} training sentences are public now" in out
+
+
 @pytest.mark.parametrize(
     ("words", "token", "said"),
     [
@@ -164,13 +174,14 @@ runpy.run_path("app.py", run_name="__main__")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", ["sample", "private"])
-def test_a_space_runs_from_its_own_files(server, push, trained, tmp_path, data) -> None:
+@pytest.mark.parametrize("data", ["sample", "private", "sets"])
+def test_a_space_runs_from_its_own_files(server, push, trained, trained_sets, tmp_path, data) -> None:
     from gradio_client import Client
 
     model = train({"bert": "tiny-bert"}, "sample", tmp_path / "sample") if data == "sample" else trained
+    model = trained_sets if data == "sets" else model
     publish(server, model)
-    assert push("tester/mini", "--hub_space_id", "shown")[0] == 0
+    assert push("tester/mini", "--hub_space_id", "shown", *(["--push_sentences"] if data == "sets" else []))[0] == 0
     folder = tmp_path / "space"
     snapshot_download("tester/shown", repo_type="space", endpoint=server.endpoint, token=False, local_dir=folder)
     (folder / "start.py").write_text(textwrap.dedent(SPACE))
@@ -178,6 +189,10 @@ def test_a_space_runs_from_its_own_files(server, push, trained, tmp_path, data) 
     with served(["start.py"], folder, **environment) as (address, lines):
         label, notes, picture = Client(address, verbose=False).predict(SENTENCE, api_name="/predict")
     [expected] = Predictor(model)([SENTENCE])
+    if data == "sets":
+        assert label.count("<li") == 12 and f">{max(expected.values()):.0%}<" in label.replace("✓ ", "")
+        assert notes.count('<td class="text">') == NEAREST and "<svg" in picture
+        return
     assert {part["label"]: part["confidence"] for part in label["confidences"]} == pytest.approx(expected, abs=1e-5)
     if data == "sample":
         assert notes.count('<td class="text">') == NEAREST and "<svg" in picture
