@@ -156,7 +156,8 @@ def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[
         remove_leftovers(study.folder)
         due = prepare(study, console)
         with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
-            baselines = beside.submit(run_baselines, load_data(study.data), study.folder)
+            kind = study.training["thresholds"]
+            baselines = beside.submit(run_baselines, load_data(study.data), study.folder, thresholds=kind)
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,39 +22,59 @@ class ClassCounts:
         hits: rows of the class that are predicted so.
         predicted: rows that are predicted so.
         actual: rows of the class.
+        right: rows that are right (B,), with all of their labels where they may have several.
+        rows: all rows (B,).
         present: whether any row is of the class (C,), whatever its weight; macro-F1 is the mean over these.
     """
 
     hits: np.ndarray
     predicted: np.ndarray
     actual: np.ndarray
+    right: np.ndarray
+    rows: np.ndarray
     present: np.ndarray
 
 
 class RowWeights:
-    """Several weightings (B, N) of the same test rows with true classes (N,), for the counts of many runs."""
+    """Several weightings (B, N) of the same test rows, for the counts of many runs.
+
+    The rows have true classes (N,) or, where they may have several labels each, sets of labels (N, C) of 0 and 1.
+    """
 
     def __init__(self, labels: np.ndarray, classes: int, weights: np.ndarray):
         self.labels, self.classes = labels, classes
         self._by_row = np.ascontiguousarray(weights.T)
+        self._rows = self._by_row.sum(0)
         self._actual = self._sums(labels)
-        self._present = np.bincount(labels, minlength=classes) > 0
+        self._present = labels.any(0) if labels.ndim > 1 else np.bincount(labels, minlength=classes) > 0
 
     def counts(self, predictions: np.ndarray) -> ClassCounts:
-        """The counts of predicted classes (N,) under each weighting."""
-        return ClassCounts(
-            self._sums(predictions, predictions == self.labels), self._sums(predictions), self._actual, self._present
-        )
+        """The counts of predicted classes (N,), or sets of labels (N, C), under each weighting."""
+        if self.labels.ndim > 1:
+            right, hits = (predictions == self.labels).all(1), self._sums(predictions.astype(bool) & (self.labels > 0))
+        else:
+            right = predictions == self.labels
+            hits = self._sums(predictions, right)
+        all_right = right.astype(self._by_row.dtype) @ self._by_row
+        return ClassCounts(hits, self._sums(predictions), self._actual, all_right, self._rows, self._present)
 
     def _sums(self, classes: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
-        """The weights (B, C) of the rows of each class; with `kept` (N,), of those rows alone.
+        """The weights (B, C) of the rows of each class or label; with `kept` (N,), of those rows alone.
 
-        A sparse matrix (C, N): a dense one, or one of pairs of classes, takes gigabytes at a thousand classes.
+        Of classes a sparse matrix (C, N): a dense one, or one of pairs of classes, takes gigabytes at a thousand
+        classes. Sets of labels are so dense that a dense one is the faster.
         """
+        if classes.ndim > 1:
+            return self._by_row.T @ classes.astype(self._by_row.dtype)
         rows = np.arange(len(classes)) if kept is None else np.flatnonzero(kept)
         ones = np.ones(len(rows), dtype=self._by_row.dtype)
         members = sparse.csr_array((ones, (classes[rows], rows)), shape=(self.classes, len(classes)))
         return np.ascontiguousarray((members @ self._by_row).T)
+
+
+def class_count(labels: np.ndarray, predictions: Iterable[np.ndarray]) -> int:
+    """How many classes there are in true ones (N,) and predicted ones, or labels in sets (N, C)."""
+    return labels.shape[1] if labels.ndim > 1 else 1 + max(int(found.max()) for found in (labels, *predictions))
 
 
 def score(counts: ClassCounts, metric: Metric = "macro_f1") -> np.ndarray:
@@ -63,9 +84,14 @@ def score(counts: ClassCounts, metric: Metric = "macro_f1") -> np.ndarray:
     mean, as `ClassificationScores` does it.
     """
     if metric == "accuracy":
-        return counts.hits.sum(-1) / counts.actual.sum(-1)
+        return counts.right / counts.rows
     if metric == "macro_f1" or isinstance(metric, int):
-        total = counts.actual + counts.predicted
-        found = np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0)
+        found = f1_of_each(counts)
         return found[:, counts.present].mean(-1) if metric == "macro_f1" else found[:, metric]
     raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
+
+
+def f1_of_each(counts: ClassCounts) -> np.ndarray:
+    """The F1 (B, C) of every class."""
+    total = counts.actual + counts.predicted
+    return np.divide(2 * counts.hits, total, out=np.zeros(total.shape), where=total > 0)

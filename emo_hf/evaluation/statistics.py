@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.scores import Metric, RowWeights, score
+from emo_hf.evaluation.scores import Metric, RowWeights, class_count, f1_of_each, score
 from emo_hf.evaluation.seeds import SeedVariance
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
@@ -86,8 +86,9 @@ class MultiBootstrap:
     known as the normal distribution supposes.
 
     Args:
-        predictions: for each model the predicted classes of its runs (S, N); S may differ between models.
-        labels: true classes (N,), from 0.
+        predictions: for each model the predicted classes of its runs (S, N), or sets of labels (S, N, C) of 0 and 1;
+            S may differ between models.
+        labels: true classes (N,), from 0, or sets of labels (N, C).
         metric: `macro_f1`, `accuracy`, or the index of a class, for its F1.
         resamples: of the test rows; 1,000 give the standard error to about 2 %.
         seed: of the draws.
@@ -115,25 +116,39 @@ class MultiBootstrap:
         seed: int = 0,
         deterministic: Collection[Any] = (),
     ):
-        labels = np.asarray(labels)
-        if not predictions:
-            raise UserError("there are no predictions to compare; at least one model is needed")
-        for name, runs in predictions.items():
-            if runs.ndim != 2 or runs.shape[1] != len(labels):
-                raise UserError(f"the predictions of {name} are {runs.shape}, but there are {len(labels)} test rows")
-        classes = 1 + max(int(labels.max()), *(int(runs.max()) for runs in predictions.values()))
-        self.rows = len(labels)
-        drawn = np.random.default_rng(seed).multinomial(self.rows, np.full(self.rows, 1 / self.rows), size=resamples)
-        weights = RowWeights(labels, classes, np.concatenate([np.ones((1, self.rows)), drawn]).astype(np.float32))
+        weights = _resampled_rows(predictions, np.asarray(labels), resamples, seed)
+        scored = {
+            name: np.stack([score(weights.counts(run), metric) for run in runs]) for name, runs in predictions.items()
+        }
+        self._take(scored, len(labels), deterministic)
+
+    @classmethod
+    def of_each_label(
+        cls, predictions: Mapping[Any, np.ndarray], labels: np.ndarray, *, resamples: int = 1000, seed: int = 0
+    ) -> list[MultiBootstrap]:
+        """One for the F1 of each class or label, from the same resamples, which are counted once for all."""
+        weights = _resampled_rows(predictions, np.asarray(labels), resamples, seed)
+        scored = {
+            name: np.stack([f1_of_each(weights.counts(run)) for run in runs]) for name, runs in predictions.items()
+        }
+        made = []
+        for label in range(weights.classes):
+            bootstrap = cls.__new__(cls)
+            bootstrap._take({name: found[..., label] for name, found in scored.items()}, len(labels), ())
+            made.append(bootstrap)
+        return made
+
+    def _take(self, scored: Mapping[Any, np.ndarray], rows: int, deterministic: Collection[Any]) -> None:
+        """Each model's runs scored on the test rows as they are and then on each resample (S, 1 + resamples)."""
+        self.rows = rows
         self.scores: dict[Any, np.ndarray] = {}
         self.chance: dict[Any, float] = {}
         self._resampled: dict[Any, np.ndarray] = {}  # (resamples,) mean over the runs
-        for name, runs in predictions.items():
-            found = np.stack([score(weights.counts(run), metric) for run in runs])
+        for name, found in scored.items():
             self.scores[name], resampled = found[:, 0], found[:, 1:]
             self._resampled[name] = resampled.mean(0)
-            if len(runs) > 1 and name not in deterministic:
-                self.chance[name] = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum() / (len(runs) - 1)
+            if len(found) > 1 and name not in deterministic:
+                self.chance[name] = (resampled - resampled.mean(0)).var(axis=1, ddof=1).sum() / (len(found) - 1)
         self.seeds = SeedVariance({name: self.scores[name] for name in self.chance})
         self.known = {*self.chance, *deterministic}
 
@@ -175,6 +190,21 @@ class MultiBootstrap:
             if name in self.chance:
                 found[place, place] += max(0.0, self.seeds.of_run(name) - self.chance[name]) / len(self.scores[name])
         return found
+
+
+def _resampled_rows(
+    predictions: Mapping[Any, np.ndarray], labels: np.ndarray, resamples: int, seed: int
+) -> RowWeights:
+    """The test rows as they are and then resampled, for predictions that have to fit them."""
+    if not predictions:
+        raise UserError("there are no predictions to compare; at least one model is needed")
+    for name, runs in predictions.items():
+        if runs.shape[1:] != labels.shape:
+            raise UserError(f"the predictions of {name} are {runs.shape}, but there are {len(labels)} test rows")
+    count = len(labels)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights = np.concatenate([np.ones((1, count)), drawn]).astype(np.float32)
+    return RowWeights(labels, class_count(labels, predictions.values()), weights)
 
 
 def seed_effect(
@@ -249,11 +279,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Interval of one run's score over other test rows: the percentile bootstrap (Efron & Tibshirani 1993).
 
-    It knows nothing of other seeds. Takes predicted and true classes (N,).
+    It knows nothing of other seeds. Takes predicted and true classes (N,), or sets of labels (N, C) of 0 and 1.
     """
     count = len(labels)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    classes = 1 + int(max(labels.max(), predictions.max()))
-    scores = score(RowWeights(labels, classes, drawn.astype(np.float32)).counts(predictions), metric)
+    weights = RowWeights(labels, class_count(labels, [predictions]), drawn.astype(np.float32))
+    scores = score(weights.counts(predictions), metric)
     low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
