@@ -66,6 +66,10 @@ class ReportArguments:
     equal_within: float = field(
         default=EQUAL_WITHIN, metadata={"help": "points of macro-F1 within which two models count as equal"}
     )
+    map_label: str | None = field(
+        default=None,
+        metadata={"help": "of texts with several labels the one that maps are coloured by; default the commonest"},
+    )
     report_only: bool = field(default=False, metadata={"help": "train nothing; table and pictures from the records"})
 
     def __post_init__(self) -> None:
@@ -88,7 +92,12 @@ def main(argv: Sequence[str]) -> int:
             print(f"no run of {study.folder} has ended well, so there is nothing to report", file=sys.stderr)
             return 1
         written = write_report(
-            study.folder, lang=report.lang, umap=report.umap, jobs=_cores(), equal_within=report.equal_within
+            study.folder,
+            lang=report.lang,
+            umap=report.umap,
+            jobs=_cores(),
+            equal_within=report.equal_within,
+            map_label=report.map_label,
         )
     for path in written:
         console.print(f"wrote {path}")

@@ -35,8 +35,18 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
     """How far the probabilities of logits (N, C) can be believed, given the true classes (N,)."""
-    confidence = softmax(logits).max(1)
-    right = logits.argmax(1) == labels
+    return _reliability(softmax(logits).max(1), logits.argmax(1) == labels, bins)
+
+
+def reliability_of_sets(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> Reliability:
+    """The same over all labels of all rows, of probabilities (N, C) and sets of labels (N, C).
+
+    The confidence is the probability of a label, the accuracy the share of those rows that have it.
+    """
+    return _reliability(probabilities.ravel(), labels.ravel() > 0, bins)
+
+
+def _reliability(confidence: np.ndarray, right: np.ndarray, bins: int) -> Reliability:
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from emo_hf.evaluation.verdicts import Decision, Verdict, decide
 from emo_hf.report.answered import Finding, Outlook, Unanswered, outlook_of
 from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast, baseline_contrasts, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns, by_encoder, group_runs
-from emo_hf.report.predictions import Arrays, LinearBaseline, read_linear, read_predictions
+from emo_hf.report.predictions import Arrays, LinearBaseline, answers, read_linear, read_predictions
 from emo_hf.storage.record import RECORD_FILE, read_record, read_records, study_arguments
 
 logger = logging.getLogger(__name__)
@@ -32,11 +32,12 @@ class Analysis:
 
     Attributes:
         models, baselines: the rows of the table.
-        predictions: of each run that has them, by its folder: logits (N, C), labels (N,) and, of the run that maps
-            show, embeddings (N, D).
+        predictions: of each run that has them, by its folder: logits (N, C), labels (N,), or sets of labels (N, C)
+            with thresholds (C,), and, of the run that maps show, embeddings (N, D).
         arguments: what all runs of the study share, by name; the values of a sweep are compared with them.
         folder: of the study.
         equal_within: points of macro-F1 within which two models count as equal.
+        map_label: the label by which maps are coloured, where rows may have several; None where they have one.
     """
 
     models: list[ModelRuns]
@@ -45,13 +46,16 @@ class Analysis:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     equal_within: float = EQUAL_WITHIN
+    map_label: str | None = None
 
     @classmethod
-    def read(cls, study_dir: Path | str, *, equal_within: float = EQUAL_WITHIN) -> Analysis:
+    def read(
+        cls, study_dir: Path | str, *, equal_within: float = EQUAL_WITHIN, map_label: str | None = None
+    ) -> Analysis:
         """Read a study's records and predictions.
 
-        Raises UserError when the folder holds no completed run of a model, its runs do not belong together, or
-        `equal_within` is not above 0.
+        Raises UserError when the folder holds no completed run of a model, its runs do not belong together,
+        `equal_within` is not above 0, or `map_label` is no label of rows with several.
         """
         if not 0 < equal_within <= 100:
             raise UserError(f"equal_within is {equal_within}; allowed: above 0 to 100, in points of macro-F1")
@@ -62,12 +66,18 @@ class Analysis:
         models, baselines = group_runs(records)
         if not models:
             raise UserError(_nothing(folder))
-        return cls(models, baselines, read_predictions(models), study_arguments(folder), folder, equal_within)
+        shown = label_of_maps(models[0], map_label)
+        return cls(models, baselines, read_predictions(models), study_arguments(folder), folder, equal_within, shown)
 
     @property
     def labels(self) -> list[str]:
         """Class names in the order of the logits."""
         return self.models[0].labels
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.models[0].multi_label
 
     @property
     def rows(self) -> list[ModelRuns]:
@@ -87,7 +97,7 @@ class Analysis:
         """The part of some of the models."""
         folders = {run["directory"] for model in models for run in model.runs}
         kept = {folder: arrays for folder, arrays in self.predictions.items() if folder in folders}
-        return Analysis(models, [], kept, self.arguments, self.folder, self.equal_within)
+        return replace(self, models=models, baselines=[], predictions=kept)
 
     def readable(self, model: ModelRuns) -> list[Arrays]:
         """The predictions of a model's runs."""
@@ -95,11 +105,14 @@ class Analysis:
 
     @cached_property
     def classes(self) -> dict[Cell, np.ndarray]:
-        """Predicted classes (S, N) of each model, by its `cell`; empty where runs were tested on different rows."""
+        """Predicted classes (S, N), or sets (S, N, C), of each model, by its `cell`.
+
+        Empty where runs were tested on different rows.
+        """
         if not self.same_rows:
             logger.warning("the runs of this study were tested on different rows; nothing is compared")
             return {}
-        found = {model.cell: [arrays["logits"].argmax(-1) for arrays in self.readable(model)] for model in self.models}
+        found = {model.cell: [answers(arrays) for arrays in self.readable(model)] for model in self.models}
         return {cell: np.stack(classes) for cell, classes in found.items() if classes}
 
     @property
@@ -110,7 +123,7 @@ class Analysis:
 
     @property
     def true_classes(self) -> np.ndarray:
-        """The classes (N,) of the test rows of all that is in `classes`."""
+        """The classes (N,), or sets of labels (N, C), of the test rows of all that is in `classes`."""
         return next(iter(self.predictions.values()))["labels"]
 
     @cached_property
@@ -210,6 +223,20 @@ class Analysis:
         reasons = {0: "no_run", 1: "single_seed"}
         lacking = asked.lacking(self.repeated | {LINEAR_CELL})
         return {cell: reasons.get(seeds.get(cell, 0), "unreadable") for cell in lacking}
+
+
+def label_of_maps(model: ModelRuns, given: str | None = None) -> str | None:
+    """The label that maps are coloured by, the one `given` or else the commonest of the test rows.
+
+    None where rows have one label each: their maps show all.
+    """
+    if given is not None and not (model.multi_label and given in model.labels):
+        has = f"allowed: {', '.join(model.labels)}" if model.multi_label else "the texts have one label each; leave it"
+        raise UserError(f"map_label is {given!r}; {has}")
+    if not model.multi_label:
+        return None
+    scores = model.runs[0]["test"]["per_class"]
+    return given or max(model.labels, key=lambda label: scores[label]["support"])
 
 
 def _nothing(folder: Path) -> str:

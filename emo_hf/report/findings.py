@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emo_hf.escaping import markdown_name
+from emo_hf.evaluation.scores import RowWeights, score
 from emo_hf.evaluation.statistics import mcnemar
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding, Unanswered
@@ -38,6 +41,8 @@ def findings_markdown(analysis: Analysis, *, lang: str = "en") -> str:
         note = words["one_seed_note"]
     else:
         note = words["no_findings" if analysis.same_rows else "different_rows"]
+    if analysis.multi_label:
+        note += f"\n\n{words['sets_left_out']}"
     return "\n".join([*(f"- {line}" for line in lines), *([""] if lines else []), note]) + "\n"
 
 
@@ -145,18 +150,28 @@ def single_runs(analysis: Analysis, *, lang: str = "en", name: Callable[[str], s
     pairs = [pair for contrast in asked if not contrast.under for pair in contrast.pairs if set(pair) <= set(runs)]
     lines = []
     for cell, base in pairs:
-        difference = float((runs[cell][0] == labels).mean() - (runs[base][0] == labels).mean())
         alike = [part for part in cell if part in base]
         level, baseline = (_parts_text([part for part in one if part not in alike], name) for one in (cell, base))
-        lines.append(
-            words["single"].format(
-                alike=_parts_text(alike, name),
-                question=words["over"].format(level=level, baseline=baseline),
-                estimate=f"{100 * difference:+z.1f}",
-                p=p_value(mcnemar(runs[cell][0], runs[base][0], labels)),
-            )
-        )
+        asked_of = {
+            "alike": _parts_text(alike, name),
+            "question": words["over"].format(level=level, baseline=baseline),
+        }
+        lines.append(_single(asked_of, runs[cell][0], runs[base][0], labels, words))
     return lines
+
+
+def _single(
+    asked: dict[str, str], first: np.ndarray, second: np.ndarray, labels: np.ndarray, words: dict[str, str]
+) -> str:
+    """How two single runs differ: in accuracy with McNemar's p, and of sets of labels (N, C) in macro-F1."""
+    if labels.ndim > 1:
+        weights = RowWeights(labels, labels.shape[1], np.ones((1, len(labels)), np.float32))
+        difference = float(np.subtract(*(score(weights.counts(one))[0] for one in (first, second))))
+        return words["single_sets"].format(estimate=f"{100 * difference:+z.1f}", **asked)
+    difference = float((first == labels).mean() - (second == labels).mean())
+    return words["single"].format(
+        estimate=f"{100 * difference:+z.1f}", p=p_value(mcnemar(first, second, labels)), **asked
+    )
 
 
 def _model_text(cell: Cell, name: Callable[[str], str], lang: str) -> str:

@@ -52,6 +52,11 @@ class ModelRuns:
         """Class names in the order of the logits."""
         return self.runs[0]["data"]["labels"]
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have several labels."""
+        return _multi_label(self.runs[0])
+
     def title(self, word: str = "Model") -> str:
         """What stands above a panel: "Model 6 · mean + triplet"."""
         return f"{word} {self.number} · {self.pooling} + {self.aux}"
@@ -153,6 +158,10 @@ def _rank(value: Any) -> tuple[bool, float, str]:
     return (not numeric, float(value) if numeric else 0.0, str(value))
 
 
+def _multi_label(record: Record) -> bool:
+    return (record["data"].get("report") or {}).get("task") == "multi"
+
+
 def _is_model(record: Record) -> bool:
     return record["kind"] == "model"
 
@@ -185,6 +194,12 @@ def _check_comparable(records: list[Record]) -> None:
                 f"the runs {first['run_id']} and {record['run_id']} have different labels "
                 f"({', '.join(first['data']['labels'])} and {', '.join(record['data']['labels'])}); "
                 "one table needs one label set: give each its own study folder"
+            )
+        if _multi_label(record) != _multi_label(first):
+            one, several = (first, record) if _multi_label(record) else (record, first)
+            raise UserError(
+                f"the run {one['run_id']} is of rows with one label each, {several['run_id']} of rows with several; "
+                "give each its own study folder"
             )
     # A sweep may vary the training data; with the same settings they have to be the same.
     kinds = {(str(record["model"].get("settings")), record["data"]["fingerprint"]) for record in records}

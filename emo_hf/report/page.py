@@ -15,12 +15,15 @@ from emo_hf.report import findings as questions
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding, Unanswered
 from emo_hf.report.clusters import cluster_sentences
+from emo_hf.report.colouring import Colouring, colouring
 from emo_hf.report.grouping import panel_places
 from emo_hf.report.page_font import font_face
 from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
-from emo_hf.report.plots.layout import COLOURS
+from emo_hf.report.plots.layout import COLOURS, WITHOUT
+from emo_hf.report.predictions import answers as answers_of
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
+from emo_hf.report.set_words import PAGE_SET_WORDS
 from emo_hf.report.summary import caution, duration, summary
 from emo_hf.report.table import more_notes
 from emo_hf.report.taking import taking
@@ -28,7 +31,7 @@ from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
 PAGE_FILE = "report.html"
-PICTURES = ("history", "confusion", "calibration", "sweep", "tuning")
+PICTURES = ("labels", "cooccurrence", "thresholds", "history", "confusion", "calibration", "sweep", "tuning")
 
 
 def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
@@ -39,7 +42,8 @@ def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
     # Everything is escaped where it stands in the page, and what scripts read is JSON without a `<`.
     environment = Environment(loader=PackageLoader("emo_hf.report", "templates"), autoescape=True)
     environment.filters["json"] = _json
-    shown = {"words": PAGE_WORDS[lang], "lang": lang, **context(analysis, lang=lang)}
+    words = PAGE_WORDS[lang] | (PAGE_SET_WORDS[lang] if analysis.multi_label else {})
+    shown = {"words": words, "lang": lang, **context(analysis, lang=lang)}
     template = environment.get_template("report.html")
     page = template.render(font=Markup(font_face(template.render(font="", **shown))), **shown)
     return write_whole(path, page.encode("utf-8"))
@@ -47,12 +51,14 @@ def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
 
 def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
     """What the template shows, as plain values."""
-    labels = analysis.labels
-    rows, runs = read_test_rows(analysis), read_runs(analysis)
+    rows, mapped = read_test_rows(analysis), colouring(analysis, lang)
+    runs = None if rows is None else read_runs(analysis, rows)
     key = PAGE_WORDS[lang]["key"].format(within=answers.points(analysis.equal_within))
     shown: dict[str, Any] = {
-        "labels": labels,
-        "colours": [COLOURS[i % len(COLOURS)] for i in range(len(labels))],
+        "labels": mapped.names,
+        "colours": [COLOURS[0], WITHOUT]
+        if analysis.multi_label
+        else [COLOURS[i % len(COLOURS)] for i in range(len(mapped.names))],
         "summary": summary(analysis, lang=lang),
         "caution": caution(analysis, lang=lang),
         "forests": _forests(analysis, lang),
@@ -63,6 +69,7 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         ],
         "single_runs": [] if analysis.repeated else questions.single_runs(analysis, lang=lang),
         "findings_note": f"{questions.findings_note(analysis, lang=lang)} {key}",
+        "left_out": WORDS[lang]["sets_left_out"] if analysis.multi_label else "",
         "clusters_note": questions.findings_note(analysis, lang=lang, note="cluster_findings_note"),
         "notes": WORDS[lang],
         "table": page_tables.performance(analysis, lang),
@@ -72,12 +79,12 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         "drawn": _pictures(analysis.folder),
         "tuning": page_tuning.tuning(analysis, lang),
         "settings": _settings(analysis, lang),
-        "maps": [] if analysis.swept else _maps(analysis, lang),
+        "maps": [] if analysis.swept else _maps(analysis, mapped, lang),
         "rows": None,
     }
-    if rows is not None and runs is not None and runs.probabilities.shape[1] == len(rows.text):
-        shown["rows"] = {"text": rows.text, "label": rows.label.tolist()}
-        shown |= sentences(rows, runs, labels)
+    if rows is not None and runs is not None:
+        shown["rows"] = {"text": rows.text}
+        shown |= sentences(rows, runs, analysis.labels)
         shown["groups"] = group_scores(rows, runs)
     return shown
 
@@ -150,13 +157,13 @@ def _pictures(folder: Path) -> dict[str, list[dict[str, str]]]:
     return {
         kind: [
             {"name": path.stem.removeprefix(f"{kind}_"), "data": base64.b64encode(path.read_bytes()).decode("ascii")}
-            for path in sorted(folder.glob(f"{kind}_*.png"))
+            for path in sorted([*folder.glob(f"{kind}.png"), *folder.glob(f"{kind}_*.png")])
         ]
         for kind in PICTURES
     }
 
 
-def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
+def _maps(analysis: Analysis, mapped: Colouring, lang: str) -> list[dict[str, Any]]:
     """Points of each model's map with the predictions of its median run, rounded to what a screen shows."""
     maps = []
     for number, (stem, sheet) in enumerate(analysis.sheets().items()):
@@ -178,8 +185,8 @@ def _maps(analysis: Analysis, lang: str) -> list[dict[str, Any]]:
                     "row": chosen.tolist(),
                     "x": np.round((points[:, 0] - centre[0]) / reach, 3).tolist(),
                     "y": np.round((centre[1] - points[:, 1]) / reach, 3).tolist(),
-                    "label": arrays["labels"][chosen].tolist(),
-                    "predicted": arrays["logits"].argmax(-1)[chosen].tolist(),
+                    "label": mapped.of(arrays["labels"])[chosen].tolist(),
+                    "predicted": mapped.of(answers_of(arrays))[chosen].tolist(),
                 }
             )
     return maps

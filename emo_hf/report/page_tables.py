@@ -7,7 +7,17 @@ from typing import Any
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.clusters import COLUMNS, cluster_scores
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.table import LOWER_IS_BETTER, MISSING, Score, best_means, printed_mean, scores
+from emo_hf.report.table import (
+    LOWER_IS_BETTER,
+    MISSING,
+    Score,
+    best_means,
+    printed_mean,
+    printing,
+    score_name,
+    scores,
+    shown_columns,
+)
 from emo_hf.report.wording import WORDS, baseline_name
 
 Table = dict[str, Any]
@@ -16,9 +26,9 @@ Table = dict[str, Any]
 def performance(analysis: Analysis, lang: str) -> Table:
     """Header and rows of numbers; the page sorts by them."""
     # The score that decides comes first: a phone shows it right of the names.
-    columns = sorted(scores(analysis.models[0]), key=lambda column: column != "macro_f1")
+    columns = sorted(shown_columns(analysis), key=lambda column: column != "macro_f1")
     header = naming_headings(lang, analysis.swept)
-    header += [_number_heading(_score_name(column, lang), column in LOWER_IS_BETTER) for column in columns]
+    header += [_number_heading(score_name(column, lang), column in LOWER_IS_BETTER) for column in columns]
     best = best_means(analysis.models)
     rows = []
     for model in analysis.rows:
@@ -27,7 +37,7 @@ def performance(analysis: Analysis, lang: str) -> Table:
         for column in columns:
             score = found[column]
             is_best = is_model and score.mean is not None and printed_mean(column, score) == best[column]
-            cells.append(_number(score, *((3, 1) if column == "test_loss" else (1, 100))) | {"best": is_best})
+            cells.append(_number(score, *printing(column)) | {"best": is_best})
         rows.append({"cells": cells, "baseline": not is_model})
     return {"header": header, "rows": rows}
 
@@ -71,11 +81,6 @@ def _text(value: str | int | None) -> dict[str, Any]:
 def _number_heading(name: str, lower_is_better: bool) -> dict[str, Any]:
     """The first click on it puts the best on top."""
     return {"name": name, "first": "ascending" if lower_is_better else "descending", "number": True}
-
-
-def _score_name(column: str, lang: str) -> str:
-    words = WORDS[lang]
-    return words.get(column) or f"{words['f1']} {column.removeprefix('f1_')}"
 
 
 def _number(score: Score, decimals: int, scale: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emo_hf.evaluation.thresholds import decide, sigmoid
 from emo_hf.report.grouping import ModelRuns
 from emo_hf.storage.record import readable_predictions
 
@@ -24,7 +25,7 @@ class LinearBaseline:
     """The linear baseline of a study, or why the models can't be compared with it.
 
     Attributes:
-        classes: what it predicts on the test rows (N,), or None.
+        classes: what it predicts on the test rows (N,), or sets of labels (N, C), or None.
         reason: a key of the report's words, where `classes` is None.
     """
 
@@ -32,8 +33,17 @@ class LinearBaseline:
     reason: str | None = None
 
 
+def answers(arrays: Arrays) -> np.ndarray:
+    """The classes (N,) that a run predicts, or which labels (N, C) it gives, where rows may have several."""
+    if "thresholds" not in arrays:
+        return arrays["logits"].argmax(-1)
+    return decide(sigmoid(arrays["logits"]), arrays["thresholds"])
+
+
 def read_predictions(models: Sequence[ModelRuns]) -> dict[Path, Arrays]:
     """Logits and labels of every run that has them, by its folder, and embeddings where a map shows them.
+
+    Where rows may have several labels, thresholds too.
 
     One warning names a run without predictions, or whose embeddings a map should show and can not.
     """
@@ -44,7 +54,11 @@ def read_predictions(models: Sequence[ModelRuns]) -> dict[Path, Arrays]:
             arrays = readable_predictions(run, "report")
             if arrays is None:
                 continue
-            found[run["directory"]] = {name: arrays[name] for name in ("logits", "labels")}
+            needed = ("logits", "labels", *(["thresholds"] if model.multi_label else []))
+            if missing := [name for name in needed if name not in arrays]:
+                logger.warning("%s is left out of the report: its predictions lack %s", run["run_id"], missing[0])
+                continue
+            found[run["directory"]] = {name: arrays[name] for name in needed}
             if run is not shown:
                 continue
             if "embeddings" in arrays and np.isfinite(arrays["embeddings"]).all():
@@ -64,4 +78,4 @@ def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBas
         return LinearBaseline(None, "no_predictions")
     if not np.array_equal(arrays["labels"], labels):
         return LinearBaseline(None, "other_rows")
-    return LinearBaseline(arrays["logits"].argmax(-1))
+    return LinearBaseline(answers(arrays))

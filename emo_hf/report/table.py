@@ -12,13 +12,16 @@ from pathlib import Path
 
 from emo_hf.escaping import csv_name, latex_name, markdown_name
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.grouping import ModelRuns, Record
 from emo_hf.report.wording import WORDS, baseline_name
 from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import classifier_loss
 
 MISSING = "–"
-LOWER_IS_BETTER = ("test_loss", "ece")
+LOWER_IS_BETTER = ("test_loss", "ece", "coverage_error")
+PRINTED = {"test_loss": (3, 1), "coverage_error": (1, 1)}  # decimals and scale; of all else one, in percent
+OF_SETS = ("macro_f1", "micro_f1", "sample_f1", "mean_average_precision", "lrap", "coverage_error")
+MOST_LABELS = 12  # of rows with several labels, that a table shows one by one; CSV has them all
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,26 @@ class Score:
 
 
 def scores(model: ModelRuns) -> dict[str, Score]:
-    """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss, ece."""
+    """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss, ece.
 
+    Where rows may have several labels, those of `OF_SETS` stand in place of the first two.
+    """
     tests = [run["test"] for run in model.runs]
+    of_all = OF_SETS if model.multi_label else ("accuracy", "macro_f1")
     return {
-        "accuracy": Score.over([test["accuracy"] for test in tests]),
-        "macro_f1": Score.over([test["macro_f1"] for test in tests]),
+        **{column: Score.over([test[column] for test in tests]) for column in of_all},
         **{f"f1_{label}": Score.over([test["per_class"][label]["f1"] for test in tests]) for label in model.labels},
         "test_loss": Score.over([test["loss"] for test in tests]),
         "ece": Score.over([test.get("ece") for test in tests]),
     }
+
+
+def shown_columns(analysis: Analysis) -> list[str]:
+    """The scores that a table to read shows: of sets of many labels not the F1 of each."""
+    columns = list(scores(analysis.models[0]))
+    if not analysis.multi_label or len(analysis.labels) <= MOST_LABELS:
+        return columns
+    return [column for column in columns if not column.startswith("f1_")]
 
 
 def write_table(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
@@ -93,12 +106,9 @@ def latex_table(analysis: Analysis, *, lang: str = "en") -> str:
 
 def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str) -> list[list[str]]:
     """Header and rows: percent with one digit, loss with three, the best mean of the models bold."""
-    words = WORDS[lang]
-    header = [words[key] for key in ("model", "encoder", "pooling", "aux", "accuracy", "macro_f1")]
-    header += [f"{words['f1']} {name(label)}" for label in analysis.labels]
-    if analysis.swept:
-        header.insert(4, words["settings"])
-    header += [words[key] for key in ("test_loss", "ece", "seeds")]
+    words, columns = WORDS[lang], shown_columns(analysis)
+    header = [words[key] for key in ("model", "encoder", "pooling", "aux", *(["settings"] if analysis.swept else []))]
+    header += [score_name(column, lang, name) for column in columns] + [words["seeds"]]
     best = best_means(analysis.models)
     rows = []
     for model in analysis.rows:
@@ -110,22 +120,36 @@ def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str)
         ]
         if analysis.swept:
             cells.append(name(model.setting_text()) or MISSING)
-        for column, score in scores(model).items():
-            text = printed(column, score)
+        found = scores(model)
+        for column in columns:
+            score, text = found[column], printed(column, found[column])
             is_best = score.mean is not None and printed_mean(column, score) == best.get(column)
             cells.append(bold.format(text) if is_model and is_best else text)
         rows.append([*cells, str(len(model.runs))])
     return [header, *rows]
 
 
+def score_name(column: str, lang: str, name: Callable[[str], str] = str) -> str:
+    """What stands above a column of scores."""
+    words = WORDS[lang]
+    return words.get(column) or f"{words['f1']} {name(column.removeprefix('f1_'))}"
+
+
 def _note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
     words = WORDS[lang]
-    return words["note"].format(rows=_rows(analysis.rows, words["rows"])) + more_notes(analysis, lang, name)
+    return words["note_sets" if analysis.multi_label else "note"].format(
+        rows=_rows(analysis.rows, words["rows"])
+    ) + more_notes(analysis, lang, name)
 
 
 def more_notes(analysis: Analysis, lang: str, name: Callable[[str], str] = str) -> str:
-    """What is said below the table of this study alone: classes without test rows, the classifiers' loss."""
-    return _absent_note(analysis, lang, name) + _classifier_note(analysis, lang, name)
+    """What is said below the table of this study alone: classes without test rows, the classifiers' loss.
+
+    Of sets of many labels also where the F1 of each stands.
+    """
+    hidden = len(shown_columns(analysis)) < len(scores(analysis.models[0]))
+    of_labels = " " + WORDS[lang]["labels_in_csv"].format(n=len(analysis.labels)) if hidden else ""
+    return of_labels + _absent_note(analysis, lang, name) + _classifier_note(analysis, lang, name)
 
 
 def _classifier_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
@@ -139,7 +163,8 @@ def _absent_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> s
     """Which classes the test rows lack, so that macro-F1 is the mean over the others; nothing where they have all."""
     tested = [run["test"]["per_class"] for model in analysis.models for run in model.runs]
     absent = [label for label in analysis.labels if not any(scores[label]["support"] for scores in tested)]
-    return " " + WORDS[lang]["absent"].format(", ".join(map(name, absent))) if absent else ""
+    key = "absent_sets" if analysis.multi_label else "absent"
+    return " " + WORDS[lang][key].format(", ".join(map(name, absent))) if absent else ""
 
 
 def csv_table(analysis: Analysis) -> str:
@@ -164,11 +189,17 @@ def csv_table(analysis: Analysis) -> str:
     return buffer.getvalue()
 
 
+def printing(column: str) -> tuple[int, int]:
+    """The decimals and the scale that a score is printed with."""
+    return PRINTED.get(column, (1, 100))
+
+
 def printed_mean(column: str, score: Score) -> str | None:
     """The mean as every table shows it, or None."""
     if score.mean is None:
         return None
-    return f"{score.mean:.3f}" if column == "test_loss" else f"{100 * score.mean:.1f}"
+    decimals, scale = printing(column)
+    return f"{scale * score.mean:.{decimals}f}"
 
 
 def printed(column: str, score: Score) -> str:
@@ -176,7 +207,8 @@ def printed(column: str, score: Score) -> str:
     mean = printed_mean(column, score)
     if mean is None or score.sd is None:
         return mean or MISSING
-    return f"{mean} ± {score.sd:.3f}" if column == "test_loss" else f"{mean} ± {100 * score.sd:.1f}"
+    decimals, scale = printing(column)
+    return f"{mean} ± {scale * score.sd:.{decimals}f}"
 
 
 def best_means(models: list[ModelRuns]) -> dict[str, str]:
@@ -194,5 +226,10 @@ def best_means(models: list[ModelRuns]) -> dict[str, str]:
 
 def _rows(models: list[ModelRuns], words: str) -> str:
     """How many test rows the scores rest on; nothing when the runs disagree."""
-    sizes = {sum(map(sum, run["test"]["confusion_matrix"])) for model in models for run in model.runs}
+    sizes = {_tested(run, model.multi_label) for model in models for run in model.runs}
     return words.format(n=f"{sizes.pop():,}") if len(sizes) == 1 else ""
+
+
+def _tested(run: Record, multi_label: bool) -> int:
+    """The test rows of a run."""
+    return run["data"]["report"]["rows"]["test"] if multi_label else sum(map(sum, run["test"]["confusion_matrix"]))

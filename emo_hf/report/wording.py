@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from emo_hf.report.set_words import SET_WORDS
+
 LANGUAGES = ("en", "ko")
-BASELINE_NAMES = {"TF-IDF + logistic regression": "TF-IDF + 로지스틱 회귀", "majority class": "최다 클래스"}
+BASELINE_NAMES = {
+    "TF-IDF + logistic regression": "TF-IDF + 로지스틱 회귀",
+    "majority class": "최다 클래스",
+    "label priors": "라벨 비율",
+}
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -249,6 +255,8 @@ WORDS: dict[str, dict[str, str]] = {
         "different_rows": "실행마다 테스트 행이 달라 아무것도 비교하지 않았다.",
     },
 }
+for _lang, _words in WORDS.items():
+    _words |= SET_WORDS[_lang]
 
 
 def p_value(p: float) -> str:

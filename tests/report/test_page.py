@@ -23,7 +23,7 @@ from emo_hf.report.findings import findings_markdown
 from emo_hf.report.page import write_page
 from emo_hf.report.page_font import font_face
 from emo_hf.report.plots import fonts
-from emo_hf.report.sentences import Runs, Utterances, group_scores, sentences
+from emo_hf.report.sentences import Utterances, group_scores, runs_of, sentences
 
 
 @pytest.fixture
@@ -110,12 +110,13 @@ def test_sentences_are_ranked_as_they_say() -> None:
     runs[:, 5] = [0.9, 0.06, 0.04]
     runs[0, 0] = [0.1, 0.8, 0.1]  # one of three runs errs
     rows = Utterances([f"row {i}" for i in range(6)], true, {"situation": list("aabbcc")})
-    found = sentences(rows, Runs(runs, np.array([0, 0, 1])), LABELS)
+    of_runs = runs_of([{"logits": np.log(run)} for run in runs], rows, np.array([0, 0, 1]))
+    found = sentences(rows, of_runs, LABELS)
     assert [line["row"] for line in found["hardest"]] == [5]
     assert found["hardest"][0]["probability"] == 4.0 and found["hardest"][0]["votes"] == [[LABELS[0], 100]]
     assert [line["row"] for line in found["disputed"]] == [0]
     assert [(line["row"], line["likely"]) for line in found["suspected"]] == [(5, LABELS[0])]
-    scores = {line["value"]: line for line in group_scores(rows, Runs(runs, np.array([0, 0, 1])))["situation"]}
+    scores = {line["value"]: line for line in group_scores(rows, of_runs)["situation"]}
     assert scores["a"]["mean"] == pytest.approx(500 / 6) and scores["a"]["low"] == pytest.approx(75)
     assert scores["a"]["high"] == 100 and scores["c"]["mean"] == 50
 

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from emo_hf.evaluation.calibration import Reliability, reliability
+from emo_hf.evaluation.calibration import Reliability, reliability, reliability_of_sets
+from emo_hf.evaluation.thresholds import sigmoid
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns, panel_places
 from emo_hf.report.plots.layout import (
@@ -28,8 +29,16 @@ BINS = 10  # the picture's; the error itself is that of the record, with 15
 
 
 def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
-    """Draw accuracy against confidence in ten bins over all seeds, with the share of the texts in each bin."""
+    """Draw accuracy against confidence in ten bins over all seeds, with the share of the texts in each bin.
+
+    Of sets of labels the share of texts that have a label against its probability, over all labels.
+    """
     words, models = picture_words(lang), sheet.models
+    line, name, across, ideal, share = (
+        (words["having"], words["having_line"], "probability", "ideal_sets", "share_sets")
+        if sheet.multi_label
+        else (f"{words['accuracy'].lower()} (%)", words["accuracy"].lower(), "confidence", "ideal", "share")
+    )
     with drawing():
         figure, axes = panels(panel_places(models), width=3.4, height=3.55)
         for model, (ax,) in zip(models, axes, strict=True):
@@ -40,17 +49,17 @@ def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
             known = f" · ECE {100 * np.mean(errors):.1f} %" if None not in errors else ""
             ax.set_title(model.title(words["model"]) + known, fontsize=9)
             ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-            ax.set_xlabel(words["confidence"])
+            ax.set_xlabel(words[across])
             is_left = is_leftmost(ax)
             ax.tick_params(labelleft=is_left)
             if is_left:
-                ax.set_ylabel(f"{words['accuracy'].lower()} (%)")
+                ax.set_ylabel(line)
         handles = [
             Line2D([], [], color=COLOURS[0], marker="o", markersize=4),
             Line2D([], [], color="#777777", linestyle=":"),
             Patch(color="#dddddd"),
         ]
-        names = [words["accuracy"].lower(), words["ideal"], words["share"]]
+        names = [name, words[ideal], words[share]]
         figure.legend(handles, names, loc="outside lower center", ncols=3)
         set_heading(
             figure, models[0].encoder, words["calibration"].format(seed_phrase(models, words, "many_seeds_sum"))
@@ -64,7 +73,7 @@ def pooled(sheet: Analysis, model: ModelRuns) -> Reliability | None:
     if not runs:
         return None
     logits, labels = (np.concatenate([arrays[name] for arrays in runs]) for name in ("logits", "labels"))
-    return reliability(logits, labels, BINS)
+    return reliability_of_sets(sigmoid(logits), labels, BINS) if labels.ndim > 1 else reliability(logits, labels, BINS)
 
 
 def _draw(ax: Axes, found: Reliability) -> None:

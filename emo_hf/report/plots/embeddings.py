@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from emo_hf.report.analysis import Analysis
+from emo_hf.report.colouring import Colouring, colouring
 from emo_hf.report.grouping import ModelRuns, panel_places
 from emo_hf.report.plots import layout, projection
 from emo_hf.report.plots.fonts import drawable_labels, hangul_font
@@ -21,9 +22,11 @@ from emo_hf.report.plots.layout import (
     COLOURS,
     FRAME,
     MARKERS,
+    WITHOUT,
     drawing,
     letters,
     panels,
+    picture_language,
     picture_words,
     save,
     set_heading,
@@ -37,6 +40,7 @@ WIDTH = 3.4
 DIGEST = "Input-Digest"
 
 Cloud = tuple[np.ndarray, np.ndarray]
+Sign = tuple[str, str]  # colour and marker
 
 
 def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: str = "t-SNE") -> Path:
@@ -45,7 +49,8 @@ def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: st
     A picture that stands there already and was drawn from the same input is left as it is.
     """
     words, models = picture_words(lang), sheet.models
-    labels = short_labels(drawable_labels(sheet.labels, words["class"]))
+    found = colouring(sheet, picture_language(lang))
+    labels, signs = short_labels(drawable_labels(found.names, words["class"])), _signs(found)
     titles = [_title(model, words) for model in models]
     clouds = [_cloud(sheet, model) for model in models]
     total = _rows(clouds)
@@ -62,13 +67,17 @@ def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: st
         for (ax,), cloud, title in zip(axes, clouds, titles, strict=True):
             ax.set_title(title, linespacing=1.4)
             if cloud:
-                _draw_map(ax, next(points), cloud[1], len(labels))
+                _draw_map(ax, next(points), cloud[1], signs)
             else:
                 ax.set_axis_off()
                 ax.text(0.5, 0.5, words["no_embeddings"], ha="center", va="center", transform=ax.transAxes)
-        figure.legend(_handles(len(labels)), labels, loc="outside lower center", ncols=columns)
+        figure.legend(_handles(signs), labels, loc="outside lower center", ncols=columns)
         n = _rows(clouds)
-        phrase = words["sampled" if n < total else "embeddings"].format(method=method, n=f"{n:,}", total=f"{total:,}")
+        key = ("sampled" if n < total else "embeddings") + ("" if found.label is None else "_sets")
+        shown = (
+            {"label": drawable_labels(sheet.labels, words["class"])[found.label]} if found.label is not None else {}
+        )
+        phrase = words[key].format(method=method, n=f"{n:,}", total=f"{total:,}", **shown)
         set_heading(figure, models[0].encoder, phrase)
         return save(figure, path, **{DIGEST: digest})
 
@@ -92,9 +101,12 @@ def _title(model: ModelRuns, words: dict[str, str]) -> str:
 
 
 def _cloud(sheet: Analysis, model: ModelRuns) -> Cloud | None:
-    """Embeddings (N, D) and true classes (N,) of the median run; None where `read_predictions` found none."""
+    """Embeddings (N, D) of the median run and what each has the colour of (N,).
+
+    None where `read_predictions` found no embeddings.
+    """
     arrays = sheet.predictions.get(model.median_run()["directory"], {})
-    return (arrays["embeddings"], arrays["labels"]) if "embeddings" in arrays else None
+    return (arrays["embeddings"], colouring(sheet).of(arrays["labels"])) if "embeddings" in arrays else None
 
 
 def _thinned(cloud: Cloud) -> Cloud:
@@ -111,14 +123,13 @@ def _rows(clouds: list[Cloud | None]) -> int:
     return max((len(cloud[1]) for cloud in clouds if cloud), default=0)
 
 
-def _draw_map(ax: Axes, points: np.ndarray, classes: np.ndarray, count: int) -> None:
+def _draw_map(ax: Axes, points: np.ndarray, classes: np.ndarray, signs: list[Sign]) -> None:
     size = float(np.clip(6500 / len(points), 5, 24))
     # In shuffled layers, so that no class lies on top of all others.
     for layer in np.array_split(np.random.default_rng(SEED).permutation(len(points)), LAYERS):
-        for index in range(count):
+        for index, (colour, marker) in enumerate(signs):
             chosen = layer[classes[layer] == index]
             if len(chosen):
-                colour, marker = _sign(index)
                 x, y = points[chosen].T
                 ax.scatter(x, y, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0)
     # Distances on such a map have no unit: square panels of equal margin and no ticks.
@@ -129,9 +140,14 @@ def _draw_map(ax: Axes, points: np.ndarray, classes: np.ndarray, count: int) -> 
     ax.spines[:].set(visible=True, color=FRAME)
 
 
-def _sign(index: int) -> tuple[str, str]:
-    """Colour and marker of a class; each pair is met once among 64 classes."""
-    return COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+def _signs(found: Colouring) -> list[Sign]:
+    """Colour and marker of each class; each pair is met once among 64 classes. What lacks a label is grey."""
+    if found.label is not None:
+        return [(COLOURS[0], MARKERS[0]), (WITHOUT, MARKERS[0])]
+    return [
+        (COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)])
+        for index in range(len(found.names))
+    ]
 
 
 def _legend_columns(labels: list[str], width: float) -> int:
@@ -139,8 +155,7 @@ def _legend_columns(labels: list[str], width: float) -> int:
     return max(1, min(len(labels), int(width / (0.6 + 0.075 * max(map(letters, labels))))))
 
 
-def _handles(count: int) -> list[Line2D]:
-    signs = [_sign(index) for index in range(count)]
+def _handles(signs: list[Sign]) -> list[Line2D]:
     return [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=7) for colour, marker in signs]
 
 

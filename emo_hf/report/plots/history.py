@@ -1,4 +1,4 @@
-"""Training histories: cross-entropy and accuracy by epoch, all models of an encoder on one sheet."""
+"""Training histories: loss and accuracy (of sets of labels, macro-F1) by epoch, an encoder's models on one sheet."""
 
 from __future__ import annotations
 
@@ -31,19 +31,22 @@ LOSSES = {"train": ("plain_ce_loss", "ce_loss", "train_loss"), "validation": ("v
 def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw training and validation, mean ± sd over seeds, for each model of one encoder; same axes in all panels."""
     words, models = picture_words(lang), sheet.models
+    # Hardly a row has all of its labels right: of sets the score that training aims at is shown, which no training
+    # row is measured by.
+    score, loss_word = ("macro_f1", "binary_cross_entropy") if sheet.multi_label else ("accuracy", "cross_entropy")
     with drawing():
         figure, axes = panels(panel_places(models), width=3.7, height=1.75, stacked=2)
-        for model, (loss, accuracy) in zip(models, axes, strict=True):
+        for model, (loss, scored) in zip(models, axes, strict=True):
             for split in STYLES:
                 _draw_curve(loss, model, split, LOSSES[split], 1)
-                _draw_curve(accuracy, model, split, (f"{split}_accuracy",), 100)
+                _draw_curve(scored, model, split, (f"{split}_{score}",), 100)
             loss.set_title(model.title(words["model"]))
-            accuracy.set_xlabel(words["epoch"])
+            scored.set_xlabel(words["epoch"])
             loss.tick_params(labelbottom=False)
-            for ax in (loss, accuracy):
+            for ax in (loss, scored):
                 ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
                 ax.grid(color="#e4e4e4", linewidth=0.6)
-        for row, word in enumerate((words["cross_entropy"], f"{words['accuracy'].lower()} (%)")):
+        for row, word in enumerate((words[loss_word], f"{words[score].lower()} (%)")):
             _share_limits(list(axes[:, row]))
             for ax in axes[:, row]:
                 is_left = is_leftmost(ax)

@@ -24,6 +24,7 @@ DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 FRAME = "#bbbbbb"
+WITHOUT = "#b8b8b8"  # of what lacks the label that a map shows
 LONGEST_LABEL = 16
 
 _LOOK = {
