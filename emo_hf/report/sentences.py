@@ -21,6 +21,7 @@ from emo_hf.storage.record import TEST_FILE
 logger = logging.getLogger(__name__)
 
 MOST_SENTENCES = 50
+MOST_VOTES = 8  # labels that a line names, of those that the runs give a sentence
 NO_LABEL = "–"
 GROUPS = ("situation", "sub_emotion", "age_group", "gender")
 
@@ -170,13 +171,15 @@ def _described(
     rows: Utterances, runs: Runs, i: int, label: str, labels: list[str], share: float, likely: str = ""
 ) -> dict[str, Any]:
     """A line of the page: a sentence, its label, what the runs make of it, and how probable or right that is."""
-    votes = runs.votes[i]
+    votes, several = runs.votes[i], rows.label.ndim > 1
     voted = [c for c in np.argsort(-votes) if votes[c] > 0]
     return {
         "row": i,
         "text": rows.text[i],
         "label": label,
-        "votes": [[labels[c], round(100 * float(votes[c]))] for c in voted],
+        "votes": [[labels[c], round(100 * float(votes[c]))] for c in (voted[:MOST_VOTES] if several else voted)],
+        "more": " …" if several and len(voted) > MOST_VOTES else "",
+        "cell": "labels" if several else "label",
         "probability": round(100 * float(share), 1),
         "likely": likely,
     }

@@ -33,7 +33,9 @@ def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     words, models = picture_words(lang), sheet.models
     # Hardly a row has all of its labels right: of sets the score that training aims at is shown, which no training
     # row is measured by.
-    score, loss_word = ("macro_f1", "binary_cross_entropy") if sheet.multi_label else ("accuracy", "cross_entropy")
+    score, names = "accuracy", (words["cross_entropy"], f"{words['accuracy'].lower()} (%)")
+    if sheet.multi_label:
+        score, names = "macro_f1", (words["binary_cross_entropy"], f"{words['macro_f1']} (%)")
     with drawing():
         figure, axes = panels(panel_places(models), width=3.7, height=1.75, stacked=2)
         for model, (loss, scored) in zip(models, axes, strict=True):
@@ -46,7 +48,7 @@ def draw_history(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
             for ax in (loss, scored):
                 ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
                 ax.grid(color="#e4e4e4", linewidth=0.6)
-        for row, word in enumerate((words[loss_word], f"{words[score].lower()} (%)")):
+        for row, word in enumerate(names):
             _share_limits(list(axes[:, row]))
             for ax in axes[:, row]:
                 is_left = is_leftmost(ax)

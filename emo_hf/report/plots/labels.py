@@ -78,12 +78,15 @@ def draw_labels(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
 
 
 def label_intervals(analysis: Analysis, model: ModelRuns) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % interval of a model's F1 of each label (C,), in percent: over texts and seeds, or over texts alone."""
+    """The 95 % interval of a model's F1 of each label (C,), in percent: over texts and seeds, or over texts alone.
+
+    All models tell how much seeds vary, as in the findings.
+    """
     found = []
-    for bootstrap in MultiBootstrap.of_each_label({0: analysis.classes[model.cell]}, analysis.true_classes):
-        effect = bootstrap.effect({0: 1.0})
+    for bootstrap in MultiBootstrap.of_each_label(analysis.classes, analysis.true_classes):
+        effect = bootstrap.effect({model.cell: 1.0})
         if math.isnan(effect.standard_error):
-            reach = float(stats.norm.ppf(0.975)) * math.sqrt(bootstrap.row_variance({0: 1.0}))
+            reach = float(stats.norm.ppf(0.975)) * math.sqrt(bootstrap.row_variance({model.cell: 1.0}))
             found.append((max(0.0, effect.estimate - reach), min(1.0, effect.estimate + reach)))
         else:
             found.append(effect.interval())
