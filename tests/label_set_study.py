@@ -13,7 +13,10 @@ from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_calibratio
 from emo_hf.evaluation.thresholds import sigmoid
 from emo_hf.storage.files import file_stem
 
-CUES = {"기쁨": "웃음이 나", "슬픔": "눈물이 나", "불안": "걱정이 돼", "분노": "화가 나"}
+# Words that the tests' tokenizer knows.
+CUES = {"기쁨": "웃었어", "슬픔": "울었어", "불안": "떨렸어", "분노": "초조했어"}
+TIMES = ("오늘", "어제", "아침에", "저녁에", "주말에")
+PLACES = ("학교에서", "집에서", "회사에서", "버스에서")
 
 
 def write_label_sets(path: Path, rows: int = 240) -> Path:
@@ -26,7 +29,8 @@ def write_label_sets(path: Path, rows: int = 240) -> Path:
         if not has.any():
             has[row % len(names)] = True
         own = [name for name, there in zip(names, has, strict=True) if there]
-        lines.append(f"{row}번째 날 {' 그리고 '.join(CUES[name] for name in own)},{'|'.join(own)}")
+        words = [TIMES[row % 5], PLACES[row // 5 % 4], str(row), *(CUES[name] for name in own)]
+        lines.append(f"{' '.join(words)},{'|'.join(own)}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
