@@ -141,19 +141,22 @@ def sentences(rows: Utterances, runs: Runs, labels: list[str]) -> dict[str, list
 def _of_sets(rows: Utterances, runs: Runs, labels: list[str]) -> dict[str, list[dict[str, Any]]]:
     has = rows.label.astype(bool)
     f1, surprise = runs.right.mean(0), -np.log(np.clip(np.where(has, runs.mean, 1 - runs.mean), 1e-12, 1)).sum(1)
-    entropy = (_entropy(np.stack([runs.votes, 1 - runs.votes], axis=-1))).sum(1)
+    divided = _entropy(np.stack([runs.votes, 1 - runs.votes], axis=-1))
+    entropy = divided.sum(1)
     names = [", ".join(labels[c] for c in np.flatnonzero(row)) or NO_LABEL for row in has]
     lacking = np.where(has, -1.0, runs.mean)
     most = min(MOST_SENTENCES, int((~has).sum()))
     places = np.argsort(-lacking, axis=None, kind="stable")[:most]
 
-    def described(order: np.ndarray) -> list[dict[str, Any]]:
-        return [_described(rows, runs, int(i), names[i], labels, f1[i]) for i in order[:MOST_SENTENCES]]
+    def described(order: np.ndarray, shown: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            _described(rows, runs, int(i), names[i], labels, f1[i], shown=shown[i]) for i in order[:MOST_SENTENCES]
+        ]
 
     wrong, split = np.flatnonzero(f1 < 1), np.flatnonzero(entropy > 0)
     return {
-        "hardest": described(wrong[np.lexsort((-surprise[wrong], f1[wrong]))]),
-        "disputed": described(split[np.argsort(-entropy[split], kind="stable")]),
+        "hardest": described(wrong[np.lexsort((-surprise[wrong], f1[wrong]))], runs.votes),
+        "disputed": described(split[np.argsort(-entropy[split], kind="stable")], divided),
         "suspected": [
             _described(rows, runs, int(i), names[i], labels, runs.mean[i, c], labels[c])
             for i, c in zip(*np.unravel_index(places, lacking.shape), strict=True)
@@ -168,11 +171,22 @@ def _entropy(votes: np.ndarray) -> np.ndarray:
 
 
 def _described(
-    rows: Utterances, runs: Runs, i: int, label: str, labels: list[str], share: float, likely: str = ""
+    rows: Utterances,
+    runs: Runs,
+    i: int,
+    label: str,
+    labels: list[str],
+    share: float,
+    likely: str = "",
+    shown: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """A line of the page: a sentence, its label, what the runs make of it, and how probable or right that is."""
+    """A line of the page: a sentence, its label, what the runs make of it, and how probable or right that is.
+
+    `shown` (C,) ranks the votes, of which those above 0 there are named; by default it is their share.
+    """
     votes, several = runs.votes[i], rows.label.ndim > 1
-    voted = [c for c in np.argsort(-votes) if votes[c] > 0]
+    ranks = votes if shown is None else shown
+    voted = [c for c in np.argsort(-ranks) if ranks[c] > 0]
     return {
         "row": i,
         "text": rows.text[i],

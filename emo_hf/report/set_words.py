@@ -94,7 +94,7 @@ PAGE_SET_WORDS: dict[str, dict[str, str]] = {
         "label.",
         "hardest_note": "The lowest F1 of the sentence's own labels first, the mean over all runs.",
         "probability_hardest": "F1 of the sentence (%)",
-        "disputed_note": "The most divided votes first, over all labels.",
+        "disputed_note": "The most divided votes first, over all labels; of each sentence those on which they are divided.",
         "probability_disputed": "F1 of the sentence (%)",
         "suspected": "Suspected missing labels",
         "suspected_note": "Labels that a sentence lacks, the highest mean probability over all runs first. A "
@@ -113,7 +113,7 @@ PAGE_SET_WORDS: dict[str, dict[str, str]] = {
         "점을 가리키거나 누르면 같은 문장이 모든 모델에서 표시된다. 가위표는 그 라벨을 틀린 예측.",
         "hardest_note": "모든 실행의 평균으로 문장별 F1이 낮은 순서.",
         "probability_hardest": "문장별 F1 (%)",
-        "disputed_note": "모든 라벨에 대한 표가 가장 갈린 순서.",
+        "disputed_note": "모든 라벨에 대한 표가 가장 갈린 순서. 문장마다 표가 갈린 라벨을 보인다.",
         "probability_disputed": "문장별 F1 (%)",
         "suspected": "빠진 것으로 의심되는 라벨",
         "suspected_note": "문장에 없는 라벨 가운데 모든 실행의 평균 확률이 높은 순서. 의심일 뿐 판정은 아니다.",
