@@ -94,7 +94,7 @@ PAGE_SET_WORDS: dict[str, dict[str, str]] = {
         "label.",
         "hardest_note": "The lowest F1 of the sentence's own labels first, the mean over all runs.",
         "probability_hardest": "F1 of the sentence (%)",
-        "disputed_note": "The most divided votes first, over all labels; of each sentence those on which they are divided.",
+        "disputed_note": "The most divided votes first, over all labels; the votes shown are the divided ones.",
         "probability_disputed": "F1 of the sentence (%)",
         "suspected": "Suspected missing labels",
         "suspected_note": "Labels that a sentence lacks, the highest mean probability over all runs first. A "
