@@ -46,7 +46,8 @@ class RowWeights:
         self._by_row = np.ascontiguousarray(weights.T)
         self._rows = self._by_row.sum(0)
         self._actual = self._sums(labels)
-        self._present = labels.any(0) if labels.ndim > 1 else np.bincount(labels, minlength=classes) > 0
+        rows = (labels > 0).sum(0) if labels.ndim > 1 else np.bincount(labels, minlength=classes)
+        self._present = rows > 0
 
     def counts(self, predictions: np.ndarray) -> ClassCounts:
         """The counts of predicted classes (N,), or sets of labels (N, C), under each weighting."""
@@ -85,9 +86,10 @@ def score(counts: ClassCounts, metric: Metric = "macro_f1") -> np.ndarray:
     """
     if metric == "accuracy":
         return counts.right / counts.rows
-    if metric == "macro_f1" or isinstance(metric, int):
-        found = f1_of_each(counts)
-        return found[:, counts.present].mean(-1) if metric == "macro_f1" else found[:, metric]
+    if metric == "macro_f1":
+        return f1_of_each(counts)[:, counts.present].mean(-1)
+    if isinstance(metric, int):
+        return f1_of_each(counts)[:, metric]
     raise UserError(f"metric is {metric!r}; allowed: {', '.join(METRICS)}")
 
 

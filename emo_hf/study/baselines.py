@@ -60,7 +60,7 @@ def run_baselines(data: EmotionData, study_dir: Path, *, thresholds: str = "labe
 
 
 def _rows(data: EmotionData, thresholds: str) -> Rows:
-    splits = []
+    splits: list[Split] = []
     for split in ("train", "validation", "test"):
         labels = data.splits[split]["label"][:]
         if data.multi_label:
@@ -69,7 +69,8 @@ def _rows(data: EmotionData, thresholds: str) -> Rows:
             for row, own in zip(labels, places, strict=True):
                 row[own] = True
         splits.append((data.splits[split]["text"][:], np.asarray(labels)))
-    return Rows(*splits, data.labels, thresholds)
+    train, validation, test = splits
+    return Rows(train, validation, test, data.labels, thresholds)
 
 
 def _majority(rows: Rows) -> Scored:

@@ -32,6 +32,7 @@ from emo_hf.report.wording import baseline_name
 
 MOST = 60  # labels; more can't be read
 MOST_WITH_NUMBERS = 12
+BAR, OTHER = "#a8cde6", "#555555"  # the colours of the best model, and of all others
 
 
 def draw_labels(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
@@ -47,34 +48,38 @@ def draw_labels(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
         figure = _figure(7.5, 1.7 + 0.21 * len(shown))
         ax = figure.subplots()
         reach = np.clip([bars - low[shown], high[shown] - bars], 0, None)
-        ax.barh(at, bars, height=0.72, color="#a8cde6")
+        ax.barh(at, bars, height=0.72, color=BAR)
         ax.errorbar(bars, at, xerr=reach, fmt="none", ecolor=COLOURS[0], elinewidth=1.2, capsize=2)
         for model in analysis.models:
             if model is not best:
-                ax.plot(_f1(model)[shown], at, "o", color="#555555", markersize=2.2, alpha=0.6)
-        linear = [model for model in analysis.baselines if model.encoder == LINEAR]
-        for model in linear:
+                ax.plot(_f1(model)[shown], at, "o", color=OTHER, markersize=2.2, alpha=0.6)
+        for model in [model for model in analysis.baselines if model.encoder == LINEAR]:
             ax.plot(_f1(model)[shown], at, "D", markerfacecolor="white", markeredgecolor=COLOURS[1], markersize=4)
         ax.set_yticks(at, _names(analysis, shown, lang), fontsize=8)
         ax.set(xlim=(0, 100), ylim=(len(shown) - 0.4, -0.6), xlabel="F1 (%)")
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color="#e4e4e4", linewidth=0.6)
         ax.set_axisbelow(True)
-        handles = [Patch(color="#a8cde6"), Line2D([], [], color=COLOURS[0])]
-        names = [
-            f"{picture_name(best.encoder)}, {best.title(words['model'])}",
-            words["interval_both" if len(best.runs) > 1 else "interval_texts"],
-        ]
-        if len(analysis.models) > 1:
-            handles.append(Line2D([], [], color="#555555", marker="o", linestyle="", markersize=3))
-            names.append(words["other_models"])
-        if linear:
-            empty = {"markerfacecolor": "white", "markeredgecolor": COLOURS[1]}
-            handles.append(Line2D([], [], marker="D", linestyle="", markersize=4, **empty))
-            names.append(baseline_name(LINEAR, picture_language(lang)))
-        figure.legend(handles, names, loc="outside lower center", ncols=2)
+        handles = _handles(analysis, best, words, lang)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
         figure.suptitle(words["labels"].format(_how_many(analysis, shown, words)))
         return save(figure, path)
+
+
+def _handles(analysis: Analysis, best: ModelRuns, words: dict[str, str], lang: str) -> dict[str, Patch | Line2D]:
+    """What the legend of the bars shows, by name."""
+    interval = words["interval_both" if len(best.runs) > 1 else "interval_texts"]
+    found: dict[str, Patch | Line2D] = {
+        f"{picture_name(best.encoder)}, {best.title(words['model'])}": Patch(color=BAR),
+        interval: Line2D([], [], color=COLOURS[0]),
+    }
+    if len(analysis.models) > 1:
+        found[words["other_models"]] = Line2D([], [], color=OTHER, marker="o", linestyle="", markersize=3)
+    if any(model.encoder == LINEAR for model in analysis.baselines):
+        diamond = Line2D([], [], marker="D", linestyle="", markersize=4)
+        diamond.set(markerfacecolor="white", markeredgecolor=COLOURS[1])
+        found[baseline_name(LINEAR, picture_language(lang))] = diamond
+    return found
 
 
 def label_intervals(analysis: Analysis, model: ModelRuns) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +112,8 @@ def draw_cooccurrence(analysis: Analysis, path: Path, *, lang: str = "en") -> Pa
         ax = figure.subplots()
         ax.set_facecolor("#eeeeee")
         known = percent[np.isfinite(percent)]
-        image = ax.imshow(percent, cmap="Blues", vmin=0, vmax=max(float(known.max()), 1.0) if len(known) else 1.0)
+        most = max(float(known.max()), 1.0) if len(known) else 1.0
+        image = ax.imshow(percent, cmap="Blues", vmin=0, vmax=most)
         ax.spines[:].set(visible=True, color=FRAME)
         ax.set_xticks(range(len(shown)), names, fontsize=size, rotation=90)
         ax.set_yticks(range(len(shown)), _names(analysis, shown, lang), fontsize=size)
@@ -117,7 +123,7 @@ def draw_cooccurrence(analysis: Analysis, path: Path, *, lang: str = "en") -> Pa
         else:
             for (row, column), value in np.ndenumerate(percent):
                 if np.isfinite(value):
-                    dark = value > 0.55 * image.norm.vmax
+                    dark = value > 0.55 * most
                     ax.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if dark else "black")
         title, part = words["cooccurrence"], _how_many(analysis, shown, words)
         figure.suptitle(f"{title}, {part}" if len(shown) < len(analysis.labels) else title)
