@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from label_set_study import CUES, true_sets, write_set_run, write_set_study, write_set_texts
+from PIL import Image
 from synthetic import EVIL, write_run
 
 from emo_hf.errors import UserError
@@ -105,10 +106,10 @@ def test_single_seeds_have_differences_without_a_test(tmp_path: Path) -> None:
 def test_labels_have_the_intervals_of_their_f1(reported: tuple[Path, list[Path]]) -> None:
     analysis = Analysis.read(reported[0])
     model = analysis.models[2]
-    low, high = label_intervals(analysis, model)
-    for label in range(len(CUES)):
+    low, high = label_intervals(analysis, model, np.array([3, 0]))
+    for place, label in enumerate([3, 0]):
         alone = MultiBootstrap(analysis.classes, analysis.true_classes, metric=label).effect({model.cell: 1.0})
-        assert [low[label], high[label]] == pytest.approx([100 * alone.low, 100 * alone.high])
+        assert [low[place], high[place]] == pytest.approx([100 * alone.low, 100 * alone.high])
 
 
 def test_rows_are_ranked_by_their_f1_and_labels_that_lack_by_their_probability(
@@ -197,6 +198,15 @@ def test_a_label_without_test_rows_is_named_and_left_blank(tmp_path: Path) -> No
         (folder / "record.json").write_text(json.dumps(record))
     assert {path.name for path in write_report(tmp_path)} == FILES
     assert "No test text has 분노: macro-F1 and mAP are means" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_of_hundreds_of_labels_the_commonest_are_drawn(tmp_path: Path) -> None:
+    labels = [f"label{place}" for place in range(300)]
+    write_set_run(tmp_path, labels=labels)
+    write_set_texts(tmp_path, count=300)
+    assert {path.name for path in write_report(tmp_path)} == FILES
+    with Image.open(tmp_path / "labels.png") as picture:
+        assert picture.height < 2400  # 60 of them
 
 
 def test_a_korean_page_of_sets_has_no_english_words(reported: tuple[Path, list[Path]], tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ def draw_labels(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
         (model for model in analysis.models if model.cell in analysis.classes),
         key=lambda model: np.mean([run["test"]["macro_f1"] for run in model.runs]),
     )
-    low, high = label_intervals(analysis, best)
+    low, high = label_intervals(analysis, best, shown)
     bars, at = _f1(best)[shown], np.arange(len(shown))
     with drawing():
         figure = _figure(7.5, 1.7 + 0.21 * len(shown))
         ax = figure.subplots()
-        reach = np.clip([bars - low[shown], high[shown] - bars], 0, None)
+        reach = np.clip([bars - low, high - bars], 0, None)
         ax.barh(at, bars, height=0.72, color=BAR)
         ax.errorbar(bars, at, xerr=reach, fmt="none", ecolor=COLOURS[0], elinewidth=1.2, capsize=2)
         for model in analysis.models:
@@ -82,13 +82,13 @@ def _handles(analysis: Analysis, best: ModelRuns, words: dict[str, str], lang: s
     return found
 
 
-def label_intervals(analysis: Analysis, model: ModelRuns) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % interval of a model's F1 of each label (C,), in percent: over texts and seeds, or over texts alone.
+def label_intervals(analysis: Analysis, model: ModelRuns, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of a model's F1 of the labels `shown`, in percent: over texts and seeds, or over texts alone.
 
     All models tell how much seeds vary, as in the findings.
     """
-    found = []
-    for bootstrap in MultiBootstrap.of_each_label(analysis.classes, analysis.true_classes):
+    found, runs = [], {cell: given[..., shown] for cell, given in analysis.classes.items()}
+    for bootstrap in MultiBootstrap.of_each_label(runs, analysis.true_classes[:, shown]):
         effect = bootstrap.effect({model.cell: 1.0})
         if math.isnan(effect.standard_error):
             reach = float(stats.norm.ppf(0.975)) * math.sqrt(bootstrap.row_variance({model.cell: 1.0}))
