@@ -148,9 +148,10 @@ def class_indices(rows: Any, names: Sequence[str], what: str) -> np.ndarray:
             f"{{'{column}': model.config.label2id[row['{column}']]}})"
         )
     if found.ndim != 1 or found.dtype.kind not in "iu":
+        of_sets = "; a model of several labels a row is made with multi_label=True" if np.ndim(found[0]) else ""
         raise UserError(
             f"{what}: column {column} holds {_kind(found)}, as {np.asarray(found[0]).tolist()}; allowed is one whole "
-            "number a row, the index of its class; a model of several labels a row is made with multi_label=True"
+            f"number a row, the index of its class{of_sets}"
         )
     if len(wrong := found[(found < 0) | (found >= len(names))]):
         raise UserError(

@@ -288,7 +288,7 @@ REFUSED: dict[str, tuple[Callable[[Hand], Any], str]] = {
     "several labels a row": (
         lambda hand: train(hand, train_dataset=hand.rows("x").map(lambda row: {"labels": [row["x"], 1]})),
         "train_dataset: column labels holds lists or words, as [0, 1]; allowed is one whole number a row, the "
-        "index of its class",
+        "index of its class; a model of several labels a row is made with multi_label=True",
     ),
     "a class too many": (
         lambda hand: train(hand, train_dataset=hand.rows().map(lambda row: {"label": row["label"] + 1})),
