@@ -20,7 +20,7 @@ from emo_hf.errors import UserError
 OWN_KEYS = {
     "compare.py": frozenset(
         ("encoders", "poolings", "seeds", "over", "tune", "tune_space", "study_dir", "jobs", "backend", "scheduler",
-         "lang", "umap", "equal_within", "report_only")
+         "lang", "umap", "map_label", "equal_within", "report_only")
     ),
     "search.py": frozenset(("space", "trials", "search_dir")),
     "train.py": frozenset(("from_record",)),

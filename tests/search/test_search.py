@@ -116,7 +116,8 @@ CASES = [
 
 def test_every_argument_of_a_space_stands_in_a_case() -> None:
     named = {word.partition("=")[0] for case in CASES for word in case.split()}
-    assert named == {*SEARCHABLE, "aux_kwargs.temperature"}
+    of_sets = {"asymmetric_gamma", "asymmetric_clip"}  # for rows with several labels alone
+    assert named | of_sets == {*SEARCHABLE, "aux_kwargs.temperature"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -150,10 +151,12 @@ def test_a_trial_is_the_run_that_its_arguments_make(make, encoders, histories, m
 def test_a_trial_of_rows_with_several_labels_is_the_run_that_its_arguments_make(make, histories, tmp_path) -> None:
     """With the classifier at the priors of the labels, and thresholds chosen for its scores."""
     data = write_sets(tmp_path / "sets.csv")
-    search = make("aux=supcon", "aux_weight=0.4", "classification_loss=asymmetric", trials=1, data=data)
+    options = ("asymmetric_gamma=2.5", "asymmetric_clip=0.1")
+    search = make("aux=supcon", "aux_weight=0.4", "classification_loss=asymmetric", *options, trials=1, data=data)
     search.check()
     [row] = search.run()
     given = {"aux": "supcon", "aux_weight": 0.4, "classification_loss": "asymmetric"}
+    given |= {"asymmetric_gamma": 2.5, "asymmetric_clip": 0.1}
     record = run(
         search.model,
         search.data,
