@@ -19,8 +19,8 @@ def iterative_stratification(
     rows gets no more, so that parts have the sizes that were asked for. `shares` are those of the parts, 1 in all; the
     first is what is left over. Every other part asks for a row at least of a label that has enough for all.
 
-    The libraries at hand were no help: one gives 236 to 249 of 1,000 rows where 200 are asked for, the other parts
-    into equal folds alone.
+    Why none of the libraries: scikit-multilearn gives 236 to 249 of 1,000 rows where 200 are asked for, and
+    iterative-stratification keeps no group of rows whole.
     """
     parts = len(shares)
     wanted = np.asarray(shares)
