@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -66,8 +66,8 @@ def meaning_of(name: str, labels: Sequence[str]) -> str:
     return _mean(level_of(labels), labels, label=name)[0]
 
 
-def check_several(rows: pd.DataFrame, labels: Sequence[str]) -> None:
-    """Require rows of at least two labels.
+def check_several(labels: Sequence[str], counts: Mapping[str, int]) -> None:
+    """Require rows of at least two labels; `counts` are those of each.
 
     Raises:
         UserError: one class only, or more than `MOST_LABELS`.
@@ -77,7 +77,7 @@ def check_several(rows: pd.DataFrame, labels: Sequence[str]) -> None:
             f"{len(labels):,} labels, as {', '.join(map(repr, labels[:3]))} …; at most {MOST_LABELS:,} are taken; is "
             "the label column the right one?"
         )
-    found = [label for label in labels if (rows["label"] == label).any()]
+    found = [label for label in labels if counts[label]]
     if len(found) < 2:
         raise UserError(
             f"the data hold one class only ({', '.join(found) or 'none of those asked for'}); asked for: "
@@ -90,7 +90,7 @@ def check_classes(
     labels: Sequence[str],
     given: set[str],
     dropped: dict[str, int],
-    before: pd.Series,
+    before: Mapping[str, int],
     helps: Helps,
 ) -> dict[str, list[str]]:
     """Require every label in training and in what was carved out of it; return those that a given split lacks.
@@ -135,16 +135,16 @@ def _missing(
     present: set[str],
     labels: Sequence[str],
     dropped: dict[str, int],
-    before: pd.Series,
+    before: Mapping[str, int],
     helps: Helps,
     larger: tuple[str, list[str]],
 ) -> UserError:
     leaks = f" ({dropped[split]:,} rows left it: their text stands in another)" if dropped.get(split) else ""
-    few_rows = [f"{label} has {n}" for label in missing if (n := int(before.get(label, 0))) < len(SPLITS)]
+    few_rows = [f"{label} has {n}" for label in missing if (n := before[label]) < len(SPLITS)]
     leaks += f" ({few(few_rows)} in all)" if few_rows else ""
     leaks += larger[0] if not few_rows else ""
     ways = ["add rows", *larger[1]]
-    most = max(int(before.get(label, 0)) for label in missing)
+    most = max(before[label] for label in missing)
     for least in range(most + 1, most + 4):
         if helps(drop_labels_below=least):
             ways.append(f"leave out labels of fewer than {least} training rows with --drop_labels_below {least}")

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from emo_hf.data.bad_rows import EMPTY_LABEL, UNKNOWN, Helps
-from emo_hf.data.checks import MOST_LABELS, meaning_of
+from emo_hf.data.checks import meaning_of
 from emo_hf.data.label_names import NO_LABEL
 from emo_hf.data.one_label import where_several
 from emo_hf.data.several import COLUMNS, LabelSets
@@ -71,27 +70,12 @@ def name_sets(rows: pd.DataFrame, labels: Sequence[str], all_labels: bool) -> tu
     return rows.assign(label=named), {name: counts[name] for name in sorted(counts) if not known[name]}
 
 
-def drop_rare(rows: pd.DataFrame, labels: Sequence[str], least: int) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Take labels of fewer than `least` training rows out of the sets; return the rows, and the rows of each."""
-    counts = count_labels(rows[rows["split"] == "train"], labels)
-    rare = {label: count for label, count in counts.items() if count < least}
-    if rare:
-        kept = rows["label"].map(lambda names: tuple(name for name in names if name not in rare))
-        rows = rows.assign(label=kept)
-    return rows, rare
-
-
 def check_sets(rows: pd.DataFrame, labels: Sequence[str], helps: Helps) -> dict[str, list[str]]:
-    """Require two labels at least, each on a training row; return the labels that other splits lack.
+    """Require every label on a training row; return the labels that other splits lack.
 
     Raises:
-        UserError: fewer labels, more than `MOST_LABELS`, or one that no training row has; a split without rows.
+        UserError: a label that no training row has; a split without rows.
     """
-    if len(labels) > MOST_LABELS:
-        raise UserError(
-            f"{len(labels):,} labels, as {', '.join(map(repr, labels[:3]))} …; at most {MOST_LABELS:,} are taken; is "
-            "the label column the right one?"
-        )
     absent = {}
     for split in SPLITS:
         part = rows[rows["split"] == split]
@@ -104,21 +88,10 @@ def check_sets(rows: pd.DataFrame, labels: Sequence[str], helps: Helps) -> dict[
         rest = tuple(label for label in labels if label not in missing)
         way_out = "add rows" if len(rest) < 2 or not helps(labels=rest) else f"add rows, or leave out {few(missing)}"
         raise UserError(f"train holds no row of {few(missing)}; every label needs a training row: {way_out}.")
-    if len(labels) < 2:
-        raise UserError(f"the data hold one label only ({', '.join(labels)}); name at least two that the data hold.")
     return absent
 
 
 def count_labels(rows: pd.DataFrame, labels: Sequence[str]) -> dict[str, int]:
-    """The rows that have each label."""
-    found = Counter(name for names in rows["label"] for name in names)
-    return {label: found.get(label, 0) for label in labels}
-
-
-def as_matrix(sets: pd.Series, labels: Sequence[str]) -> np.ndarray:
-    """Zeros and ones (N, C), of sets of names."""
-    places = {label: place for place, label in enumerate(labels)}
-    found = np.zeros((len(sets), len(labels)), dtype=np.int64)
-    for row, names in enumerate(sets):
-        found[row, [places[name] for name in names]] = 1
-    return found
+    """The rows that have each label, be there one a row or a set of them."""
+    found = rows["label"].explode().value_counts()
+    return {label: int(found.get(label, 0)) for label in labels}

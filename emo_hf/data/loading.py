@@ -14,7 +14,6 @@ from typing import Any
 import datasets
 import pandas as pd
 
-from emo_hf.data.label_sets import count_labels
 from emo_hf.data.preparing import Choices, Prepared, prepare
 from emo_hf.data.reading import Tables, read_sources
 from emo_hf.data.sources.columns import rows_of
@@ -186,7 +185,7 @@ def _emotion_data(made: Prepared, origin: dict[str, Any], rest: dict[str, Any]) 
     report = {
         **origin,
         "task": "multi" if made.multi_label else "single",
-        "counts": {split: _count(part, made) for split, part in splits.items()},
+        "counts": {split: made.counts(split) for split in splits},
         "rows": {split: len(part) for split, part in splits.items()},
         **made.report,
         "duplicates_kept": {split: int(text_keys(part["text"]).duplicated().sum()) for split, part in splits.items()},
@@ -215,12 +214,6 @@ def _rows_of_all(
     words = [name for name in rows if name not in ("file", "row", "unread", "optional", "form", "column")]
     rows[words] = rows[words].fillna("")  # a column that only some of the files have
     return rows, chosen, list(dict.fromkeys(notes))
-
-
-def _count(rows: pd.DataFrame, made: Prepared) -> dict[str, int]:
-    if made.multi_label:
-        return count_labels(rows, made.labels)
-    return {label: int((rows["label"] == label).sum()) for label in made.labels}
 
 
 def _dataset(rows: pd.DataFrame, made: Prepared, split: str) -> datasets.Dataset:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from emo_hf.data.bad_rows import EMPTY_LABEL, EMPTY_TEXT, NUL, POLICIES, BadRows
 from emo_hf.data.checks import check_classes, check_several, name_labels
 from emo_hf.data.id_names import read_id_names, with_id_names
 from emo_hf.data.label_names import final_names, named_in, read_label_map, spelling
-from emo_hf.data.label_sets import are_trained, check_sets, count_labels, drop_rare, labels_found, name_sets, with_sets
+from emo_hf.data.label_sets import are_trained, check_sets, count_labels, labels_found, name_sets, with_sets
 from emo_hf.data.one_label import SEVERAL, TASKS, one_label
 from emo_hf.data.several import PLAIN, LabelSets, label_sets
 from emo_hf.data.splits import given_splits, keep_fraction, make_splits, overshoot, shared_dialogues
@@ -59,6 +60,11 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
     order: tuple[str, ...] = ()  # of all labels, as their names stand in a file
 
+    def counts(self, split: str | None = None) -> dict[str, int]:
+        """The rows of each label in a split, or in all of them."""
+        rows = self.rows if split is None else self.rows[self.rows["split"] == split]
+        return count_labels(rows, self.labels)
+
 
 def prepare(rows: pd.DataFrame, choices: Choices) -> Prepared:
     """Make the splits of the rows of all files, as `rows_of` gives them.
@@ -87,10 +93,13 @@ def _prepare(rows: pd.DataFrame, choices: Choices, helps: Helps) -> Prepared:
         _take_sets(made, sets, choices, helps)
     else:
         _take_one_label(made, sets, choices, helps)
-    before = _counts(made, made.rows[made.rows["split"] == "train"])
+    check_several(made.labels, made.counts())
+    before = made.counts("train")
     dropped = _split(made, choices, given)
-    check = check_sets(made.rows, made.labels, helps) if made.multi_label else None
-    absent = check_classes(made.rows, made.labels, given, dropped, before, helps) if check is None else check
+    if made.multi_label:
+        absent = check_sets(made.rows, made.labels, helps)
+    else:
+        absent = check_classes(made.rows, made.labels, given, dropped, before, helps)
     _note_splits(made, absent)
     return made
 
@@ -111,12 +120,9 @@ def _take_one_label(made: Prepared, sets: LabelSets, choices: Choices, helps: He
     made.labels = choices.labels or _in_order(made, _labels_found(made.rows, choices))
     made.rows, made.report["left_out"] = name_labels(made.rows, made.labels, choices.labels is None)
     if left_out := made.report["left_out"]:
-        said = few(f"{label} ({count:,})" for label, count in left_out.items())
-        made.notes.append(f"rows of labels that were not asked for were left out: {said}")
+        made.notes.append(f"rows of labels that were not asked for were left out: {_said(left_out)}")
     _leave_out_bad(made, choices, helps)
-    if choices.drop_labels_below is not None:
-        _drop_rare_labels(made, choices.drop_labels_below)
-    check_several(made.rows, made.labels)
+    _drop_rare_labels(made, choices.drop_labels_below)
 
 
 def _take_sets(made: Prepared, sets: LabelSets, choices: Choices, helps: Helps) -> None:
@@ -126,32 +132,16 @@ def _take_sets(made: Prepared, sets: LabelSets, choices: Choices, helps: Helps) 
     made.labels = choices.labels or _in_order(made, labels_found(made.rows))
     made.rows, made.report["left_out"] = name_sets(made.rows, made.labels, choices.labels is None)
     if left_out := made.report["left_out"]:
-        said = few(f"{label} ({count:,})" for label, count in left_out.items())
+        said = _said(left_out)
         made.notes.append(f"labels that were not asked for don't count, and rows that have them stay: {said}")
     _leave_out_bad(made, choices, helps)
-    if choices.drop_labels_below is not None:
-        made.rows, rare = drop_rare(made.rows, made.labels, choices.drop_labels_below)
-        made.report["labels_dropped"] = rare
-        if rare:
-            made.labels = tuple(label for label in made.labels if label not in rare)
-            said = few(f"{label} ({count:,})" for label, count in rare.items())
-            made.notes.append(
-                f"{len(rare):,} labels of fewer than {choices.drop_labels_below:,} training rows don't count, and "
-                f"rows that have them stay: {said}"
-            )
+    _drop_rare_labels(made, choices.drop_labels_below)
 
 
 def _leave_out_bad(made: Prepared, choices: Choices, helps: Helps) -> None:
     policy = BadRows(choices.on_bad_rows, made.labels, choices.labels is None, helps)
     made.rows, made.report["bad_rows"], notes = policy.leave_out(made.rows)
     made.notes += notes
-
-
-def _counts(made: Prepared, rows: pd.DataFrame) -> pd.Series:
-    """The rows of each label."""
-    if made.multi_label:
-        return pd.Series(count_labels(rows, made.labels))
-    return rows["label"].value_counts()
 
 
 def _mark_empty_texts(made: Prepared) -> None:
@@ -196,25 +186,44 @@ def _labels_found(rows: pd.DataFrame, choices: Choices) -> tuple[str, ...]:
     return tuple(sorted(rows.loc[known, "label"].unique()))
 
 
-def _drop_rare_labels(made: Prepared, least: int) -> None:
-    counts = made.rows.loc[made.rows["split"] == "train", "label"].value_counts()
-    rare = {label: int(counts.get(label, 0)) for label in made.labels if counts.get(label, 0) < least}
+def _drop_rare_labels(made: Prepared, least: int | None) -> None:
+    """Leave out the labels of fewer than `least` training rows: from the sets that have them, or with their rows."""
+    if least is None:
+        return
+    counts = made.counts("train")
+    rare = {label: count for label, count in counts.items() if count < least}
     made.report["labels_dropped"] = rare
-    if rare and len(made.labels) - len(rare) < 2:
-        rows = few(f"{label} ({count:,})" for label, count in counts.head(2).items())
+    if not rare:
+        return
+    if len(counts) - len(rare) < 2:
         raise UserError(
-            f"--drop_labels_below {least} leaves fewer than two labels; training has most rows of {rows}; give a "
-            "smaller number."
+            f"--drop_labels_below {least} leaves fewer than two labels; training has most rows of "
+            f"{_most_frequent(counts)}; give a smaller number."
         )
-    if rare:
+    made.labels = tuple(label for label in made.labels if label not in rare)
+    if made.multi_label:
+        made.rows = made.rows.assign(label=_without(made.rows["label"], rare))
+        rest = "don't count, and rows that have them stay"
+    else:
         is_rare = made.rows["label"].isin(list(rare))
         made.rows = made.rows[~is_rare].reset_index(drop=True)
-        made.labels = tuple(label for label in made.labels if label not in rare)
-        said = few(f"{label} ({count:,})" for label, count in rare.items())
-        made.notes.append(
-            f"{len(rare):,} labels of fewer than {least:,} training rows were left out, {int(is_rare.sum()):,} rows "
-            f"in all: {said}"
-        )
+        rest = f"were left out, {int(is_rare.sum()):,} rows in all"
+    made.notes.append(f"{len(rare):,} labels of fewer than {least:,} training rows {rest}: {_said(rare)}")
+
+
+def _most_frequent(counts: Mapping[str, int]) -> str:
+    """The two labels of most rows, in words."""
+    return _said(dict(Counter(+Counter(counts)).most_common(2)))
+
+
+def _without(sets: pd.Series, labels: Collection[str]) -> pd.Series:
+    """Sets of names that have lost these."""
+    return sets.map(lambda names: tuple(name for name in names if name not in labels))
+
+
+def _said(counts: Mapping[str, int]) -> str:
+    """Labels with their rows, in words."""
+    return few(f"{label} ({count:,})" for label, count in counts.items())
 
 
 def _split(made: Prepared, choices: Choices, given: set[str]) -> dict[str, int]:

@@ -80,6 +80,14 @@ def label_sets(cells: pd.Series, forms: pd.Series, is_name: Callable[[str], bool
     return LabelSets(codes, tuple(sets), tuple(dict.fromkeys(how)))
 
 
+def zeros_and_ones(sets: Sequence[Sequence[int]], classes: int) -> np.ndarray:
+    """A matrix (N, C), uint8, of sets of labels as lists of their indices: 1 where a row has a label."""
+    found = np.zeros((len(sets), classes), dtype=np.uint8)
+    rows = np.repeat(np.arange(len(sets)), [len(row) for row in sets])
+    found[rows, [index for row in sets for index in row]] = 1
+    return found
+
+
 def _elements(cell: str) -> tuple[str, ...]:
     try:
         found = json.loads(cell) if cell else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from emo_hf.data.several import zeros_and_ones
 from emo_hf.data.split_names import ALLOWED, SPLITS, split_of
 from emo_hf.data.stratify import iterative_stratification
 from emo_hf.data.text import text_keys
@@ -159,9 +160,10 @@ def _drawn_of_sets(labels: pd.Series, unit: pd.Series, sizes: dict[str, float], 
     names = sorted({name for found in labels for name in found})
     places = {name: place for place, name in enumerate(names)}
     codes, units = pd.factorize(unit)
-    sets = np.zeros((len(units), len(names)), dtype=np.int64)
+    held: list[list[int]] = [[] for _ in units]
     for code, found in zip(codes, labels, strict=True):
-        sets[code, [places[name] for name in found]] = 1
+        held[code] += [places[name] for name in found]
+    sets = zeros_and_ones(held, len(names))
     splits = ["train", *sizes]
     shares = [1 - sum(sizes.values()), *sizes.values()]
     parts = iterative_stratification(sets, np.bincount(codes, minlength=len(units)), shares, rng)
@@ -200,10 +202,12 @@ def _drawn_of_few(
 
 
 def overshoot(rows: pd.DataFrame, carved: dict[str, float]) -> str | None:
-    """What to say where whole dialogues made the splits that were carved far larger than was asked for."""
+    """What to say where dialogues of several rows made the carved splits far larger than was asked for."""
     rows = rows[rows["split"].isin(["train", *carved])]
+    if "dialogue" not in rows or not rows.loc[rows["dialogue"] != "", "dialogue"].duplicated().any():
+        return None
     shares = {split: (rows["split"] == split).mean() for split in carved}
-    if "dialogue" not in rows or sum(shares.values()) <= MOST_OVERSHOOT * sum(carved.values()):
+    if sum(shares.values()) <= MOST_OVERSHOOT * sum(carved.values()):
         return None
     said = " and ".join(f"{shares[split]:.0%} for {split} ({size:.0%} asked for)" for split, size in carved.items())
     return f"of the rows were carved {said}: dialogues stay whole, and there are {count_dialogues(rows):,}"

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from filelock import FileLock
 from transformers import PreTrainedTokenizerBase
 
 from emo_hf.data.loading import EmotionData
+from emo_hf.data.several import zeros_and_ones
 from emo_hf.errors import UserError
 from emo_hf.storage.files import settle
 
@@ -29,6 +30,17 @@ logger = logging.getLogger(__name__)
 CODE_VERSION = 3
 NORMALIZATION: Literal["NFC"] = "NFC"
 DIGEST_KEY = b"emo_hf.sha256"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How rows become tokens, whichever split they are of; `classes` is None where each row has one label."""
+
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    classes: int | None
+    features: datasets.Features
+    num_proc: int | None
 
 
 def features_of(data: EmotionData) -> datasets.Features:
@@ -80,14 +92,14 @@ def tokenize_splits(
         "max_length": max_length,
         "tokenizer": _tokenizer_content(tokenizer),
     }
-    tokens = {}
-    features = features_of(data)
+    way = _Way(tokenizer, max_length, len(data.labels) if data.multi_label else None, features_of(data), num_proc)
     if data.multi_label:
-        identity["classes"] = len(data.labels)
+        identity["classes"] = way.classes
+    tokens = {}
     for name, split in data.splits.items():
         content = {**identity, "texts": split["text"][:], "labels": split["label"][:]}
         key = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
-        tokens[name] = _cached(folder / f"{key}.arrow", split, features, tokenizer, max_length, num_proc)
+        tokens[name] = _cached(folder / f"{key}.arrow", split, way)
     return datasets.DatasetDict(tokens)
 
 
@@ -113,14 +125,6 @@ def tokenize_batch(
     }
 
 
-def zeros_and_ones(labels: Sequence[Sequence[int]], classes: int) -> np.ndarray:
-    """Sets of labels (N, C), of lists of their indices."""
-    found = np.zeros((len(labels), classes), dtype=np.uint8)
-    rows = np.repeat(np.arange(len(labels)), [len(row) for row in labels])
-    found[rows, [index for row in labels for index in row]] = 1
-    return found
-
-
 def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """Everything that decides about the tokens; equal for the same tokenizer in another folder."""
     content: dict[str, Any] = {
@@ -141,25 +145,18 @@ def _tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     return content
 
 
-def _cached(
-    path: Path,
-    split: datasets.Dataset,
-    features: datasets.Features,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
-    num_proc: int | None,
-) -> datasets.Dataset:
-    if path.exists() and (found := _read(path, split, features)) is not None:  # no lock: the cache may be read-only
+def _cached(path: Path, split: datasets.Dataset, way: _Way) -> datasets.Dataset:
+    if path.exists() and (found := _read(path, split, way)) is not None:  # no lock: the cache may be read-only
         return found
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # the lock of a killed process opens by itself
             if path.exists():  # written while we waited, or broken
-                if (found := _read(path, split, features)) is not None:
+                if (found := _read(path, split, way)) is not None:
                     return found
                 logger.warning("the token cache %s is broken and is made again", path)
                 path.unlink()
-            _write(path, split, features, tokenizer, max_length, num_proc)
+            _write(path, split, way)
     except OSError as error:
         raise UserError(
             f"the token cache {path.parent} can't be written ({error}); name a folder with EMO_HF_CACHE or cache_dir."
@@ -167,15 +164,16 @@ def _cached(
     return datasets.Dataset.from_file(str(path), split=split.split)
 
 
-def _read(path: Path, split: datasets.Dataset, features: datasets.Features) -> datasets.Dataset | None:
+def _read(path: Path, split: datasets.Dataset, way: _Way) -> datasets.Dataset | None:
     """Return the stored tokens, or None where the file is not what was once written."""
     try:
         found = datasets.Dataset.from_file(str(path), split=split.split)
         with pa.memory_map(str(path)) as file:  # datasets keeps no metadata but its own
             stored = (pa.ipc.open_stream(file).schema.metadata or {}).get(DIGEST_KEY)
-        classes = getattr(features["labels"], "length", None)
-        labels = split["label"][:] if classes is None else zeros_and_ones(split["label"][:], classes).tolist()
-        known = found.features == features and found["labels"][:] == labels
+        labels = split["label"][:]
+        if way.classes is not None:
+            labels = zeros_and_ones(labels, way.classes).tolist()
+        known = found.features == way.features and found["labels"][:] == labels
         return found if known and stored == _digest(found.data) else None
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return None
@@ -190,31 +188,20 @@ def _digest(table: Any) -> bytes:
     return digest.hexdigest().encode()
 
 
-def _write(
-    path: Path,
-    split: datasets.Dataset,
-    features: datasets.Features,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
-    num_proc: int | None,
-) -> None:
+def _write(path: Path, split: datasets.Dataset, way: _Way) -> None:
     """Tokenize beside the final place, then move: a file that is there is whole."""
     scratch = Path(tempfile.mkdtemp(prefix="writing-", dir=path.parent))
     try:
         tokens = split.map(
             tokenize_batch,
             batched=True,
-            fn_kwargs={
-                "tokenizer": tokenizer,
-                "max_length": max_length,
-                "classes": getattr(features["labels"], "length", None),
-            },
+            fn_kwargs={"tokenizer": way.tokenizer, "max_length": way.max_length, "classes": way.classes},
             remove_columns=split.column_names,
-            features=features,
+            features=way.features,
             cache_file_name=str(scratch / "part.arrow"),
             new_fingerprint=path.stem[:32],  # else datasets hashes the data, and never the same way twice
             load_from_cache_file=False,
-            num_proc=num_proc,
+            num_proc=way.num_proc,
             desc=f"Tokenizing {split.split}",
         )
         whole = scratch / "whole.arrow"

@@ -12,7 +12,7 @@ import torch
 
 from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.data.loading import EmotionData
-from emo_hf.data.tokenization import zeros_and_ones
+from emo_hf.data.several import zeros_and_ones
 from emo_hf.errors import UserError
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.evaluation.thresholds import decide, f1_of_labels

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from emo_hf.data.loading import EmotionData
+from emo_hf.data.several import zeros_and_ones
 from emo_hf.evaluation.calibration import reliability
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.evaluation.thresholds import choose_thresholds, decide, f1_of_labels, sigmoid
@@ -64,10 +65,7 @@ def _rows(data: EmotionData, thresholds: str) -> Rows:
     for split in ("train", "validation", "test"):
         labels = data.splits[split]["label"][:]
         if data.multi_label:
-            places = labels
-            labels = np.zeros((len(places), len(data.labels)), dtype=bool)
-            for row, own in zip(labels, places, strict=True):
-                row[own] = True
+            labels = zeros_and_ones(labels, len(data.labels)).astype(bool)
         splits.append((data.splits[split]["text"][:], np.asarray(labels)))
     train, validation, test = splits
     return Rows(train, validation, test, data.labels, thresholds)

@@ -184,6 +184,9 @@ def test_rare_labels_leave_the_sets_and_not_the_rows(tmp_path):
     data = load_emotion_data(path, labels="all", drop_labels_below=3)
     assert found(data) == wanted() and data.report["labels_dropped"] == {"odd": 2}
     assert "odd" in load_emotion_data(path, labels="all").labels
+    said = error_of(path, labels="all", drop_labels_below=99)
+    assert said.startswith("--drop_labels_below 99 leaves fewer than two labels; training has most rows of ")
+    assert "(40)" in said and said.endswith("; give a smaller number.")
 
 
 def splits(path: Path, train: list[list[str]], test: list[list[str]]) -> str:
@@ -215,7 +218,11 @@ def test_labels_that_a_split_lacks_are_said(tmp_path):
 
 def test_one_label_alone_is_refused(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", [{"text": f"문장 {n}", "labels": ["joy"] * (n % 2)} for n in range(40)])
-    assert error_of(path, labels="all", task="multi").startswith("the data hold one label only (joy)")
+    said = "the data hold one class only ({}); asked for: {}; name at least two labels that the data hold."
+    assert error_of(path, labels="all", task="multi") == said.format("joy", "joy")
+    assert error_of(path, labels=["joy", "sad"], task="multi") == said.format("joy", "joy, sad")
+    others = error_of(path, labels=["calm", "sad"], task="multi")
+    assert others == said.format("none of those asked for", "calm, sad")
 
 
 def test_all_labels_on_every_row_are_taken(tmp_path):

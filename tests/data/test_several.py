@@ -9,7 +9,7 @@ import pytest
 from tables import error_of, rows, write
 
 from emo_hf.data.loading import load_emotion_data
-from emo_hf.data.several import COLUMNS, LIST, PLAIN, label_sets
+from emo_hf.data.several import COLUMNS, LIST, PLAIN, label_sets, zeros_and_ones
 from emo_hf.data.sources.columns import rows_of
 from emo_hf.data.sources.tables import Table
 from emo_hf.data.taxonomy import find_emotion
@@ -222,3 +222,9 @@ def test_columns_of_ones_beside_a_label_are_none(tmp_path):
     for row in records:
         row["grade"] = row.pop("label")
     assert "is it 'grade'? then --label_column grade" in error_of(write(tmp_path / "data.csv", records))
+
+
+def test_sets_of_indices_are_rows_of_zeros_and_ones():
+    found = zeros_and_ones([[2, 0], [], [1, 1]], 4)
+    assert found.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]] and found.dtype == "uint8"
+    assert zeros_and_ones([], 3).shape == (0, 3)

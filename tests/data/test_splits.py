@@ -90,6 +90,21 @@ def test_dialogues_that_can_not_be_parted_better_are_noted(tmp_path):
     assert "33% for validation (10% asked for) and 33% for test (10% asked for)" in note and "there are 9" in note
 
 
+@pytest.mark.parametrize("turns", [1, 2])
+def test_only_dialogues_of_several_rows_are_said_to_make_splits_larger(tmp_path, turns):
+    """Three rows of each label give one to every split, which is more than was asked for whatever stays whole."""
+    records = [
+        {"text": f"{label} {n} {turn}", "label": label, "dialogue": f"{label}{n}"}
+        for label in LABELS
+        for n in range(3)
+        for turn in range(turns)
+    ]
+    data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
+    assert [len(part) for part in data.splits.values()] == [3 * turns] * 3
+    said = [note for note in data.report["notes"] if "dialogues stay whole" in note]
+    assert len(said) == (turns > 1)
+
+
 def test_equal_texts_are_carved_together(tmp_path):
     records = [row for row in rows(60) for _ in range(3)]
     data = load_emotion_data(str(write(tmp_path / "data.csv", records)))
