@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from synthetic import EVIL
 
-from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_calibration
+from emo_hf.evaluation.calibration import reliability_of_sets
+from emo_hf.evaluation.label_set_metrics import LabelSetScores
 from emo_hf.evaluation.thresholds import sigmoid
 from emo_hf.storage.files import file_stem
 
@@ -57,7 +58,7 @@ def write_set_run(
     thresholds = np.round(random.uniform(0.2, 0.5, len(names)), 3)
     probabilities = sigmoid(logits)
     scores = LabelSetScores().compute(predictions=probabilities, references=truth, labels=names, thresholds=thresholds)
-    test = {"loss": 5.0 + random.random(), **scores, "ece": label_calibration(probabilities, truth)}
+    test = {"loss": 5.0 + random.random(), **scores, "ece": reliability_of_sets(probabilities, truth).error}
     counts = {split: dict(zip(names, truth.sum(0).tolist(), strict=True)) for split in ("train", "test")}
     report = {"task": "multi", "rows": {"train": rows, "validation": rows, "test": rows}, "counts": counts}
     record = {

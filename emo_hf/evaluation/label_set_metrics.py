@@ -10,7 +10,7 @@ import evaluate
 import numpy as np
 from transformers import EvalPrediction
 
-from emo_hf.evaluation.thresholds import choose_thresholds, decide, f1_of_labels, sigmoid
+from emo_hf.evaluation.thresholds import choose_thresholds, decide, macro_f1, sigmoid
 
 
 class LabelSetScores(evaluate.Metric):
@@ -94,10 +94,9 @@ def label_set_metrics(kind: str) -> Callable[[EvalPrediction], dict[str, float]]
         actual = np.asarray(prediction.label_ids).astype(bool)
         decided = decide(scores, choose_thresholds(scores, actual, kind))
         hits, total = (decided & actual).sum(), decided.sum() + actual.sum()
-        f1 = f1_of_labels(decided, actual)
         return {
             "accuracy": float((decided == actual).all(1).mean()),
-            "macro_f1": float(np.nanmean(f1)) if actual.any() else 0.0,
+            "macro_f1": macro_f1(decided, actual),
             "micro_f1": float(2 * hits / max(total, 1)),
         }
 
@@ -133,10 +132,3 @@ def label_set_intervals(
     }
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     return {name: tuple(np.quantile(values, ends).tolist()) for name, values in scores.items()}
-
-
-def label_calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error over all decisions, of probabilities (N, C) and labels (N, C) of 0 and 1."""
-    place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1).ravel()
-    gaps = np.bincount(place, (probabilities - labels).ravel(), minlength=bins)
-    return float(np.abs(gaps).sum() / probabilities.size)

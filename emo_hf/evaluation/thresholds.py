@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from emo_hf.evaluation.label_sets import f1_over_thresholds
+
 THRESHOLDS = ("label", "global", "0.5")
-_GRID = np.linspace(0.01, 0.99, 99)  # of what one threshold for all labels is chosen from
+GRID = np.linspace(0.01, 0.99, 99)  # of what one threshold for all labels is chosen from
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -25,10 +27,11 @@ def choose_thresholds(probabilities: np.ndarray, labels: np.ndarray, kind: str =
     if kind == "0.5":
         return np.full(count, 0.5)
     actual = labels.astype(bool)
-    joint = _joint(probabilities, actual)
-    if kind == "global":
-        return np.full(count, joint)
-    return np.array([_own(probabilities[:, c], actual[:, c], joint) for c in range(count)])
+    own = actual.any(0) & ~actual.all(0) & (kind == "label")
+    found = np.full(count, 0.5 if own.all() else _joint(probabilities, actual))
+    for c in np.flatnonzero(own):
+        found[c] = _own(probabilities[:, c], actual[:, c])
+    return found
 
 
 def decide(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -36,27 +39,27 @@ def decide(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return probabilities >= thresholds
 
 
-def f1_of_labels(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """F1 (C,) of decisions (N, C); NaN for a label that no row has."""
+def macro_f1(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """The mean F1 of those labels that a row has, of decisions (N, C); 0 where no row has any."""
+    known = actual.any(0)
+    if not known.any():
+        return 0.0
     hits, total = (predicted & actual).sum(0), predicted.sum(0) + actual.sum(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(actual.any(0), 2 * hits / np.maximum(total, 1), np.nan)
+    return float(np.mean(2 * hits[known] / total[known]))
 
 
 def _joint(probabilities: np.ndarray, actual: np.ndarray) -> float:
     """The one threshold for all labels; 0.5 where no row has a label."""
-    known = actual.any(0)
-    if not known.any():
+    if not actual.any():
         return 0.5
-    p, a = probabilities[:, known], actual[:, known]
-    means = [np.mean(f1_of_labels(p >= place, a)) for place in _GRID]
-    return float(_GRID[int(np.argmax(means))])
+    return float(GRID[int(np.argmax(f1_over_thresholds(probabilities, actual, GRID)))])
 
 
-def _own(probabilities: np.ndarray, actual: np.ndarray, joint: float) -> float:
-    """The threshold of one label, of its probabilities (N,): between the last row that it takes and the next."""
-    if not actual.any() or actual.all():
-        return joint
+def _own(probabilities: np.ndarray, actual: np.ndarray) -> float:
+    """The threshold of one label, of its probabilities (N,): between the last row that it takes and the next.
+
+    Some rows must have it, and some not.
+    """
     order = np.argsort(-probabilities, kind="stable")
     values, hits = probabilities[order], actual[order].cumsum()
     ends = np.flatnonzero(np.append(values[:-1] > values[1:], True))  # rows of one probability go together

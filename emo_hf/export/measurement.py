@@ -15,7 +15,7 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.several import zeros_and_ones
 from emo_hf.errors import UserError
 from emo_hf.evaluation.metrics import ClassificationScores
-from emo_hf.evaluation.thresholds import decide, f1_of_labels
+from emo_hf.evaluation.thresholds import decide, macro_f1
 from emo_hf.inference.predictor import Predictor
 from emo_hf.training.loaded import load_data
 
@@ -94,5 +94,5 @@ def _decided(predictor: Predictor, texts: list[str]) -> np.ndarray:
 def _macro_f1(predicted: np.ndarray, data: EmotionData) -> float:
     labels = data.splits["test"]["label"][:]
     if data.multi_label:
-        return float(np.nanmean(f1_of_labels(predicted, zeros_and_ones(labels, len(data.labels)).astype(bool))))
+        return macro_f1(predicted, zeros_and_ones(labels, len(data.labels)).astype(bool))
     return ClassificationScores().compute(predictions=predicted, references=labels, labels=data.labels)["macro_f1"]

@@ -15,7 +15,7 @@ from emo_hf.data.loading import EmotionData
 from emo_hf.data.several import zeros_and_ones
 from emo_hf.evaluation.calibration import reliability
 from emo_hf.evaluation.metrics import ClassificationScores
-from emo_hf.evaluation.thresholds import choose_thresholds, decide, f1_of_labels, sigmoid
+from emo_hf.evaluation.thresholds import choose_thresholds, decide, macro_f1, sigmoid
 from emo_hf.storage.record import SCHEMA, environment, is_done, now, write_record
 from emo_hf.training.outcome import Predicted, score_test_rows
 
@@ -141,7 +141,7 @@ def _macro_f1(rows: Rows, logits: np.ndarray) -> float:
     """Of the validation rows, at the thresholds that are chosen on them."""
     probabilities, actual = sigmoid(logits), rows.validation[1]
     decided = decide(probabilities, choose_thresholds(probabilities, actual, rows.thresholds))
-    return float(np.nanmean(f1_of_labels(decided, actual))) if actual.any() else 0.0
+    return macro_f1(decided, actual)
 
 
 def _log_odds(shares: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 from transformers import Trainer
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.calibration import reliability
-from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_calibration
+from emo_hf.evaluation.calibration import reliability, reliability_of_sets
+from emo_hf.evaluation.label_set_metrics import LabelSetScores
 from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
 from emo_hf.evaluation.thresholds import choose_thresholds, decide, sigmoid
 from emo_hf.storage.files import move_whole, write_whole
@@ -109,7 +109,7 @@ def score_test_rows(predicted: Predicted, names: Sequence[str]) -> dict[str, Any
             **LabelSetScores().compute(
                 predictions=probabilities, references=labels, labels=names, thresholds=predicted.thresholds
             ),
-            "ece": label_calibration(probabilities, labels),
+            "ece": reliability_of_sets(probabilities, labels).error,
         }
     return {
         "loss": predicted.loss,

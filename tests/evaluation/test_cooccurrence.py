@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from emo_hf.evaluation.calibration import reliability_of_sets
-from emo_hf.evaluation.label_set_metrics import label_calibration
 from emo_hf.evaluation.label_sets import cooccurrence, f1_of_rows, f1_over_thresholds
 
 
@@ -41,10 +39,3 @@ def test_cooccurrence_is_the_share_of_a_label_s_rows(drawn) -> None:
     for i, j in np.ndindex(4, 5):
         assert found[i, j] == pytest.approx(truth[truth[:, i], j].mean())
     assert np.isnan(found[4]).all()
-
-
-def test_the_gaps_of_the_reliability_are_the_calibration_error(drawn) -> None:
-    probabilities, truth = drawn
-    found = reliability_of_sets(probabilities, truth.astype(np.uint8))
-    assert found.error == pytest.approx(label_calibration(probabilities, truth))
-    assert found.counts.sum() == 350

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from transformers import EvalPrediction
 
+from emo_hf.evaluation.calibration import reliability_of_sets
 from emo_hf.evaluation.label_set_metrics import (
     LabelSetScores,
-    label_calibration,
     label_set_intervals,
     label_set_metrics,
 )
-from emo_hf.evaluation.thresholds import THRESHOLDS, choose_thresholds, decide, f1_of_labels, sigmoid
+from emo_hf.evaluation.thresholds import THRESHOLDS, choose_thresholds, decide, macro_f1, sigmoid
 
 
 @pytest.fixture(params=range(4))
@@ -73,7 +73,8 @@ def test_scores_are_those_of_plain_counting(rows) -> None:
         "support": 0,
     }  # fmt: skip
     assert found["macro_f1"] == pytest.approx(np.mean([per_label[c] for c in (0, 1, 2, 3, 5)]))
-    assert found["macro_f1"] == pytest.approx(np.nanmean(f1_of_labels(given, labels.astype(bool))))
+    assert found["macro_f1"] == pytest.approx(macro_f1(given, labels > 0))
+    assert macro_f1(given, np.zeros_like(given)) == 0
     assert found["micro_f1"] == pytest.approx(f1_by_hand(given.ravel(), labels.ravel()))
     by_row = [f1_by_hand(g, a) if g.any() or a.any() else 1.0 for g, a in zip(given, labels, strict=True)]
     assert found["sample_f1"] == pytest.approx(np.mean(by_row))
@@ -103,9 +104,10 @@ def test_calibration_is_the_mean_gap_of_bins() -> None:
     scores = np.array([[0.1, 0.9], [0.1, 0.9], [0.7, 0.9]])
     labels = np.array([[0, 1], [1, 1], [1, 0]])
     gaps = [2 * abs(0.1 - 0.5), 1 * abs(0.7 - 1), 3 * abs(0.9 - 2 / 3)]
-    assert label_calibration(scores, labels) == pytest.approx(sum(gaps) / 6)
+    found = reliability_of_sets(scores, labels)
+    assert found.error == pytest.approx(sum(gaps) / 6) and found.counts.sum() == 6
     sure = np.array(list(itertools.product([0.0, 1.0], repeat=2)))
-    assert label_calibration(sure, sure) == 0
+    assert reliability_of_sets(sure, sure).error == 0
 
 
 def test_intervals_are_those_of_scores_of_drawn_rows(rows) -> None:

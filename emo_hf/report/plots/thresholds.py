@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from emo_hf.evaluation.label_sets import f1_over_thresholds
-from emo_hf.evaluation.thresholds import sigmoid
+from emo_hf.evaluation.thresholds import GRID, sigmoid
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import panel_places
 from emo_hf.report.plots.layout import (
@@ -23,8 +23,6 @@ from emo_hf.report.plots.layout import (
     set_heading,
 )
 from emo_hf.report.predictions import Arrays
-
-GRID = np.linspace(0.01, 0.99, 99)
 
 
 def draw_thresholds(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
