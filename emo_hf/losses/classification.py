@@ -45,7 +45,8 @@ class ClassificationLoss(nn.Module):
         smoothing: share of the target that is spread over all classes, in [0, 1).
 
     Raises:
-        UserError: an unknown name; classes without a row under `logit_adjusted`, which have no share.
+        UserError: an unknown name; a loss of sets of labels alone; classes without a row under `logit_adjusted`, which
+            have no share.
     """
 
     weights: Tensor | None
@@ -64,11 +65,7 @@ class ClassificationLoss(nn.Module):
     ):
         super().__init__()
         check_names({"classification_loss": kind, "class_weights": class_weights})
-        if kind == OF_SETS_ALONE:
-            raise UserError(
-                f"--classification_loss {kind} tells the labels that a row has from those that it lacks; rows "
-                "with one label each take cross_entropy, focal or logit_adjusted"
-            )
+        check_of_one_label(kind)
         rows = np.asarray(counts, dtype=np.float64)
         self.gamma = focal_gamma if kind == "focal" else 0.0
         self.smoothing = smoothing
@@ -81,8 +78,7 @@ class ClassificationLoss(nn.Module):
                     f"{few(map(str, empty))}; leave such classes out, or take another --classification_loss"
                 )
             offsets = logit_adjustment * np.log(rows / rows.sum())
-        for name, values in (("weights", weights), ("offsets", offsets)):
-            self.register_buffer(name, None if values is None else torch.tensor(values), persistent=False)
+        _keep(self, weights=weights, offsets=offsets)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss (scalar) of logits (B, C) and labels (B,), in fp32 at least."""
@@ -150,8 +146,7 @@ class LabelSetLoss(nn.Module):
         if kind == "logit_adjusted":
             known = np.clip(have, 0.5, rows - 0.5)  # a label on no row, or on all, has no finite odds
             offsets = logit_adjustment * np.log(known / (rows - known))
-        for name, values in (("weights", weights), ("offsets", offsets)):
-            self.register_buffer(name, None if values is None else torch.tensor(values), persistent=False)
+        _keep(self, weights=weights, offsets=offsets)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss (scalar) of logits (B, C) and labels (B, C), zeros and ones, in fp32 at least."""
@@ -172,6 +167,12 @@ class LabelSetLoss(nn.Module):
             weights = self.weights.to(exact)
             of_had, of_lacked = of_had * weights[0], of_lacked * weights[1]
         return torch.where(have > 0, of_had, of_lacked).sum(-1).mean()
+
+
+def _keep(loss: nn.Module, **arrays: np.ndarray | None) -> None:
+    """Give a loss arrays by name as buffers, which move to its device and are not stored."""
+    for name, values in arrays.items():
+        loss.register_buffer(name, None if values is None else torch.tensor(values), persistent=False)
 
 
 def set_weights_of(counts: np.ndarray, rows: int, kind: str, beta: float = 0.999) -> np.ndarray | None:
@@ -214,6 +215,15 @@ def check_names(given: Mapping[str, Any]) -> None:
     for name, allowed in CHOICES.items():
         if given.get(name, allowed[0]) not in allowed:
             raise UserError(f"--{name} is {given[name]!r}; allowed: {', '.join(allowed)}")
+
+
+def check_of_one_label(kind: str) -> None:
+    """Raise `UserError` for a loss that rows with one label each can't be trained with."""
+    if kind == OF_SETS_ALONE:
+        raise UserError(
+            f"--classification_loss {kind} tells the labels that a row has from those that it lacks; rows with one "
+            "label each take cross_entropy, focal or logit_adjusted"
+        )
 
 
 def counts_under(name: str, settings: Mapping[str, Any]) -> bool:

@@ -15,10 +15,10 @@ from emo_hf.losses.capabilities import check_labels
 from emo_hf.losses.classification import (
     CHOICES,
     OF_ONE_VALUE,
-    OF_SETS_ALONE,
     ClassificationLoss,
     LabelSetLoss,
     check_names,
+    check_of_one_label,
     counts_under,
 )
 
@@ -71,8 +71,8 @@ def check_labels_a_row(arguments: MetricTrainingArguments, multi_label: bool) ->
         raise UserError(
             f"--thresholds is {arguments.thresholds}, but these rows have one label each, the likeliest; leave it out"
         )
-    elif arguments.classification_loss == OF_SETS_ALONE:
-        ClassificationLoss([1, 1], kind=OF_SETS_ALONE)
+    else:
+        check_of_one_label(arguments.classification_loss)
 
 
 def classification_loss(
