@@ -47,10 +47,11 @@ def write_set_run(
     labels: list[str] | None = None,
     baseline: str | None = None,
     skill: float = 2.0,
+    loss: dict[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """One run on disk, as training would leave it: the logit of a label that a row has is higher by `skill`."""
-    names = labels or list(CUES)
+    names, plain_loss = labels or list(CUES), "binary_cross_entropy"
     run_id = f"{baseline or f'{file_stem(encoder)}_{pooling}_{aux}'}_seed{seed}".replace(" ", "-")
     truth = true_sets(rows, len(names))
     random = np.random.default_rng([seed, sum(map(ord, run_id))])
@@ -73,6 +74,7 @@ def write_set_run(
             "pooling": None if baseline else pooling,
             "aux": None if baseline else aux,
             "embedding_size": None if baseline else 8,
+            **({} if baseline else {"classifier_loss": {"classification_loss": plain_loss} | (loss or {})}),
         },
         "seed": seed,
         "data": {"source": "sets.csv", "fingerprint": "f", "labels": names, "counts": counts, "report": report},

@@ -80,9 +80,7 @@ def model_card(
         ),
         folded=several and len(data["labels"]) > FEW_LABELS,
         absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
-        loss=("binary " if several and classifier_loss(model).startswith("cross-entropy") else "")
-        + classifier_loss(model)
-        + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
+        loss=classifier_loss(model) + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
         number=original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],

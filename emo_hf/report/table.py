@@ -15,7 +15,7 @@ from emo_hf.report.analysis import Analysis
 from emo_hf.report.grouping import ModelRuns, Record
 from emo_hf.report.wording import WORDS, baseline_name
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import classifier_loss
+from emo_hf.storage.record import PLAIN_LOSSES, classifier_loss, loss_name
 
 MISSING = "–"
 LOWER_IS_BETTER = ("test_loss", "ece", "coverage_error")
@@ -155,7 +155,7 @@ def more_notes(analysis: Analysis, lang: str, name: Callable[[str], str] = str) 
 def _classifier_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
     """What the classifiers were trained with, where all have one loss that is not plain cross-entropy."""
     found = {classifier_loss(run["model"]) for model in analysis.models for run in model.runs}
-    alike = len(found) == 1 and found != {"cross-entropy"}
+    alike = len(found) == 1 and found.isdisjoint(map(loss_name, PLAIN_LOSSES))
     return " " + WORDS[lang]["classifier_loss"].format(name(found.pop())) if alike else ""
 
 

@@ -31,6 +31,10 @@ PREDICTIONS_FILE = "predictions.npz"
 TEXTS_FILE = "train_texts.npz"  # hashes of what a run was trained on
 STUDY_FILE = "study.json"  # of a study: the arguments that all its runs share
 TEST_FILE = "test.json"  # of a study: its test rows, in the order of all predictions
+PLAIN_LOSSES = ("cross_entropy", "binary_cross_entropy")  # of a classifier of one label a row, and of several
+# The scores of the test rows that a line has place for: of one label a row, and of several.
+_SCORES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "loss": "loss"}
+_SET_SCORES = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "mean_average_precision": "mAP", "loss": "loss"}
 _PACKAGES = ("emo-hf", "torch", "transformers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy")
 
 
@@ -220,10 +224,17 @@ def read_texts(path: Path) -> tuple[np.ndarray, bool] | None:
         return None
 
 
+def loss_name(kind: str, several: bool = False) -> str:
+    """What a loss of the classifier is called: of one label a row "cross-entropy", else "binary cross-entropy"."""
+    plain, of_sets = PLAIN_LOSSES
+    kind = of_sets if several and kind == plain else kind
+    return kind.replace("binary_", "binary ").replace("_", "-")
+
+
 def classifier_loss(model: Mapping[str, Any]) -> str:
     """The classifier's loss of a record's model: "cross-entropy", "focal (focal_gamma=2, class_weights=sqrt)"."""
     own = dict(model.get("classifier_loss") or {})
-    name = str(own.pop("classification_loss", "cross_entropy")).replace("_", "-")
+    name = loss_name(str(own.pop("classification_loss", PLAIN_LOSSES[0])))
     options = ", ".join(f"{key}={f'{value:g}' if isinstance(value, float) else value}" for key, value in own.items())
     return f"{name} ({options})" if options else name
 
@@ -240,6 +251,7 @@ def summary(record: dict[str, Any]) -> str:
         else f"  {label:<{width}}  no test row"
         for label, score in test["per_class"].items()
     ]
+    scores = _SET_SCORES if "micro_f1" in test else _SCORES
     best = record["best"]
     epoch = f"epoch {best['epoch']:g}" if best else "last step"
     scored = "validation_macro_f1" in best
@@ -247,7 +259,7 @@ def summary(record: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"{model['name']}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
-            f"test: accuracy {test['accuracy']:.3f}, macro-F1 {test['macro_f1']:.3f}, loss {test['loss']:.3f}",
+            f"test: {', '.join(f'{name} {test[key]:.3f}' for key, name in scores.items())}",
             *classes,
             f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
         ]

@@ -21,6 +21,7 @@ from emo_hf.losses.classification import (
     check_of_one_label,
     counts_under,
 )
+from emo_hf.storage.record import PLAIN_LOSSES
 
 NAMES = (*CHOICES, *OF_ONE_VALUE)
 # The arguments of the classifier's loss, as they are where nothing is said.
@@ -112,3 +113,8 @@ def differing(training: Mapping[str, Any]) -> dict[str, Any]:
     chosen = [name for name, (usual, *_) in CHOICES.items() if training.get(name, usual) != usual]
     chosen += [name for name in OF_ONE_VALUE if name in training and counts_under(name, training)]
     return {name: training[name] for name in chosen}
+
+
+def loss_of_sets(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record of a run on sets of labels says of the classifier's loss; the plain one has a name too."""
+    return {"classification_loss": PLAIN_LOSSES[1]} | differing(training)

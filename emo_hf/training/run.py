@@ -56,7 +56,7 @@ from emo_hf.training.checkpoints import (
     newest_sound,
     remove_checkpoints,
 )
-from emo_hf.training.classifier_loss import check_classification, check_labels_a_row
+from emo_hf.training.classifier_loss import check_classification, check_labels_a_row, loss_of_sets
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.going_on import check_folder, refuse_finished, trained_further
 from emo_hf.training.loaded import load_data
@@ -147,6 +147,7 @@ def run(
             record["arguments"]["training"]["learning_rate"] = training_arguments.learning_rate
             if prepared[1].multi_label:
                 record["arguments"]["training"]["label_smoothing_factor"] = 0.0  # sets of labels are not smoothed
+                record["model"]["classifier_loss"] = loss_of_sets(vars(training_arguments))
             if commit := hub_commit(model_arguments.encoder, model_arguments.encoder_revision):
                 record["model"]["encoder_commit"] = commit
             if is_ours(model_arguments.encoder, model_arguments.encoder_revision):

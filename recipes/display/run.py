@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from emo_hf.storage.record import PLAIN_LOSSES, loss_name
+
 
 class RunDisplay(TrainerCallback):
     """Says on standard error what each epoch came to, in plain lines where that is a file.
@@ -30,12 +32,14 @@ class RunDisplay(TrainerCallback):
             disable=not (bar and console.is_terminal),
         )
         self._training: dict[str, float] = {}  # logged, and not yet said
+        self._several = False  # labels a row
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if not state.is_world_process_zero:
             return
+        self._several = getattr(getattr(kwargs.get("model"), "config", None), "multi_label", False)
         for earlier in self._bar.task_ids:  # of a batch size that was too large
             self._bar.remove_task(earlier)
         self._shown = self._bar.add_task("", total=state.max_steps, epoch=_of(state.epoch or 0, args, up=True))
@@ -91,7 +95,7 @@ class RunDisplay(TrainerCallback):
         said = f"loss {logs['loss']:.3f}"
         if "aux_loss" not in logs:
             return said
-        of_classifier = getattr(args, "classification_loss", "cross_entropy").replace("_", "-")
+        of_classifier = loss_name(getattr(args, "classification_loss", PLAIN_LOSSES[0]), self._several)
         return f"{said} ({of_classifier} {logs['ce_loss']:.3f}, {self.aux} {logs['aux_loss']:.3f})"
 
     def _say(self, args: TrainingArguments, state: TrainerState, text: str) -> None:

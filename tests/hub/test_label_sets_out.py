@@ -48,6 +48,7 @@ def test_the_card_has_the_scores_of_label_sets(trained_sets, tmp_path) -> None:
     assert rows["test"] < sum(record["data"]["counts"]["test"].values())
     assert f"({rows['test']} rows)" in card.text and f"train {rows['train']}, " in card.text
     assert "| accuracy |" not in card.text and "Confusion" not in card.text and "<details>" not in card.text
+    assert "cls pooling, binary cross-entropy + triplet loss, a " in card.text
     assert "thresholds chosen on the validation split, as are the model's (one a label)" in card.text
     f1 = {label: score["f1"] for label, score in test["per_class"].items()}
     assert f"to {max(f1.values()):.3f} ({max(f1, key=f1.get)})" in card.text

@@ -15,6 +15,7 @@ from places import recipe
 from rich.console import Console
 from synthetic import write_run
 
+from emo_hf.storage.record import read_record
 from emo_hf.study.grid import Task
 from emo_hf.study.local import PROGRESS_FILE
 
@@ -38,6 +39,21 @@ def test_a_file_gets_one_short_line_an_epoch(words, capfd):
     assert all(re.fullmatch(rf"epoch \d/2: {LOSSES}, validation loss {NUMBER}, macro-F1 {NUMBER}", x) for x in lines)
     assert not re.search(r"[{\x1b\r]|REPORT|it/s", said.out + said.err)
     assert said.out.startswith("trained on cpu in fp32\n")
+
+
+def test_several_labels_a_row_have_a_loss_and_scores_of_their_own(words, sets_file, tmp_path, capfd):
+    assert recipe("train").main([*words, "--data", sets_file, "--labels", "all"]) == 0
+    said = capfd.readouterr()
+    *notes, first, second = said.err.splitlines()
+    assert not [line for line in notes if line.startswith("epoch")]
+    losses = LOSSES.replace("cross", "binary cross").replace(r"\d\.", r"\d+\.")
+    for number, line in enumerate((first, second), start=1):
+        assert re.fullmatch(rf"epoch {number}/2: {losses}, validation loss {NUMBER}, macro-F1 {NUMBER}", line), line
+    test = read_record(tmp_path / "run")["test"]
+    shown = [f"{test[key]:.3f}" for key in ("macro_f1", "micro_f1", "mean_average_precision", "loss")]
+    _, model, scores, *_ = said.out.splitlines()
+    assert model.startswith("speck, mean pooling, binary cross-entropy + triplet, seed 42 (epoch ")
+    assert scores == "test: macro-F1 {}, micro-F1 {}, mAP {}, loss {}".format(*shown)
 
 
 def test_losses_that_are_logged_apart_from_scores_have_lines_of_their_own(words, capfd):

@@ -71,6 +71,18 @@ def test_the_table_has_the_scores_of_sets(reported: tuple[Path, list[Path]]) -> 
     assert cells[9].strip("*").startswith(f"{float(first['coverage_error_mean']):.1f} ±")  # labels, no percent
 
 
+def test_the_loss_of_all_classifiers_is_said_where_something_of_it_was_chosen(tmp_path: Path) -> None:
+    for name, loss, said in (
+        ("plain", {}, None),
+        ("weighted", {"class_weights": "sqrt"}, "binary cross-entropy (class_weights=sqrt)"),
+        ("asymmetric", {"classification_loss": "asymmetric"}, "asymmetric"),
+    ):
+        write_set_run(tmp_path / name, loss=loss)
+        table = markdown_table(Analysis.read(tmp_path / name))
+        assert ("Every classifier" in table) == (said is not None)
+        assert said is None or table.rstrip().endswith(f"Every classifier is trained with {said}.")
+
+
 def test_many_labels_stand_in_the_csv_alone(tmp_path: Path) -> None:
     labels = [f"라벨{place}" for place in range(20)]
     write_set_run(tmp_path, labels=labels)

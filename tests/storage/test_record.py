@@ -11,7 +11,7 @@ import time
 import pytest
 
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import is_done, write_record
+from emo_hf.storage.record import classifier_loss, is_done, loss_name, write_record
 
 
 def test_a_write_that_fails_leaves_the_old_content(tmp_path, monkeypatch):
@@ -56,3 +56,28 @@ def test_a_record_holds_no_number_that_json_lacks(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_record(tmp_path, {"status": "completed", "loss": float("nan")})
     assert not (tmp_path / "record.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (None, "cross-entropy"),
+        ({"class_weights": "sqrt"}, "cross-entropy (class_weights=sqrt)"),
+        ({"classification_loss": "binary_cross_entropy"}, "binary cross-entropy"),
+        (
+            {"classification_loss": "binary_cross_entropy", "class_weights": "sqrt"},
+            "binary cross-entropy (class_weights=sqrt)",
+        ),
+        ({"classification_loss": "logit_adjusted", "logit_adjustment": 2.0}, "logit-adjusted (logit_adjustment=2)"),
+    ],
+)
+def test_a_classifier_s_loss_is_said_with_what_was_chosen(own, said):
+    assert classifier_loss({} if own is None else {"classifier_loss": own}) == said
+
+
+def test_the_plain_loss_of_several_labels_a_row_has_a_name_of_its_own():
+    assert [loss_name("cross_entropy", several) for several in (False, True)] == [
+        "cross-entropy",
+        "binary cross-entropy",
+    ]
+    assert loss_name("asymmetric", several=True) == "asymmetric"

@@ -31,8 +31,9 @@ from transformers import AutoTokenizer, DataCollatorWithPadding
 from emo_hf import EmotionModel, MetricTrainer, MetricTrainingArguments, Predictor, UserError
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.evaluation.thresholds import choose_thresholds, sigmoid
-from emo_hf.storage.record import read_record
+from emo_hf.storage.record import PLAIN_LOSSES, read_record
 from emo_hf.training import run as running
+from emo_hf.training.classifier_loss import CLASSIFIER_DEFAULTS
 from emo_hf.training.loaded import load_data
 from emo_hf.training.run import run
 
@@ -226,6 +227,7 @@ def test_a_run_learns_sets_and_keeps_what_is_needed_to_use_them(begin, sets_file
         folder = begin("run", num_train_epochs=20, aux="contrastive", save_strategy="epoch", eval_strategy="epoch")
     record = read_record(folder)
     assert record["arguments"]["training"]["label_smoothing_factor"] == 0.0
+    assert record["model"]["classifier_loss"] == {"classification_loss": "binary_cross_entropy"}
     assert record["data"]["report"]["task"] == "multi" and record["test"]["macro_f1"] > 0.8
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["problem_type"] == "multi_label_classification" and len(config["thresholds"]) == 3
@@ -318,6 +320,9 @@ def test_a_run_that_was_stopped_ends_bit_equal(begin, loss):
     begin("stopped", resume_from_checkpoint="last", **loss)
     assert weights(stopped) == weights(straight)
     one, other = read_record(stopped), read_record(straight)
+    own = {name: value for name, value in loss.items() if name in CLASSIFIER_DEFAULTS}
+    usual = {"asymmetric_gamma": 4.0, "asymmetric_clip": 0.05} if own else {"classification_loss": PLAIN_LOSSES[1]}
+    assert one["model"]["classifier_loss"] == other["model"]["classifier_loss"] == own | usual
     assert one["test"] == other["test"] and one["status"] == "completed"
     assert (
         json.loads((stopped / "config.json").read_text())["thresholds"]
