@@ -197,6 +197,14 @@ def trained_sets(encoders: dict[str, str], sets_file: str, tmp_path_factory: pyt
 
 
 @pytest.fixture(scope="session")
+def three_sets(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CSV of 96 training, 40 validation and 40 test rows, each with up to all of the three labels."""
+    from label_set_rows import write_sets  # which takes the words of the texts from here
+
+    return write_sets(tmp_path_factory.mktemp("sets") / "sets.csv")
+
+
+@pytest.fixture(scope="session")
 def tokens(encoders: dict[str, str], csv_file: str) -> datasets.DatasetDict:
     """The small data set as the BERT among the encoders reads it."""
     tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])

@@ -18,6 +18,7 @@ from synthetic import EVIL, write_run
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.statistics import MultiBootstrap
+from emo_hf.evaluation.thresholds import macro_f1
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import findings_markdown
 from emo_hf.report.page import write_page
@@ -96,13 +97,17 @@ def test_many_labels_stand_in_the_csv_alone(tmp_path: Path) -> None:
 def test_findings_are_of_the_stored_thresholds(reported: tuple[Path, list[Path]]) -> None:
     """Macro-F1 of what the records call right, resampled over rows and seeds; the baseline at its own thresholds."""
     analysis = Analysis.read(reported[0])
-    assert analysis.bootstrap is not None
+    means = {}
     for model in analysis.models:
         recorded = [run["test"]["macro_f1"] for run in model.runs]
         assert analysis.bootstrap.scores[model.cell] == pytest.approx(recorded, abs=1e-6)
+        at_half = [macro_f1(arrays["logits"] > 0, arrays["labels"] > 0) for arrays in analysis.readable(model)]
+        assert at_half != pytest.approx(recorded, abs=1e-2)  # so that these would be noticed
+        means[model.pooling, model.aux] = 100 * np.mean(recorded)
     linear = next(one for one in analysis.baselines if "TF-IDF" in one.encoder).runs[0]["test"]["macro_f1"]
     assert analysis.bootstrap.scores["TF-IDF + logistic regression",] == pytest.approx([linear], abs=1e-6)
-    assert "triplet over none" in findings_markdown(analysis)
+    effect = np.mean([means[pooling, "triplet"] - means[pooling, "none"] for pooling in ("cls", "mean")])
+    assert f"- triplet over none: {effect:+.1f} points of macro-F1 [" in findings_markdown(analysis)
 
 
 def test_single_seeds_have_differences_without_a_test(tmp_path: Path) -> None:
