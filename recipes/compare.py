@@ -46,7 +46,7 @@ from emo_hf.study.baselines import run_baselines
 from emo_hf.study.dask import connect, execute_on
 from emo_hf.study.grid import Cell, GridArguments, Study, Task
 from emo_hf.study.local import execute_here
-from emo_hf.study.tuning import check_tuning, choice, decides, left_alone, with_choices
+from emo_hf.study.tuning import check_tuned_rows, check_tuning, choice, decides, left_alone, with_choices
 from emo_hf.training.loaded import load_data
 from emo_hf.training.lost_words import check_texts_known
 from emo_hf.training.progress import quiet_libraries
@@ -157,7 +157,11 @@ def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[
     study.check()
     if study.grid.tune:
         check_tuning(study)
-    notes = load_data(study.data).report["notes"]  # a mistake in them is said before there is a folder
+    data = load_data(study.data)  # a mistake in them is said before there is a folder
+    study.check_rows(data.multi_label)
+    if study.grid.tune:
+        check_tuned_rows(study, data.multi_label)
+    notes = data.report["notes"]
     with (
         connect(study.grid.scheduler) if study.grid.backend == "dask" else contextlib.nullcontext() as client,
         held(study.folder, "wait for it, or give another --study_dir"),
@@ -166,7 +170,7 @@ def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[
         due = prepare(study, console)
         with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
             kind = study.training["thresholds"]
-            baselines = beside.submit(run_baselines, load_data(study.data), study.folder, thresholds=kind)
+            baselines = beside.submit(run_baselines, data, study.folder, thresholds=kind)
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()

@@ -17,6 +17,7 @@ from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import RECORD_FILE, STUDY_FILE, TEST_FILE, is_done, read_record
 from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
+from emo_hf.training.classifier_loss import check_labels_a_row
 from emo_hf.training.run import check_arguments
 from emo_hf.training.run_names import encoder_names, run_name
 
@@ -169,9 +170,18 @@ class Study:
         for task in (
             *(replace(first, encoder=encoder) for encoder in grid.encoders),
             *(replace(first, pooling=pooling) for pooling in grid.poolings),
-            *{(task.aux, task.settings): task for task in self.tasks()}.values(),
+            *self._losses(),
         ):
             check_arguments(*self.arguments(task))
+
+    def check_rows(self, multi_label: bool) -> None:
+        """Raise the `UserError` that some run would end with on rows of several labels each, or of one."""
+        for task in self._losses():
+            check_labels_a_row(self.arguments(task)[2], multi_label)
+
+    def _losses(self) -> list[Task]:
+        """A run of each loss with each of its settings."""
+        return list({(task.aux, task.settings): task for task in self.tasks()}.values())
 
     def arguments(self, task: Task, **own: Any) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         """What a task runs with; `own` are further arguments of its training."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from emo_hf.storage.record import is_done, read_record
 from emo_hf.study.grid import TUNING_SEED, Cell, Study, Task
 from emo_hf.study.space import Dimension, at, default_tuning, ends, parse_space
 from emo_hf.study.variations import OPTION, Settings, check_losses, counting, parse_over, takes
-from emo_hf.training.classifier_loss import check_classification
+from emo_hf.training.classifier_loss import check_classification, check_labels_a_row
 from emo_hf.training.objective import auxiliary_loss
 
 _OF_THE_GRID = {"encoder": "encoders", "pooling": "poolings", "aux": "aux"}
@@ -41,7 +41,7 @@ def check_tuning(study: Study) -> None:
                 "it out"
             )
     over, words = parse_over(study.grid.over), study.grid.tune_space
-    found = {cell: cell_space(study, cell) for cell in map(Cell.of, study.tasks())}
+    found = _spaces(study)
     varied = list(dict.fromkeys(name for space in found.values() for name in space))
     if words:
         named = parse_space(words, "--tune_space")
@@ -59,16 +59,31 @@ def check_tuning(study: Study) -> None:
                 f"--tune has nothing to vary of {cell.pooling} + {cell.aux}, so tuning would not be equal for all; "
                 "give --tune_space an argument that every model takes, as learning_rate=1e-4..1e-3"
             )
-    for cell in {(cell.aux, cell.settings): cell for cell in found}.values():
-        for name, dimension in found[cell].items():
+    for name, task in _ends_of_spaces(found):
+        model, data, training = study.arguments(task)
+        auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
+        check_classification(vars(training))
+        if name == "max_length":  # all else leaves the encoder alone, which may have to be asked for at the Hub
+            check_encoder(model, data)
+
+
+def check_tuned_rows(study: Study, multi_label: bool) -> None:
+    """Raise the `UserError` that a draw of some cell would end with on rows of several labels each, or of one."""
+    for _, task in _ends_of_spaces(_spaces(study)):
+        check_labels_a_row(study.arguments(task)[2], multi_label)
+
+
+def _spaces(study: Study) -> dict[Cell, dict[str, Dimension]]:
+    """The space of every cell of the grid."""
+    return {cell: cell_space(study, cell) for cell in map(Cell.of, study.tasks())}
+
+
+def _ends_of_spaces(spaces: Mapping[Cell, Mapping[str, Dimension]]) -> Iterator[tuple[str, Task]]:
+    """Of each loss with each of its settings a cell as every end of what is varied makes it, and what is varied."""
+    for cell in {(cell.aux, cell.settings): cell for cell in spaces}.values():
+        for name, dimension in spaces[cell].items():
             for value in ends(dimension):
-                model, data, training = study.arguments(replace(cell, tuned=((name, value),)))
-                auxiliary_loss(training, num_classes=2, embedding_size=model.embedding_size)
-                check_classification(vars(training))
-                if (
-                    name == "max_length"
-                ):  # all else leaves the encoder alone, which may have to be asked for at the Hub
-                    check_encoder(model, data)
+                yield name, replace(cell, tuned=((name, value),))
 
 
 def cell_words(study: Study, cell: Task) -> list[str]:

@@ -100,3 +100,33 @@ def test_models_are_tuned(compare, words, tmp_path: Path) -> None:
     (tuned,) = (record["tuned"] for record in read_records(tmp_path) if record["kind"] == "model")
     assert set(tuned) == {"learning_rate"}
     assert (tmp_path / "tuning_speck.png").exists()
+
+
+MINING = "--mining is semi-hard, but of rows with several labels two are alike and unlike in part; allowed: "
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--aux none triplet --mining semi-hard", MINING),
+        ("--aux none triplet --over mining=all,semi-hard", MINING),
+        ("--aux triplet --tune 2 --tune_space mining=all,semi-hard", MINING),
+        ("--aux none pml:TripletMarginLoss", "--aux pml:TripletMarginLoss compares rows with one label each, but"),
+        ("--aux none --label_smoothing_factor 0.2", "--label_smoothing_factor is 0.2, but these rows have several"),
+    ],
+)
+def test_what_sets_do_not_take_is_refused_once_before_anything_is_trained(
+    compare, words, tmp_path: Path, capsys, given: str, said: str
+) -> None:
+    assert compare([*words, *given.split(), "--seeds", "1", "2", "--study_dir", str(tmp_path / "study")]) == 2
+    *notes, error = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: {said}") and not [line for line in notes if "error" in line]
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_rows_of_one_label_do_not_take_is_refused_as_early(refused, csv_file: str) -> None:
+    over = ["--aux", "none", "--over", "classification_loss=cross_entropy,asymmetric"]
+    said = refused("--data", csv_file, *over, recipe="compare")
+    assert said.startswith("--classification_loss asymmetric tells the labels that a row has from those")
+    said = refused("--data", csv_file, "--thresholds", "global", recipe="compare")
+    assert said == "--thresholds is global, but these rows have one label each, the likeliest; leave it out"
