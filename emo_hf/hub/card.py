@@ -15,7 +15,7 @@ from emo_hf.evaluation.label_set_metrics import label_set_intervals
 from emo_hf.evaluation.scores import METRICS
 from emo_hf.evaluation.statistics import bootstrap_interval
 from emo_hf.evaluation.thresholds import decide, sigmoid
-from emo_hf.report.analysis import Analysis
+from emo_hf.report.analysis import Analysis, label_of_maps
 from emo_hf.report.findings import baseline_sentences
 from emo_hf.report.grouping import group_runs
 from emo_hf.report.plots.confusion import draw_confusion
@@ -96,6 +96,7 @@ def model_card(
         labels_a_row=sum(data["counts"]["train"].values()) / data["report"]["rows"]["train"] if several else None,
         training=(record.get("arguments") or {}).get("training") or {},
         max_length=((record.get("arguments") or {}).get("data") or {}).get("max_length"),
+        map_label=_map_label(record),
         pictures=[name for name in pictures(record) if run_dir is not None and (run_dir / name).exists()],
         example=WIDGET[0],
     )
@@ -107,8 +108,8 @@ def gives_several(record: dict[str, Any]) -> bool:
 
 
 def pictures(record: dict[str, Any]) -> dict[str, Callable[..., Any]]:
-    """What draws the pictures of a card, by their files; none for rows of several labels, which have no one class."""
-    return {} if gives_several(record) else PICTURES
+    """What draws the pictures of a card, by their files; rows of several labels have no confusion of classes."""
+    return {name: draw for name, draw in PICTURES.items() if draw is draw_embeddings or not gives_several(record)}
 
 
 def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
@@ -155,13 +156,17 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
 
 
 def draw_pictures(record: dict[str, Any], run_dir: Path) -> None:
-    """Confusion matrix and embedding map of the run's test set, beside its record, where it has `pictures`."""
-    if not (drawn := pictures(record)):
-        return
+    """The `pictures` of the run's test set, beside its record; a map of several labels a row is coloured by one."""
     models, _ = group_runs([record | {"directory": run_dir}])
-    sheet = Analysis(models, [], read_predictions(models))
-    for name, draw in drawn.items():
+    sheet = Analysis(models, [], read_predictions(models), map_label=_map_label(record))
+    for name, draw in pictures(record).items():
         draw(sheet, run_dir / name)
+
+
+def _map_label(record: dict[str, Any]) -> str | None:
+    """The label that the map of a record's run is coloured by; None where rows have one label each."""
+    models, _ = group_runs([record])
+    return label_of_maps(models[0])
 
 
 def _intervals(record: dict[str, Any], run_dir: Path | None) -> dict[str, tuple[float, float]]:

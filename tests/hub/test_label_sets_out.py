@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import hub_server
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from PIL import Image
 from places import RECIPES
 
 from emo_hf import Predictor
@@ -52,8 +54,23 @@ def test_the_card_has_the_scores_of_label_sets(trained_sets, tmp_path) -> None:
     assert "thresholds chosen on the validation split, as are the model's (one a label)" in card.text
     f1 = {label: score["f1"] for label, score in test["per_class"].items()}
     assert f"to {max(f1.values()):.3f} ({max(f1, key=f1.get)})" in card.text
+
+
+def test_the_card_has_a_map_by_the_most_frequent_label_and_names_it(trained_sets, tmp_path) -> None:
+    record = read_record(trained_sets)
+    assert "](embeddings.png)" not in model_card(record, "someone/sets", tmp_path)
+    shutil.copy(trained_sets / "predictions.npz", tmp_path)
     draw_pictures(record, tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.glob("*.png")} == {"embeddings.png"}
+    with np.load(tmp_path / "predictions.npz") as arrays:
+        have = arrays["labels"].sum(0)
+    label, rows = record["data"]["labels"][have.argmax()], record["data"]["report"]["rows"]["test"]
+    text = model_card(record, "someone/sets", tmp_path)
+    assert f"![t-SNE of the test embeddings by {label}](embeddings.png)\n\n" in text
+    assert f"has the label {label}, the most frequent there:\n{have.max()} of {rows} texts have it." in text
+    with Image.open(tmp_path / "embeddings.png") as image:
+        shown = np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()
+    assert [0, 114, 178] in shown and [184, 184, 184] in shown  # the legend's colours of having and lacking it
 
 
 def test_a_long_table_of_labels_is_folded_and_seeds_have_their_means(trained_sets) -> None:
@@ -89,7 +106,7 @@ def pushed(trained_sets, tmp_path_factory):
         assert done.returncode == 0, done.stderr
         files = server.repos["tester/sets"].files
         assert {"model.safetensors", "config.json", "README.md", "modeling.py"} < set(files)
-        assert not [name for name in files if name.endswith(".png")]
+        assert [name for name in files if name.endswith(".png")] == ["embeddings.png"]
         yield files, environment | hub_server.environment(server, str(home / "yours"), None)
 
 

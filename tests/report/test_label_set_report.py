@@ -22,6 +22,7 @@ from emo_hf.evaluation.thresholds import macro_f1
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import findings_markdown
 from emo_hf.report.page import write_page
+from emo_hf.report.plots import embeddings
 from emo_hf.report.plots.labels import label_intervals
 from emo_hf.report.report import map_encoder, write_report
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
@@ -166,6 +167,17 @@ def test_maps_are_coloured_by_a_label(reported: tuple[Path, list[Path]], tmp_pat
     assert (study / "embeddings_tiny-bert.png").read_bytes() != commonest
     with pytest.raises(UserError, match="map_label is '기븜'; allowed: 기쁨, 슬픔, 불안, 분노"):
         write_report(study, map_label="기븜")
+
+
+def test_a_long_label_is_cut_alike_in_heading_and_legend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_set_run(tmp_path, labels=["embarrassment or shame", "기쁨"])
+    shown = []
+    monkeypatch.setattr(embeddings, "set_heading", lambda figure, encoder, phrase: shown.extend([phrase, figure]))
+    embeddings.draw_embeddings(Analysis.read(tmp_path), tmp_path / "embeddings.png")
+    phrase, figure = shown
+    assert phrase == "t-SNE of 60 test embeddings by embarrassment o…"
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["embarrassment o…", "without embarrassment o…"]
 
 
 def test_one_label_a_row_has_no_label_of_maps(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 from synthetic import LABELS, write_run
 from threadpoolctl import threadpool_limits
 
 from emo_hf.errors import UserError
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.plots import fonts, projection
+from emo_hf.report.plots import embeddings, fonts, layout, projection
 from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.plots.projection import project
 from emo_hf.report.report import map_encoder, write_report
@@ -71,6 +72,28 @@ def test_map_is_drawn_again_when_its_input_changes(tmp_path: Path) -> None:
     assert after != before
     path.write_bytes(after[:2000])
     assert draw_embeddings(Analysis.read(tmp_path), path).read_bytes() == after
+
+
+def test_a_heading_names_the_median_where_there_are_several_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headings = []
+    monkeypatch.setattr(embeddings, "set_heading", lambda figure, encoder, phrase: headings.append(phrase))
+    for seed in (1, 2):
+        write_run(tmp_path, rows=12, seed=seed)
+        draw_embeddings(Analysis.read(tmp_path), tmp_path / "embeddings.png")
+    assert headings == ["t-SNE of 12 test embeddings", "t-SNE of 12 test embeddings, seed of median macro-F1"]
+
+
+def test_a_heading_that_is_too_long_is_broken() -> None:
+    figure = Figure(figsize=(6.5, 4))
+    for phrase, shown in {
+        "short, seed 1": "tiny · short, seed 1",
+        f"{'t-SNE ' * 8}by 슬픔, seed 1": f"tiny\n{'t-SNE ' * 8}by 슬픔, seed 1",
+        f"{'슬픔 ' * 20}, seed of median macro-F1": f"tiny\n{'슬픔 ' * 20},\nseed of median macro-F1",
+    }.items():
+        layout.set_heading(figure, "tiny", phrase)
+        assert figure.get_suptitle() == shown
 
 
 def test_maps_made_early_are_those_of_the_report(

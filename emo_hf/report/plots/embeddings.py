@@ -26,7 +26,6 @@ from emo_hf.report.plots.layout import (
     drawing,
     letters,
     panels,
-    picture_language,
     picture_words,
     save,
     set_heading,
@@ -49,13 +48,14 @@ def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: st
     A picture that stands there already and was drawn from the same input is left as it is.
     """
     words, models = picture_words(lang), sheet.models
-    found = colouring(sheet, picture_language(lang))
-    labels, signs = short_labels(drawable_labels(found.names, words["class"])), _signs(found)
+    found = colouring(sheet)
+    labels, signs = _labels(sheet, found, words), _signs(found)
     titles = [_title(model, words) for model in models]
     clouds = [_cloud(sheet, model) for model in models]
     total = _rows(clouds)
     clouds = [cloud and _thinned(cloud) for cloud in clouds]
-    digest = _digest(clouds, [method, lang, models[0].encoder, *titles, *labels])
+    phrase = _phrase(sheet, found, words, method, (_rows(clouds), total))
+    digest = _digest(clouds, [method, lang, models[0].encoder, *titles, *labels, phrase])
     if _drawn_from(path) == digest:
         return path
     points = iter(cached([cloud[0] for cloud in clouds if cloud], method, maps_file(path)))
@@ -72,12 +72,6 @@ def draw_embeddings(sheet: Analysis, path: Path, *, lang: str = "en", method: st
                 ax.set_axis_off()
                 ax.text(0.5, 0.5, words["no_embeddings"], ha="center", va="center", transform=ax.transAxes)
         figure.legend(_handles(signs), labels, loc="outside lower center", ncols=columns)
-        n = _rows(clouds)
-        key = ("sampled" if n < total else "embeddings") + ("" if found.label is None else "_sets")
-        shown = (
-            {"label": drawable_labels(sheet.labels, words["class"])[found.label]} if found.label is not None else {}
-        )
-        phrase = words[key].format(method=method, n=f"{n:,}", total=f"{total:,}", **shown)
         set_heading(figure, models[0].encoder, phrase)
         return save(figure, path, **{DIGEST: digest})
 
@@ -98,6 +92,26 @@ def _title(model: ModelRuns, words: dict[str, str]) -> str:
     run = model.median_run()
     score = f"{words['macro_f1']} {100 * run['test']['macro_f1']:.1f}"
     return f"{model.title(words['model'])}\n{score}, {words['one_seed'].format(run['seed'])}"
+
+
+def _labels(sheet: Analysis, found: Colouring, words: dict[str, str]) -> list[str]:
+    """What the legend says of each colour; of one of many labels, that a text has it, and that it lacks it."""
+    labels = short_labels(drawable_labels(sheet.labels, words["class"]))
+    if found.label is None:
+        return labels
+    return [words[key].format(labels[found.label]) for key in ("with_label", "without_label")]
+
+
+def _phrase(sheet: Analysis, found: Colouring, words: dict[str, str], method: str, rows: tuple[int, int]) -> str:
+    """What the sheet shows: so many `rows` of all, by which label, and of several seeds, which."""
+    drawn, total = rows
+    given = {"method": method, "n": f"{drawn:,}", "total": f"{total:,}"}
+    key = "sampled" if drawn < total else "embeddings"
+    if found.label is not None:
+        key += "_sets"
+        given["label"] = short_labels(drawable_labels(sheet.labels, words["class"]))[found.label]
+    several = any(len(model.runs) > 1 for model in sheet.models)
+    return ", ".join([words[key].format(**given), *([words["median_seed"]] if several else [])])
 
 
 def _cloud(sheet: Analysis, model: ModelRuns) -> Cloud | None:

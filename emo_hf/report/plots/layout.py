@@ -73,9 +73,11 @@ def letters(text: str) -> int:
 
 
 def set_heading(figure: Figure, encoder: str, phrase: str) -> None:
-    """Write the encoder's name and what the sheet shows above it, on one line where that fits, else on two."""
+    """Write the encoder's name and what the sheet shows above it, on as many lines as they need, three at most."""
     name = picture_name(encoder)
     fits = letters(f"{name} · {phrase}") <= 10 * figure.get_figwidth()
+    if letters(phrase) > 12 * figure.get_figwidth():
+        phrase = ",\n".join(phrase.rsplit(", ", maxsplit=1))
     figure.suptitle(f"{name}{' · ' if fits else chr(10)}{phrase}", linespacing=1.4)
 
 
