@@ -77,6 +77,7 @@ LIMITS = {
     "effective_beta": _SHARE,
     "asymmetric_gamma": Limits(0, 100),
     "asymmetric_clip": _SHARE,
+    "r_drop": Limits(0, 10**6),
     "aux_weight": Limits(0, 10**6),
     "aux_warmup": _STEPS,
     "aux_memory": Limits(0, 2**24),

@@ -216,6 +216,14 @@ class MetricTrainingArguments(TrainingArguments):
         default=0.999, metadata={"help": "of effective class weights: nearer to 1 is nearer to balanced, 0 is none"}
     )
 
+    r_drop: float = field(
+        default=0.0,
+        metadata={
+            "help": "weight of the disagreement of two passes of a batch under other dropout, which doubles its time "
+            "and memory (R-Drop, Liang et al. 2021); 0: one pass"
+        },
+    )
+
     thresholds: str = field(
         default="label",
         metadata={
@@ -286,6 +294,11 @@ class MetricTrainingArguments(TrainingArguments):
             raise UserError(f"--aux_kwargs is {self.aux_kwargs!r}; it must be a JSON object, as '{{\"soft\": true}}'")
         if self.aux_pool not in AUX_POOLS:
             raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
+        if self.r_drop and self.aux_pool == "accumulated":
+            raise UserError(
+                f"--r_drop is {self.r_drop:g} and takes each batch through the model twice, but --aux_pool accumulated "
+                "keeps what one pass gave; leave one of them out"
+            )
         if self.tokens_per_batch and self.auto_find_batch_size:
             raise UserError("--auto_find_batch_size varies the rows of a batch; leave it or --tokens_per_batch out")
         if self.eval_strategy == "no":

@@ -28,6 +28,7 @@ from emo_hf.errors import UserError
 from emo_hf.evaluation.label_set_metrics import label_set_metrics
 from emo_hf.evaluation.metrics import classes_of, trainer_metrics
 from emo_hf.losses.classification import ClassificationLoss, LabelSetLoss
+from emo_hf.losses.r_drop import disagreement, twice
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pretrained import default_learning_rate
 from emo_hf.training.beginning import Beginning
@@ -51,9 +52,9 @@ class MetricTrainer(Trainer):
     pairs come from the joint batch of all processes: W processes with batches of B train as one with W × B.
     Evaluation is cross-entropy alone: a metric loss would depend on how evaluation batches happen to fall.
     Each log of the training loss also holds, as means since the last log: `ce_loss` (of the classifier),
-    `plain_ce_loss` (cross-entropy as validation measures it, where that is another), `aux_loss` (unweighted),
-    `accuracy` (of the training batches, dropout on), `active_share`, `positive_distance`, `negative_distance`,
-    `embedding_norm` and `embedding_spread` (root mean squared distance of the embeddings from the batch's mean).
+    `plain_ce_loss` (cross-entropy as validation measures it, where that is another), `r_drop_loss` and `aux_loss`
+    (unweighted), `accuracy` (of the training batches, dropout on), `active_share`, `positive_distance`,
+    `negative_distance`, `embedding_norm`, `embedding_spread` (root mean squared distance from the batch's mean).
 
     As any `Trainer` it takes tokenized rows with `input_ids` and `labels` (or `label`), as a data set, a list of
     dictionaries or a `Dataset` of torch. What differs: `data_collator` is a `PaddingCollator` unless another is given;
@@ -140,7 +141,7 @@ class MetricTrainer(Trainer):
         step = self.state.global_step
         if self.auxiliary is not None:
             self.auxiliary.before_forward(model, self._prepare_inputs, step)
-        outputs = model(**inputs)
+        outputs = model(**(inputs := twice(inputs) if self.args.r_drop else inputs))
         if "labels" not in inputs or getattr(outputs, "embeddings", None) is None:
             raise UserError(lack(outputs, inputs))
         labels = inputs["labels"]
@@ -148,8 +149,13 @@ class MetricTrainer(Trainer):
         outputs.loss = outputs.loss.mean()
         loss = outputs.loss if self._classify is None else self._classify(outputs.logits, labels)
         parts = {"ce_loss": loss}
+        if self.args.r_drop:
+            parts["r_drop_loss"] = disagreement(outputs.logits, self.model.config.multi_label)
+            loss = loss + self.args.r_drop * parts["r_drop_loss"]
         if self.auxiliary is not None:
-            term, of_metric = self.auxiliary.term(outputs.embeddings, labels, rows, step, self.state.max_steps)
+            once = slice(len(labels) // (2 if self.args.r_drop else 1))  # a row is no partner of itself
+            pooled = outputs.embeddings[once], labels[once]
+            term, of_metric = self.auxiliary.term(*pooled, rows, step, self.state.max_steps)
             loss = loss + term
             parts |= of_metric
         self._watch.step(step, parts, rows)
@@ -166,7 +172,7 @@ class MetricTrainer(Trainer):
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """As Trainer counts them; but it walks all modules at every step, 3 % of the time of a small encoder."""
-        return 6 * inputs["input_ids"].numel() * self._parameters_per_token
+        return (12 if self.args.r_drop else 6) * inputs["input_ids"].numel() * self._parameters_per_token
 
     @functools.cached_property
     def _parameters_per_token(self) -> int:

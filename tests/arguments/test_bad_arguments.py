@@ -62,6 +62,7 @@ NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "effective_beta": ("0 to below 1", SHARE),
     "asymmetric_gamma": ("0 to 100", REAL),
     "asymmetric_clip": ("0 to below 1", SHARE),
+    "r_drop": ("0 to 1,000,000", REAL),
     "aux_memory": ("0 to 16,777,216", WHOLE),
     "margin": ("0 to 1,000,000", REAL),
     "early_stopping_patience": ("1 to 1,000,000,000", BEYOND),
