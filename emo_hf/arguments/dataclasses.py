@@ -219,8 +219,8 @@ class MetricTrainingArguments(TrainingArguments):
     r_drop: float = field(
         default=0.0,
         metadata={
-            "help": "weight of the disagreement of two passes of a batch under other dropout, which doubles its time "
-            "and memory (R-Drop, Liang et al. 2021); 0: one pass"
+            "help": "weight of the disagreement of two passes of a batch under other dropout (R-Drop, Liang et al. "
+            "2021), at twice the time and memory; 0: one pass"
         },
     )
 
@@ -266,12 +266,10 @@ class MetricTrainingArguments(TrainingArguments):
     )
     aux_memory: int = field(
         default=0,
-        metadata={
-            "help": "past embeddings kept as further partners of a batch, for losses that compare pairs; 0 for none"
-        },
+        metadata={"help": "past embeddings kept as partners of a batch, for losses that compare pairs; 0 for none"},
     )
     early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "evaluations without a better score before training stops"}
+        default=None, metadata={"help": "evaluations without a better score before it stops"}
     )
 
     def __post_init__(self) -> None:
@@ -295,10 +293,7 @@ class MetricTrainingArguments(TrainingArguments):
         if self.aux_pool not in AUX_POOLS:
             raise UserError(f"--aux_pool is {self.aux_pool!r}; allowed: {', '.join(AUX_POOLS)}")
         if self.r_drop and self.aux_pool == "accumulated":
-            raise UserError(
-                f"--r_drop is {self.r_drop:g} and takes each batch through the model twice, but --aux_pool accumulated "
-                "keeps what one pass gave; leave one of them out"
-            )
+            raise UserError("--r_drop takes a batch twice, but --aux_pool accumulated keeps one pass; leave one out")
         if self.tokens_per_batch and self.auto_find_batch_size:
             raise UserError("--auto_find_batch_size varies the rows of a batch; leave it or --tokens_per_batch out")
         if self.eval_strategy == "no":

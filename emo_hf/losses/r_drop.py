@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def twice(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The inputs (B, …) of a model, each row once more after all of them: one forward pass, which wrappers see, is two."""
+    """The inputs (B, …) of a model, each row once more after all of them: two passes in one, which wrappers see."""
     return {name: torch.cat([values, values]) for name, values in inputs.items()}
 
 
