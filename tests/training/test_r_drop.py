@@ -102,5 +102,5 @@ def test_sets_of_labels_are_trained_with_it(encoders, make_trainer, tmp_path, au
 
 
 def test_it_is_refused_beside_a_pool_of_kept_passes(tmp_path) -> None:
-    with pytest.raises(UserError, match="--r_drop takes a batch twice, .* leave one out"):
+    with pytest.raises(UserError, match=r"--r_drop takes a batch twice, .* leave one out"):
         MetricTrainingArguments(output_dir=str(tmp_path), r_drop=0.5, aux="supcon", aux_pool="accumulated")
