@@ -1,0 +1,201 @@
+"""Make the pages of `recipes/results` for rows with several labels: GoEmotions-Korean and KOTE, as published.
+
+    python recipes/results_sets.py --goemotions FOLDER    # with train.tsv, dev.tsv and label.txt
+    python recipes/results_sets.py --kote FILE            # KOTE's validation file, val.tsv
+
+Studies stand in `runs/results`; what is done there is not done again. Of the corpora only scores are written.
+"""
+
+from __future__ import annotations
+
+from emo_hf.exit_codes import command  # the first import: Ctrl-C among the others is told as any other
+
+# isort: split
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import compare
+import numpy as np
+from results import in_short, needed
+
+from emo_hf.arguments.words import CommandParser
+from emo_hf.errors import UserError
+from emo_hf.evaluation.statistics import MultiBootstrap
+from emo_hf.evaluation.thresholds import decide, sigmoid
+from emo_hf.report.analysis import Analysis
+from emo_hf.report.answered import Finding
+from emo_hf.report.predictions import Arrays, answers
+from emo_hf.storage.files import said_plainly, write_whole
+from emo_hf.storage.record import load_predictions, read_records
+
+FIXED = 0.3  # the threshold of the published scores of GoEmotions-Korean
+LOSSES = "classification_loss=cross_entropy,focal,asymmetric,logit_adjusted"
+WEIGHTS = "class_weights=none,sqrt,balanced,effective"
+ONE_MODEL = ("--encoders", "tiny-bert", "--poolings", "mean")
+# What stands on a page: a question, its study, and the words that make it beside those of the corpus.
+STUDIES = {
+    "best": ("A model at its best", ("--aux", "none", "--r_drop", "2", "--class_weights", "effective")),
+    "aux": ("Do metric losses help?", ("--aux", "none", "contrastive", "triplet", "supcon")),
+    "losses": ("Do other losses of the classifier?", ("--aux", "none", "--over", LOSSES)),
+    "weights": ("Do weights of the labels?", ("--aux", "none", "--over", WEIGHTS)),
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where a corpus comes from, in a sentence, how `compare.py` reads it, and what its studies have of their own."""
+
+    name: str
+    title: str
+    source: str
+    asked: str
+    words: tuple[str, ...]
+    studies: dict[str, tuple[str, ...]]
+
+
+@command(stopped="stopped; the same command goes on with the runs that are left")
+def main(argv: Sequence[str]) -> int:
+    """Run what is due on each corpus and write its page; the status of compare.py where that fails."""
+    parser = CommandParser(__doc__)
+    parser.add_argument("--goemotions", type=Path, metavar="FOLDER", help="GoEmotions-Korean: its data folder")
+    parser.add_argument("--kote", type=Path, metavar="FILE", help="KOTE's validation file, val.tsv")
+    parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the studies")
+    parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the pages")
+    arguments = parser.parse_words(argv)
+    made = {"goemotions": goemotions, "kote": kote}
+    corpora = [make(given, arguments.runs) for name, make in made.items() if (given := getattr(arguments, name))]
+    if not corpora:
+        raise UserError("nothing to do; give --goemotions FOLDER, --kote FILE or both")
+    for corpus in corpora:
+        for study, (_, words) in STUDIES.items():
+            folder = str(arguments.runs / corpus.name / study)
+            given = [*ONE_MODEL, *words, *corpus.words, *corpus.studies.get(study, ()), "--study_dir", folder]
+            if failed := compare.main(given):
+                return failed
+        page = write_page(corpus, arguments.runs / corpus.name)
+        print(f"wrote {write_whole(arguments.pages / f'{corpus.name}.md', page.encode())}")
+    return 0
+
+
+def goemotions(published: Path, runs: Path) -> Corpus:
+    """GoEmotions-Korean; a tenth of its training rows are for choices, its dev.tsv is the test set.
+
+    Raises:
+        UserError: a folder without its files.
+    """
+    names = {"train.tsv": "train.tsv", "dev.tsv": "test.tsv", "label.txt": "label.txt"}
+    folder = runs / "goemotions_data"
+    copied(published, names, folder, "--goemotions")
+    return Corpus(
+        "goemotions",
+        "GoEmotions-Korean: 28 labels",
+        "Reddit comments, translated by machine (monologg, from Demszky et al. 2020, arXiv 2005.00547; Apache-2.0; "
+        "github.com/monologg/GoEmotions-Korean). A tenth of `train.tsv` is for choices; `dev.tsv` is the test set. "
+        "Training texts that stand in it, too, are left out.",
+        "--goemotions FOLDER",
+        ("--data", str(folder / "train.tsv"), str(folder / "test.tsv"), "--label_names", str(folder / "label.txt"),
+         "--labels", "all", "--per_device_train_batch_size", "32"),
+        epochs(best=5, others=2),
+    )  # fmt: skip
+
+
+def kote(published: Path, runs: Path) -> Corpus:
+    """KOTE's validation file, as rows to train on, to choose by and to test on.
+
+    Raises:
+        UserError: a file that can't be read, or whose names of labels don't stand beside it.
+    """
+    folder = runs / "kote_data"
+    copied(published.parent, {published.name: "kote.tsv", "labels44.txt": "labels.txt"}, folder, "--kote")
+    return Corpus(
+        "kote",
+        "KOTE: 44 labels",
+        "5,000 Korean online comments, eight labels each: the validation file of KOTE (Jeon et al. 2022, "
+        "arXiv 2205.05300; `val.tsv` of github.com/searle-j/KOTE, MIT). 70 % to train on, 15 % for choices, 15 % to test on.",
+        "--kote FOLDER/val.tsv",
+        ("--data", str(folder / "kote.tsv"), "--label_names", str(folder / "labels.txt"), "--labels", "all",
+         "--validation_size", "0.15", "--test_size", "0.15"),
+        epochs(best=8, others=3),
+    )  # fmt: skip
+
+
+def epochs(best: int, others: int) -> dict[str, tuple[str, ...]]:
+    """The words of each study that say how long it trains."""
+    return {study: ("--num_train_epochs", str(best if study == "best" else others)) for study in STUDIES}
+
+
+def copied(published: Path, names: dict[str, str], folder: Path, flag: str) -> None:
+    """Copy files, by their published names, into a folder of the runs under names that say what they are."""
+    with said_plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, own in names.items():
+            try:
+                content = (published / name).read_bytes()
+            except OSError as error:
+                reason = error.strerror or error
+                raise UserError(f"{flag}: {published / name} can't be read ({reason}); it must stand there") from None
+            write_whole(folder / own, content)
+
+
+def write_page(corpus: Corpus, folder: Path) -> str:
+    """What the studies of a corpus found, as markdown."""
+    record = next(one for one in read_records(folder / "best") if one["kind"] == "model")
+    precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
+    lines = [
+        f"# {corpus.title}",
+        corpus.source,
+        f"Made by `python recipes/results_sets.py {corpus.asked}` with emo_hf {record['versions']['emo_hf']} on "
+        f"{record['hardware']['cpus']} CPU cores {precision}; three seeds of tiny-bert with mean pooling. Another "
+        "processor gives other digits; what the intervals say should hold there too.",
+    ]
+    for study, (question, words) in STUDIES.items():
+        analysis = Analysis.read(folder / study)
+        said = " ".join([*words, *corpus.studies.get(study, ())])
+        lines += [f"## {question}", f"`{said}`"]
+        lines.append(at_its_best(analysis, folder / study) if study == "best" else verdicts(analysis))
+        lines.append((folder / study / "table.md").read_text(encoding="utf-8").strip())
+    return "\n\n".join(lines) + "\n"
+
+
+def at_its_best(analysis: Analysis, folder: Path) -> str:
+    """Macro-F1 of the model, of TF-IDF and their difference, with intervals, at chosen thresholds and a fixed one."""
+    linear = next(one for one in read_records(folder) if one["run_id"].startswith("tf-idf"))
+    found = [[load_predictions(run) for run in analysis.models[0].runs], [load_predictions(linear)]]
+    lines = [["macro-F1", "tiny-bert, mean", "TF-IDF", "difference"], ["---", "---:", "---:", "---:"]]
+    rules: dict[str, Callable[[Arrays], np.ndarray]] = {
+        "thresholds of each label, chosen on validation rows": answers,
+        f"threshold {FIXED} for all": lambda arrays: decide(sigmoid(arrays["logits"]), FIXED),
+    }
+    for name, rule in rules.items():
+        both = {
+            who: np.stack([rule(run) for run in runs]) for who, runs in zip(("model", "tf-idf"), found, strict=True)
+        }
+        bootstrap = MultiBootstrap(both, analysis.true_classes, deterministic=["tf-idf"])
+        cells = []
+        for weights, form in (
+            ({"model": 1.0}, ".1f"),
+            ({"tf-idf": 1.0}, ".1f"),
+            ({"model": 1.0, "tf-idf": -1.0}, "+.1f"),
+        ):
+            effect = bootstrap.effect(weights)
+            estimate, low, high = (format(100 * value, form) for value in (effect.estimate, effect.low, effect.high))
+            cells.append(f"{estimate} [{low}, {high}]")
+        lines.append([name, *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def verdicts(analysis: Analysis) -> str:
+    """A row each finding: the difference to the plain one, the interval that decides, and the verdict."""
+    lines = [["against the plain one, points of macro-F1", ""], ["---", "---"]]
+    for one in analysis.findings:
+        if isinstance(one, Finding) and one.asked.under is None:
+            text = in_short(one.effect, one.decision, analysis.equal_within)
+            lines.append([f"{one.asked.level} – {one.asked.baseline}", text + needed(one, analysis)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
