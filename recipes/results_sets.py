@@ -114,7 +114,8 @@ def kote(published: Path, runs: Path) -> Corpus:
         "kote",
         "KOTE: 44 labels",
         "5,000 Korean online comments, eight labels each: the validation file of KOTE (Jeon et al. 2022, "
-        "arXiv 2205.05300; `val.tsv` of github.com/searle-j/KOTE, MIT). 70 % to train on, 15 % for choices, 15 % to test on.",
+        "arXiv 2205.05300; `val.tsv` of github.com/searle-j/KOTE, MIT). 70 % to train on, 15 % for choices, 15 % to "
+        "test on.",
         "--kote FOLDER/val.tsv",
         ("--data", str(folder / "kote.tsv"), "--label_names", str(folder / "labels.txt"), "--labels", "all",
          "--validation_size", "0.15", "--test_size", "0.15"),
