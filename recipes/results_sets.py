@@ -27,7 +27,7 @@ from emo_hf.evaluation.statistics import MultiBootstrap
 from emo_hf.evaluation.thresholds import decide, sigmoid
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding
-from emo_hf.report.predictions import Arrays, answers
+from emo_hf.report.predictions import LINEAR, Arrays, answers
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.record import load_predictions, read_records
 
@@ -156,15 +156,15 @@ def write_page(corpus: Corpus, folder: Path) -> str:
         analysis = Analysis.read(folder / study)
         said = " ".join([*words, *corpus.studies.get(study, ())])
         lines += [f"## {question}", f"`{said}`"]
-        lines.append(at_its_best(analysis, folder / study) if study == "best" else verdicts(analysis))
+        lines.append(at_its_best(analysis) if study == "best" else verdicts(analysis))
         lines.append((folder / study / "table.md").read_text(encoding="utf-8").strip())
     return "\n\n".join(lines) + "\n"
 
 
-def at_its_best(analysis: Analysis, folder: Path) -> str:
+def at_its_best(analysis: Analysis) -> str:
     """Macro-F1 of the model, of TF-IDF and their difference, with intervals, at chosen thresholds and a fixed one."""
-    linear = next(one for one in read_records(folder) if one["run_id"].startswith("tf-idf"))
-    found = [[load_predictions(run) for run in analysis.models[0].runs], [load_predictions(linear)]]
+    linear = next(one for one in analysis.baselines if one.encoder == LINEAR)
+    found = [[load_predictions(run) for run in one.runs] for one in (analysis.models[0], linear)]
     lines = [["macro-F1", "tiny-bert, mean", "TF-IDF", "difference"], ["---", "---:", "---:", "---:"]]
     rules: dict[str, Callable[[Arrays], np.ndarray]] = {
         "thresholds of each label, chosen on validation rows": answers,
@@ -194,7 +194,8 @@ def verdicts(analysis: Analysis) -> str:
     for one in analysis.findings:
         if isinstance(one, Finding) and one.asked.under is None:
             text = in_short(one.effect, one.decision, analysis.equal_within)
-            lines.append([f"{one.asked.level} – {one.asked.baseline}", text + needed(one, analysis)])
+            level, plain = (name.rpartition("=")[2] for name in (one.asked.level, one.asked.baseline))
+            lines.append([f"{level} – {plain}", text + needed(one, analysis)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
