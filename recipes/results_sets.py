@@ -33,7 +33,7 @@ from emo_hf.storage.record import load_predictions, read_records
 
 FIXED = 0.3  # the threshold of the published scores of GoEmotions-Korean
 LOSSES = "classification_loss=cross_entropy,focal,asymmetric,logit_adjusted"
-WEIGHTS = "class_weights=none,sqrt,balanced,effective"
+WEIGHTS = "class_weights=none,sqrt,effective"
 ONE_MODEL = ("--encoders", "tiny-bert", "--poolings", "mean")
 # What stands on a page: a question, its study, and the words that make it beside those of the corpus.
 STUDIES = {
