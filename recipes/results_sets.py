@@ -70,9 +70,9 @@ def main(argv: Sequence[str]) -> int:
     if not corpora:
         raise UserError("nothing to do; give --goemotions FOLDER, --kote FILE or both")
     for corpus in corpora:
-        for study, (_, words) in STUDIES.items():
+        for study, own in corpus.studies.items():
             folder = str(arguments.runs / corpus.name / study)
-            given = [*ONE_MODEL, *words, *corpus.words, *corpus.studies.get(study, ()), "--study_dir", folder]
+            given = [*ONE_MODEL, *STUDIES[study][1], *corpus.words, *own, "--study_dir", folder]
             if failed := compare.main(given):
                 return failed
         page = write_page(corpus, arguments.runs / corpus.name)
@@ -98,7 +98,7 @@ def goemotions(published: Path, runs: Path) -> Corpus:
         "--goemotions FOLDER",
         ("--data", str(folder / "train.tsv"), str(folder / "test.tsv"), "--label_names", str(folder / "label.txt"),
          "--labels", "all", "--per_device_train_batch_size", "32"),
-        epochs(best=5, others=2),
+        {"best": epochs(5), "aux": epochs(2), "losses": epochs(2)},
     )  # fmt: skip
 
 
@@ -119,13 +119,13 @@ def kote(published: Path, runs: Path) -> Corpus:
         "--kote FOLDER/val.tsv",
         ("--data", str(folder / "kote.tsv"), "--label_names", str(folder / "labels.txt"), "--labels", "all",
          "--validation_size", "0.15", "--test_size", "0.15"),
-        epochs(best=8, others=3),
+        {"best": epochs(8), "aux": epochs(3), "losses": epochs(3), "weights": epochs(3)},
     )  # fmt: skip
 
 
-def epochs(best: int, others: int) -> dict[str, tuple[str, ...]]:
-    """The words of each study that say how long it trains."""
-    return {study: ("--num_train_epochs", str(best if study == "best" else others)) for study in STUDIES}
+def epochs(number: int) -> tuple[str, ...]:
+    """The words of a study that say how long it trains."""
+    return ("--num_train_epochs", str(number))
 
 
 def copied(published: Path, names: dict[str, str], folder: Path, flag: str) -> None:
@@ -152,9 +152,10 @@ def write_page(corpus: Corpus, folder: Path) -> str:
         f"{record['hardware']['cpus']} CPU cores {precision}; three seeds of tiny-bert with mean pooling. Another "
         "processor gives other digits; what the intervals say should hold there too.",
     ]
-    for study, (question, words) in STUDIES.items():
+    for study, own in corpus.studies.items():
+        question, words = STUDIES[study]
         analysis = Analysis.read(folder / study)
-        said = " ".join([*words, *corpus.studies.get(study, ())])
+        said = " ".join([*words, *own])
         lines += [f"## {question}", f"`{said}`"]
         lines.append(at_its_best(analysis) if study == "best" else verdicts(analysis))
         lines.append((folder / study / "table.md").read_text(encoding="utf-8").strip())
