@@ -12,6 +12,8 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 
 # isort: split
 
+import itertools
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,17 +21,19 @@ from pathlib import Path
 
 import compare
 import numpy as np
+import pandas as pd
 from results import in_short, needed
 
 from emo_hf.arguments.words import CommandParser
+from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError
-from emo_hf.evaluation.statistics import MultiBootstrap
+from emo_hf.evaluation.statistics import Effect, MultiBootstrap
 from emo_hf.evaluation.thresholds import decide, sigmoid
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding
 from emo_hf.report.predictions import LINEAR, Arrays, answers
 from emo_hf.storage.files import said_plainly, write_whole
-from emo_hf.storage.record import load_predictions, read_records
+from emo_hf.storage.record import TEST_FILE, load_predictions, read_records
 
 FIXED = 0.3  # the threshold of the published scores of GoEmotions-Korean
 LOSSES = "classification_loss=cross_entropy,focal,asymmetric,logit_adjusted"
@@ -54,6 +58,7 @@ class Corpus:
     asked: str
     words: tuple[str, ...]
     studies: dict[str, tuple[str, ...]]
+    published: Path | None = None  # training rows, where some of their texts are test rows as well
 
 
 @command(stopped="stopped; the same command goes on with the runs that are left")
@@ -99,6 +104,7 @@ def goemotions(published: Path, runs: Path) -> Corpus:
         ("--data", str(folder / "train.tsv"), str(folder / "test.tsv"), "--label_names", str(folder / "label.txt"),
          "--labels", "all", "--per_device_train_batch_size", "32"),
         {"best": epochs(5), "aux": epochs(2), "losses": epochs(2)},
+        published / "train.tsv",
     )  # fmt: skip
 
 
@@ -157,36 +163,48 @@ def write_page(corpus: Corpus, folder: Path) -> str:
         analysis = Analysis.read(folder / study)
         said = " ".join([*words, *own])
         lines += [f"## {question}", f"`{said}`"]
-        lines.append(at_its_best(analysis) if study == "best" else verdicts(analysis))
+        lines.append(at_its_best(analysis, corpus.published) if study == "best" else verdicts(analysis))
         lines.append((folder / study / "table.md").read_text(encoding="utf-8").strip())
     return "\n\n".join(lines) + "\n"
 
 
-def at_its_best(analysis: Analysis) -> str:
-    """Macro-F1 of the model, of TF-IDF and their difference, with intervals, at chosen thresholds and a fixed one."""
+def at_its_best(analysis: Analysis, published: Path | None) -> str:
+    """Macro-F1 of the model, of TF-IDF and their difference, with intervals, at chosen thresholds and a fixed one.
+
+    With training rows as `published`, without the test rows whose text is among them too.
+    """
     linear = next(one for one in analysis.baselines if one.encoder == LINEAR)
     found = [[load_predictions(run) for run in one.runs] for one in (analysis.models[0], linear)]
-    lines = [["macro-F1", "tiny-bert, mean", "TF-IDF", "difference"], ["---", "---:", "---:", "---:"]]
     rules: dict[str, Callable[[Arrays], np.ndarray]] = {
         "thresholds of each label, chosen on validation rows": answers,
         f"threshold {FIXED} for all": lambda arrays: decide(sigmoid(arrays["logits"]), FIXED),
     }
-    for name, rule in rules.items():
-        both = {
-            who: np.stack([rule(run) for run in runs]) for who, runs in zip(("model", "tf-idf"), found, strict=True)
-        }
-        bootstrap = MultiBootstrap(both, analysis.true_classes, deterministic=["tf-idf"])
-        cells = []
-        for weights, form in (
-            ({"model": 1.0}, ".1f"),
-            ({"tf-idf": 1.0}, ".1f"),
-            ({"model": 1.0, "tf-idf": -1.0}, "+.1f"),
-        ):
-            effect = bootstrap.effect(weights)
-            estimate, low, high = (format(100 * value, form) for value in (effect.estimate, effect.low, effect.high))
-            cells.append(f"{estimate} [{low}, {high}]")
-        lines.append([name, *cells])
+    parts = {"": np.full(len(analysis.true_classes), True)}
+    if published is not None:
+        own = ~seen(analysis.folder, published)
+        parts[f", without {(~own).sum()} test rows whose text stands in `{published.name}`"] = own
+    lines = [["macro-F1", "tiny-bert, mean", "TF-IDF", "difference"], ["---", "---:", "---:", "---:"]]
+    for (name, rule), (part, rows) in itertools.product(rules.items(), parts.items()):
+        sets = [np.stack([rule(run)[rows] for run in runs]) for runs in found]
+        both = dict(zip(("model", "tf-idf"), sets, strict=True))
+        bootstrap = MultiBootstrap(both, analysis.true_classes[rows], deterministic=["tf-idf"])
+        effects = [bootstrap.effect(weights) for weights in ({"model": 1.0}, {"tf-idf": 1.0})]
+        effects.append(bootstrap.effect({"model": 1.0, "tf-idf": -1.0}))
+        lines.append([name + part, *map(with_interval, effects, ("", "", "+"))])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def seen(study: Path, published: Path) -> np.ndarray:
+    """Which test rows (N,) of a study have a text of the published training rows."""
+    texts = pd.Series(json.loads((study / TEST_FILE).read_text(encoding="utf-8"))["text"])
+    lines = published.read_text(encoding="utf-8").splitlines()
+    return text_keys(texts).isin(text_keys(pd.Series([line.split("\t")[0] for line in lines]))).to_numpy()
+
+
+def with_interval(effect: Effect, sign: str) -> str:
+    """ "44.6 [43.0, 46.2]"."""
+    estimate, low, high = (f"{100 * value:{sign}.1f}" for value in (effect.estimate, effect.low, effect.high))
+    return f"{estimate} [{low}, {high}]"
 
 
 def verdicts(analysis: Analysis) -> str:
