@@ -41,7 +41,7 @@ WEIGHTS = "class_weights=none,sqrt,effective"
 ONE_MODEL = ("--encoders", "tiny-bert", "--poolings", "mean")
 # What stands on a page: a question, its study, and the words that make it beside those of the corpus.
 STUDIES = {
-    "best": ("A model at its best", ("--aux", "none", "--r_drop", "2", "--class_weights", "effective")),
+    "best": ("A model at its best", ("--aux", "none", "--r_drop", "2")),
     "aux": ("Do metric losses help?", ("--aux", "none", "contrastive", "triplet", "supcon")),
     "losses": ("Do other losses of the classifier?", ("--aux", "none", "--over", LOSSES)),
     "weights": ("Do weights of the labels?", ("--aux", "none", "--over", WEIGHTS)),
@@ -103,7 +103,7 @@ def goemotions(published: Path, runs: Path) -> Corpus:
         "--goemotions FOLDER",
         ("--data", str(folder / "train.tsv"), str(folder / "test.tsv"), "--label_names", str(folder / "label.txt"),
          "--labels", "all", "--per_device_train_batch_size", "32"),
-        {"best": epochs(5), "aux": epochs(2), "losses": epochs(2)},
+        {"best": ("--class_weights", "effective", *epochs(5)), "aux": epochs(2), "losses": epochs(2)},
         published / "train.tsv",
     )  # fmt: skip
 
