@@ -169,7 +169,7 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
         x, y = np.array([a for a, _ in at], dtype=float), np.array([100 * s.estimate for _, s in at])
         reach = np.nan_to_num([[100 * (s.estimate - s.low), 100 * (s.high - s.estimate)] for _, s in at]).T
         # Intervals of several lines side by side, not one above the other.
-        shift = 0.0 if name in LINEAR else 0.08 * (place - 1)
+        shift = 0.0 if name in LINEAR else 0.08 * (place - (len(groups) - 1) / 2)
         ax.errorbar(
             x + shift,
             y,
@@ -177,6 +177,7 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
             color=colour,
             marker=marker,
             markersize=4,
+            linestyle="-" if all(map(_numeric, values)) else "none",  # between names there is nothing
             linewidth=1.6,
             elinewidth=0.9,
             label=label,
@@ -184,9 +185,8 @@ def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lin
     if name in LINEAR:
         ax.set_xlim(0, max(values) * 1.04)
     else:
-        ax.set_xticks(
-            ticks, [f"{v:g}" if isinstance(v, int | float) and not isinstance(v, bool) else str(v) for v in values]
-        )
+        ax.set_xticks(ticks, [f"{v:g}" if _numeric(v) else str(v) for v in values])
+        ax.set_xlim(-0.5, len(values) - 0.5)
     ax.grid(axis="y", color="#e4e4e4", linewidth=0.6)
 
 
@@ -197,6 +197,10 @@ def _has_intervals(points: list[Point]) -> bool:
 
 def _interval(score: Effect) -> str:
     return MISSING if math.isnan(score.low) else f"[{100 * score.low:.1f}, {100 * score.high:.1f}]"
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _order(value: Any) -> tuple[bool, Any]:

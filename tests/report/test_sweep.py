@@ -221,3 +221,18 @@ def test_a_sweep_of_one_seed_promises_no_intervals(tmp_path: Path, monkeypatch: 
     assert "95 % intervals" in headings[-1] and "interval is the one that decides" in sweep_markdown(
         Analysis.read(tmp_path)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "style"), [("class_weights", ["none", "sqrt"], "None"), ("aux_weight", [0.1, 1.0], "-")]
+)
+def test_numbers_are_joined_by_a_line_and_names_are_not(tmp_path: Path, monkeypatch, name, values, style) -> None:
+    for value in values:
+        model = {"encoder": "tiny-bert", "name": "tiny-bert", "pooling": "cls", "aux": "none"}
+        write_run(tmp_path, aux=f"none_{value}", model=model | {"settings": {name: value}})
+    drawn = []
+    monkeypatch.setattr(sweep_module, "save", lambda figure, path: drawn.extend(figure.axes[:1]))
+    draw_sweep(Analysis.read(tmp_path), tmp_path / "sweep.png", name=name)
+    [[line, *_]] = [bars.lines for bars in drawn[0].containers]
+    assert line.get_linestyle() == style and list(drawn[0].get_xlim()) == [-0.5, 1.5]
+    assert [label.get_text() for label in drawn[0].get_xticklabels()] == [str(v).removesuffix(".0") for v in values]
