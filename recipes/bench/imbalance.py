@@ -22,7 +22,6 @@ from emo_hf.data.loading import load_emotion_data
 from emo_hf.evaluation.statistics import MultiBootstrap
 from emo_hf.exit_codes import command
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.contrasts import contrasts
 from emo_hf.storage.files import said_plainly, write_whole
 
 COMPARE = Path(__file__).parents[1] / "compare.py"
@@ -80,7 +79,7 @@ def table(analyses: Sequence[Analysis]) -> str:
         }
         if not lines:
             lines = [["Less plain cross-entropy", *columns], ["---", *["---:"] * len(columns)]]
-        for one in contrasts(list(analysis.classes)):
+        for one in analysis.questions:
             if one.under is None:
                 effects = [bootstrap.effect(one.weights) for bootstrap in found.values()]
                 cells = (f"{100 * e.estimate:+.1f} [{100 * e.low:+.1f}, {100 * e.high:+.1f}]" for e in effects)
