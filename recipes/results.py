@@ -138,14 +138,7 @@ def kote(published: Path, runs: Path) -> Corpus:
 
 def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
     """Write what the studies of a corpus found as markdown, its pictures beside it, and return the path."""
-    record = next(one for one in read_records(runs / corpus.name / "models") if one["kind"] == "model")
-    precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
-    machine = f"{record['hardware']['cpus']} CPU cores {precision}"
-    lines = [f"# {corpus.title}", corpus.source]
-    lines.append(
-        f"Made by `make results{corpus.asked}` with emo_hf {record['versions']['emo_hf']} on {machine}. Another "
-        "processor gives other digits; what the intervals say should hold there too."
-    )
+    lines = [f"# {corpus.title}", corpus.source, made_by(f"make results{corpus.asked}", runs / corpus.name / "models")]
     for heading, (study, name, picture) in PARTS.items():
         folder = runs / corpus.name / study
         lines += [f"## {heading}", (folder / name).read_text(encoding="utf-8").strip()]
@@ -155,12 +148,28 @@ def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
     return write_whole(pages / f"{corpus.name}.md", ("\n\n".join(lines) + "\n").encode())
 
 
+def made_by(command: str, study: Path) -> str:
+    """What a page says of how its studies came to be, by the record of a run."""
+    record = next(one for one in read_records(study) if one["kind"] == "model")
+    precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
+    machine = f"{record['hardware']['cpus']} CPU cores {precision}"
+    return (
+        f"Made by `{command}` with emo_hf {record['versions']['emo_hf']} on {machine}. Another processor gives other "
+        "digits; what the intervals say should hold there too."
+    )
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A table of cells, its head and the line below it first."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def verdicts(corpora: Sequence[Corpus], runs: Path) -> str:
     """A row each question, a column each corpus: the difference, the interval that decides, and the verdict."""
     answers = [corpus_answers(runs / corpus.name) for corpus in corpora]
     lines = [["", *(f"[{corpus.title}]({corpus.name}.md)" for corpus in corpora)], ["---"] * (len(corpora) + 1)]
     lines += [[question, *(found.get(key, "–") for found in answers)] for question, key in QUESTIONS.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown(lines) + "\n"
 
 
 def corpus_answers(folder: Path) -> dict[tuple[str, tuple[str, str, str]], str]:

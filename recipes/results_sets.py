@@ -1,7 +1,7 @@
 """Make the pages of `recipes/results` for rows with several labels: GoEmotions-Korean and KOTE, as published.
 
     python recipes/results_sets.py --goemotions FOLDER    # with train.tsv, dev.tsv and label.txt
-    python recipes/results_sets.py --kote FILE            # KOTE's validation file, val.tsv
+    python recipes/results_sets.py --kote FILE            # KOTE's val.tsv, with labels44.txt beside it: a name a line
 
 Studies stand in `runs/results`; what is done there is not done again. Of the corpora only scores are written.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 import compare
 import numpy as np
 import pandas as pd
-from results import in_short, needed
+from results import in_short, made_by, markdown, needed
 
 from emo_hf.arguments.words import CommandParser
 from emo_hf.data.text import text_keys
@@ -33,7 +33,7 @@ from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding
 from emo_hf.report.predictions import LINEAR, Arrays, answers
 from emo_hf.storage.files import said_plainly, write_whole
-from emo_hf.storage.record import TEST_FILE, load_predictions, read_records
+from emo_hf.storage.record import TEST_FILE, load_predictions
 
 FIXED = 0.3  # the threshold of the published scores of GoEmotions-Korean
 LOSSES = "classification_loss=cross_entropy,focal,asymmetric,logit_adjusted"
@@ -66,7 +66,12 @@ def main(argv: Sequence[str]) -> int:
     """Run what is due on each corpus and write its page; the status of compare.py where that fails."""
     parser = CommandParser(__doc__)
     parser.add_argument("--goemotions", type=Path, metavar="FOLDER", help="GoEmotions-Korean: its data folder")
-    parser.add_argument("--kote", type=Path, metavar="FILE", help="KOTE's validation file, val.tsv")
+    parser.add_argument(
+        "--kote",
+        type=Path,
+        metavar="FILE",
+        help="KOTE's validation file, val.tsv; beside it labels44.txt, the names of its labels, one a line",
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the studies")
     parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the pages")
     arguments = parser.parse_words(argv)
@@ -149,15 +154,8 @@ def copied(published: Path, names: dict[str, str], folder: Path, flag: str) -> N
 
 def write_page(corpus: Corpus, folder: Path) -> str:
     """What the studies of a corpus found, as markdown."""
-    record = next(one for one in read_records(folder / "best") if one["kind"] == "model")
-    precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
-    lines = [
-        f"# {corpus.title}",
-        corpus.source,
-        f"Made by `python recipes/results_sets.py {corpus.asked}` with emo_hf {record['versions']['emo_hf']} on "
-        f"{record['hardware']['cpus']} CPU cores {precision}; three seeds of tiny-bert with mean pooling. Another "
-        "processor gives other digits; what the intervals say should hold there too.",
-    ]
+    made = made_by(f"python recipes/results_sets.py {corpus.asked}", folder / "best")
+    lines = [f"# {corpus.title}", corpus.source, f"{made} Three seeds of tiny-bert with mean pooling."]
     for study, own in corpus.studies.items():
         question, words = STUDIES[study]
         analysis = Analysis.read(folder / study)
@@ -191,13 +189,13 @@ def at_its_best(analysis: Analysis, published: Path | None) -> str:
         effects = [bootstrap.effect(weights) for weights in ({"model": 1.0}, {"tf-idf": 1.0})]
         effects.append(bootstrap.effect({"model": 1.0, "tf-idf": -1.0}))
         lines.append([name + part, *map(with_interval, effects, ("", "", "+"))])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(lines)
 
 
 def seen(study: Path, published: Path) -> np.ndarray:
     """Which test rows (N,) of a study have a text of the published training rows."""
     texts = pd.Series(json.loads((study / TEST_FILE).read_text(encoding="utf-8"))["text"])
-    lines = published.read_text(encoding="utf-8").splitlines()
+    lines = published.read_text(encoding="utf-8").split("\n")
     return text_keys(texts).isin(text_keys(pd.Series([line.split("\t")[0] for line in lines]))).to_numpy()
 
 
@@ -215,7 +213,7 @@ def verdicts(analysis: Analysis) -> str:
             text = in_short(one.effect, one.decision, analysis.equal_within)
             level, plain = (name.rpartition("=")[2] for name in (one.asked.level, one.asked.baseline))
             lines.append([f"{level} – {plain}", text + needed(one, analysis)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(lines)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pytest
 from conftest import LABELS
 from label_set_rows import run_arguments, set_rows
 from places import ROOT
-from test_training import Stop, weights
+from test_training import run_until, weights
 
 from emo_hf import EmotionModel, MetricTrainer, Predictor
 from emo_hf.evaluation.thresholds import choose_thresholds, sigmoid
@@ -35,11 +35,7 @@ def begin(encoders, three_sets, tmp_path) -> Callable[..., Path]:
 
     def call(name: str, stop: int = 0, **own: Any) -> Path:
         words = run_arguments(encoders["bert"], three_sets, tmp_path / name, **own)
-        if stop:
-            with pytest.raises(KeyboardInterrupt):
-                run(*words, callbacks=[Stop(stop)])
-        else:
-            run(*words)
+        run_until(stop, *words)
         return tmp_path / name
 
     return call

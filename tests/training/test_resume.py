@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from test_distributed import launch
-from test_training import Stop, weights
+from test_training import Stop, run_until, weights
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.errors import UserError
@@ -40,11 +40,7 @@ def start(encoders, csv_file, tmp_path):
             DataArguments(data=csv_file, max_length=32),
             MetricTrainingArguments(**(settings | arguments)),
         )
-        if stop:
-            with pytest.raises(KeyboardInterrupt):
-                run(*words, callbacks=[Stop(stop)])
-        else:
-            run(*words)
+        run_until(stop, *words)
         return tmp_path / name
 
     return begin

@@ -30,6 +30,15 @@ class Stop(TrainerCallback):
             raise KeyboardInterrupt
 
 
+def run_until(stop: int, *arguments: Any) -> None:
+    """A run that ends, or that Ctrl-C stops at a step, if that is not 0."""
+    if not stop:
+        run(*arguments)
+        return
+    with pytest.raises(KeyboardInterrupt):
+        run(*arguments, callbacks=[Stop(stop)])
+
+
 @pytest.fixture
 def start(encoders, csv_file, tmp_path):
     """One run, as the recipes start it: 9 steps an epoch; returns its record and folder."""
