@@ -38,6 +38,7 @@ _STEPS = Limits(0, COUNT)
 LIMITS = {
     "embedding_size": Limits(1, 2**16),
     "embedding_dropout": _SHARE,
+    "ngrams": Limits(0, 16),
     "max_length": Limits(1, COUNT),
     "drop_labels_below": Limits(1, COUNT),
     "validation_size": _SHARE,
@@ -52,6 +53,7 @@ LIMITS = {
     "gradient_accumulation_steps": Limits(1, 2**20),
     "eval_accumulation_steps": Limits(1, COUNT),
     "learning_rate": Limits(0, LARGEST),
+    "ngrams_learning_rate": Limits(0, LARGEST),
     "label_smoothing_factor": _SHARE,
     "warmup_steps": _STEPS,
     "weight_decay": Limits(0, LARGEST),

@@ -40,6 +40,13 @@ class ModelArguments:
     pooling: str = field(default="cls", metadata={"help": "cls, mean, max or attention"})
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
+    ngrams: int = field(
+        default=0,
+        metadata={
+            "help": "letters of the longest character n-grams that stand beside the encoder, in an eighth of the "
+            "embedding, as 4; 0: none"
+        },
+    )
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -154,6 +161,9 @@ class MetricTrainingArguments(TrainingArguments):
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
     learning_rate: float | None = field(  # type: ignore[assignment]  # until the encoder is known
         default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
+    )
+    ngrams_learning_rate: float = field(
+        default=0.04, metadata={"help": "peak learning rate of the n-grams' vectors, which start at zero"}
     )
     label_smoothing_factor: float = field(
         default=0.1, metadata={"help": "share of the target spread over all classes (Szegedy et al. 2016); 0 for none"}

@@ -70,6 +70,11 @@ def write_sentence_transformers(
     Raises:
         UserError: for attention pooling, or if sentence-transformers is missing.
     """
+    if model.config.ngrams:
+        raise UserError(
+            "--to sentence-transformers: the embedding holds character n-grams, which sentence-transformers has not; "
+            "--to onnx has them"
+        )
     if model.config.pooling == "attention":
         raise UserError(
             "--to sentence-transformers: pooling is attention, which sentence-transformers has not; allowed: cls, "

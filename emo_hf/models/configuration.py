@@ -16,13 +16,18 @@ class EmotionConfig(PreTrainedConfig):
         pooling: how token states become one vector: `cls`, `mean`, `max` or `attention`.
         embedding_size: dimension D of the embedding that the metric losses and the maps use.
         embedding_dropout: dropout on the pooled vector, in [0, 1).
+        ngrams: letters of the longest character n-grams that stand beside the encoder, as `CharacterNgrams`; 0: none.
+        ngram_size: dimensions of the embedding that are theirs; an eighth of it where nothing is said.
+        ngram_buckets: vectors that n-grams share by their hash.
+        ngram_dropout: share of a text's n-grams left out in training, in [0, 1).
         labels: label names in the order of the logits; kept as `id2label` and `label2id`.
         thresholds: of a model that gives several labels a row (`problem_type` "multi_label_classification"): from
             which probability on a row has a label (C,); 0.5 where there are none.
 
     Raises:
-        ValueError: for an unknown pooling, a size below 1, a dropout outside [0, 1), or a `num_labels` that is not the
-            number of labels, whose names would be lost; thresholds that are not one a label, in [0, 1].
+        ValueError: for an unknown pooling, a size below 1, a dropout outside [0, 1), n-grams that leave the encoder
+            no part of the embedding, or a `num_labels` that is not the number of labels, whose names would be lost;
+            thresholds that are not one a label, in [0, 1].
     """
 
     model_type = "emo_hf"
@@ -34,6 +39,10 @@ class EmotionConfig(PreTrainedConfig):
         pooling: str = "cls",
         embedding_size: int = 256,
         embedding_dropout: float = 0.1,
+        ngrams: int = 0,
+        ngram_size: int | None = None,
+        ngram_buckets: int = 65536,
+        ngram_dropout: float = 0.3,
         labels: Sequence[str] | None = None,
         thresholds: Sequence[float] | None = None,
         **kwargs: Any,
@@ -49,6 +58,17 @@ class EmotionConfig(PreTrainedConfig):
             raise ValueError(f"embedding_size is {embedding_size!r}; it must be a whole number of at least 1")
         if not 0 <= embedding_dropout < 1:
             raise ValueError(f"embedding_dropout is {embedding_dropout!r}; it must lie in [0, 1)")
+        if ngrams < 0 or ngram_buckets < 1 or not 0 <= ngram_dropout < 1:
+            raise ValueError(
+                f"ngrams is {ngrams}, of {ngram_buckets} buckets, with dropout {ngram_dropout}; needed are "
+                "0 or more, 1 or more, and [0, 1)"
+            )
+        ngram_size = max(1, int(embedding_size) // 8) if ngram_size is None else ngram_size
+        if ngrams and not 1 <= ngram_size < embedding_size:
+            raise ValueError(
+                f"ngrams take {ngram_size} of the {embedding_size} dimensions of the embedding; they must "
+                "take at least 1 and leave as much; give a larger embedding_size"
+            )
         if labels is not None:
             if kwargs.pop("num_labels", None) not in (None, len(labels)):
                 raise ValueError(f"labels names {len(labels)} labels, but num_labels is another number; leave it out")
@@ -58,6 +78,10 @@ class EmotionConfig(PreTrainedConfig):
         self.pooling = pooling
         self.embedding_size = int(embedding_size)
         self.embedding_dropout = float(embedding_dropout)
+        self.ngrams = ngrams
+        self.ngram_size = ngram_size
+        self.ngram_buckets = ngram_buckets
+        self.ngram_dropout = float(ngram_dropout)
         self.thresholds = None if thresholds is None else [float(threshold) for threshold in thresholds]
         self.keys_to_ignore_at_inference = ["embeddings", "hidden_states", "attentions"]
         super().__init__(**kwargs)

@@ -12,12 +12,14 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
+    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers.utils import ModelOutput
 
 from .configuration import EmotionConfig
+from .ngrams import CharacterNgrams, letters_of
 from .pooling import Pooler
 
 
@@ -60,6 +62,8 @@ def _problem(multi_label: bool) -> dict[str, Any]:
 class EmotionModel(PreTrainedModel):
     """Sentence classifier with an embedding: encoder -> pooling -> dropout -> linear (B, D) -> linear (B, C).
 
+    With character n-grams, the last dimensions of the embedding are their vector instead.
+
     `EmotionModel(config)` has random weights; `EmotionModel.from_encoder` starts from a pre-trained encoder;
     `EmotionModel.from_pretrained` loads what `save_pretrained` wrote.
     """
@@ -79,11 +83,22 @@ class EmotionModel(PreTrainedModel):
         self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
         self.pooler = Pooler(config.pooling, config.hidden_size)
         self.dropout = nn.Dropout(config.embedding_dropout)
-        self.embedding = nn.Linear(config.hidden_size, config.embedding_size)
+        self.ngrams = None
+        if config.ngrams:
+            self.ngrams = CharacterNgrams(
+                config.ngrams, config.vocab_size, config.ngram_size, config.ngram_buckets, config.ngram_dropout
+            )
+        of_encoder = config.embedding_size - (config.ngram_size if config.ngrams else 0)
+        self.embedding = nn.Linear(config.hidden_size, of_encoder)
         self.classifier = nn.Linear(config.embedding_size, len(config.labels))
         self._takes = frozenset(inspect.signature(self.encoder.forward).parameters)
         self._has_token_types = getattr(config.encoder, "type_vocab_size", 0) > 1 and "token_type_ids" in self._takes
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, CharacterNgrams):  # an n-gram that no text has held says nothing
+            nn.init.zeros_(module.table.weight)
 
     @classmethod
     def from_encoder(
@@ -95,6 +110,8 @@ class EmotionModel(PreTrainedModel):
         embedding_size: int = 256,
         embedding_dropout: float = 0.1,
         multi_label: bool = False,
+        ngrams: int = 0,
+        tokenizer: Any = None,
         **kwargs: Any,
     ) -> Self:
         """A model on a pre-trained encoder; everything above the encoder is new.
@@ -102,8 +119,9 @@ class EmotionModel(PreTrainedModel):
         Args:
             encoder: folder or Hub id that `AutoModel` loads; of an `EmotionModel` that stands there, its encoder.
             labels: label names in the order of the logits.
-            pooling, embedding_size, embedding_dropout: as in `EmotionConfig`.
+            pooling, embedding_size, embedding_dropout, ngrams: as in `EmotionConfig`.
             multi_label: whether a row may have several labels.
+            tokenizer: for n-grams alone, which need the spelling of its pieces; that beside the encoder by default.
             kwargs: for `AutoModel.from_pretrained`, as `revision`.
 
         Raises:
@@ -125,9 +143,13 @@ class EmotionModel(PreTrainedModel):
             embedding_size=embedding_size,
             embedding_dropout=embedding_dropout,
             pad_token_id=encoder_config.pad_token_id,
+            ngrams=ngrams,
             **_problem(multi_label),
         )
         model = cls(config)
+        if model.ngrams is not None:
+            tokenizer = tokenizer or AutoTokenizer.from_pretrained(encoder, **hub)
+            model.ngrams.letters.copy_(letters_of(tokenizer, config.vocab_size))
         if whole is not None:
             model.encoder = whole.encoder
             return model
@@ -170,10 +192,15 @@ class EmotionModel(PreTrainedModel):
                 embedding_size=own.embedding_size,
                 embedding_dropout=dropout,
                 pad_token_id=own.encoder.pad_token_id,
+                ngrams=own.ngrams,
+                ngram_size=own.ngram_size,
+                ngram_buckets=own.ngram_buckets,
+                ngram_dropout=own.ngram_dropout,
                 **_problem(multi_label),
             )
         )
         model.encoder, model.pooler, model.embedding = self.encoder, self.pooler, self.embedding
+        model.ngrams = self.ngrams
         if sorted(labels) == sorted(own.labels) and multi_label == own.multi_label:
             rows = [own.labels.index(label) for label in labels]
             with torch.no_grad():
@@ -225,6 +252,11 @@ class EmotionModel(PreTrainedModel):
         encoded = self.encoder(**inputs)
         pooled = self.pooler(encoded.last_hidden_state, attention_mask)
         embeddings = self.embedding(self.dropout(pooled))
+        if self.ngrams is not None:
+            if input_ids is None:
+                raise ValueError("inputs_embeds tell nothing of a text's n-grams; give input_ids")
+            spelt = self.ngrams(input_ids, attention_mask)
+            embeddings = torch.cat([embeddings, spelt.to(embeddings.dtype)], dim=-1)
         logits = self.classifier(embeddings)
         loss = None
         if labels is not None:

@@ -22,7 +22,7 @@ from emo_hf.storage.files import read_object
 from emo_hf.storage.record import RECORD_FILE, TEXTS_FILE, read_texts
 
 DEFAULTS = {f.name: f.default for f in fields(ModelArguments)}
-OF_PARENT = ("pooling", "embedding_size")  # what it decides, beside the encoder
+OF_PARENT = ("pooling", "embedding_size", "ngrams")  # what it decides, beside the encoder
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,8 @@ def build_model(arguments: ModelArguments, labels: Sequence[str], *, multi_label
             embedding_size=arguments.embedding_size,
             embedding_dropout=arguments.embedding_dropout,
             multi_label=multi_label,
+            ngrams=arguments.ngrams,
+            tokenizer=load_tokenizer(arguments) if arguments.ngrams else None,
             revision=arguments.encoder_revision or "main",
         )
     except torch.OutOfMemoryError:

@@ -15,6 +15,7 @@ import torch
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.errors import UserError
+from emo_hf.models.parents import OF_PARENT
 from emo_hf.storage.record import RECORD_FILE, SCHEMA
 from emo_hf.training.loaded import load_data
 
@@ -82,7 +83,7 @@ def settings_of(record: dict[str, Any], named: Collection[str] = ()) -> dict[str
         for name in ("encoder", "encoder_revision", "init_from", "unseen_by"):
             found.pop(name, None)
     if "init_from" in named:
-        for name in ("pooling", "embedding_size"):
+        for name in OF_PARENT:
             found.pop(name, None)
     return found | {"output_dir": f"{FOLDER}/{record['run_id']}"}
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 # a trainer.
 SEARCHABLE = frozenset(
     (
-        "encoder", "pooling", "embedding_size", "embedding_dropout", "max_length",
+        "encoder", "pooling", "embedding_size", "embedding_dropout", "ngrams", "max_length",
         "aux", *(flag for flag in AUX_FLAGS if flag != "aux_kwargs"),
         *CHOICES, *OF_ONE_VALUE,
         "learning_rate", "lr_scheduler_type", "warmup_steps", "num_train_epochs", "per_device_train_batch_size",
         "gradient_accumulation_steps", "label_smoothing_factor", "weight_decay", "max_grad_norm", "optim",
-        "adam_beta1", "adam_beta2", "adam_epsilon",
+        "adam_beta1", "adam_beta2", "adam_epsilon", "ngrams_learning_rate",
     )
 )  # fmt: skip
 

@@ -39,6 +39,7 @@ from emo_hf.training.cpu.dropout import use_fast_dropout
 from emo_hf.training.cpu.layers import use_fused_layers
 from emo_hf.training.diagnostics import Means, Watch, of_batch
 from emo_hf.training.objective import AuxiliaryObjective, BestParameters, auxiliary_loss
+from emo_hf.training.parameter_groups import set_apart
 from emo_hf.training.rows import check_evaluated, labels_of, lengths_of, numbered, rarest
 from emo_hf.training.sampling import BalancedLengthSampler, EpochOfSampler, TokenBudgetSampler, whole_batches
 
@@ -191,11 +192,11 @@ class MetricTrainer(Trainer):
         return model
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Trainer's optimizer, with the parameters of the auxiliary loss, as proxies, in a group of their own."""
+        """Trainer's optimizer, with groups of their own for what the auxiliary loss learns and for n-grams."""
         fresh = self.optimizer is None
         optimizer = super().create_optimizer(model)
-        if fresh and self._proxies:
-            optimizer.add_param_group({"params": self._proxies, "weight_decay": 0.0})
+        if fresh:
+            set_apart(optimizer, self._proxies, self.model, self.args.ngrams_learning_rate)
         return optimizer
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
