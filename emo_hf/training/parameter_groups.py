@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+_NGRAMS_WEIGHT_DECAY = 0.1
+
 
 def set_apart(
     optimizer: torch.optim.Optimizer, of_loss: Sequence[nn.Parameter], model: nn.Module, ngrams_learning_rate: float
@@ -14,6 +16,7 @@ def set_apart(
     """Give `of_loss`, if any, a group without weight decay, and the model's n-grams one with their learning rate.
 
     The vectors of n-grams start at zero and are met by few rows each; at the rate of an encoder they would stay there.
+    Their weight decay keeps them from growing with the number of steps: under AdamW no value goes beyond its inverse.
     """
     if of_loss:
         optimizer.add_param_group({"params": list(of_loss), "weight_decay": 0.0})
@@ -26,5 +29,6 @@ def set_apart(
         if len(kept) < len(group["params"]):
             group["params"] = kept
             rest = {name: value for name, value in group.items() if name not in ("params", "lr", "initial_lr")}
-            optimizer.add_param_group({**rest, "params": [vectors], "lr": ngrams_learning_rate})
+            own = {"params": [vectors], "lr": ngrams_learning_rate, "weight_decay": _NGRAMS_WEIGHT_DECAY}
+            optimizer.add_param_group(rest | own)
             return
