@@ -25,8 +25,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, precision
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.arguments.parsing import named, parse_arguments
+from emo_hf.arguments.precision import precision
 from emo_hf.distributed import leave
 from emo_hf.storage.files import said_plainly
 from emo_hf.storage.lock import held

@@ -12,6 +12,7 @@ import torch
 from transformers import TrainingArguments
 
 from emo_hf.arguments.bounds import check_numbers
+from emo_hf.arguments.precision import bf16_is_native
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.errors import UserError, first_line
 
@@ -41,11 +42,7 @@ class ModelArguments:
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
     ngrams: int = field(
-        default=0,
-        metadata={
-            "help": "letters of the longest character n-grams that stand beside the encoder, in an eighth of the "
-            "embedding, as 4; 0: none"
-        },
+        default=0, metadata={"help": "letters of the longest character n-grams beside the encoder, as 4; 0: none"}
     )
 
     def __post_init__(self) -> None:
@@ -329,22 +326,6 @@ class MetricTrainingArguments(TrainingArguments):
                 "--accelerator_config sets split_batches, dispatch_batches or even_batches, but every process takes "
                 "batches of its own and as many as the others; leave them out"
             )
-
-
-def bf16_is_native(cpu: bool) -> bool:
-    """Whether the processor multiplies bfloat16 natively: AVX512-BF16, AMX, or a GPU from Ampere on."""
-    if cpu:
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def precision(args: MetricTrainingArguments) -> str:
-    """What a run multiplies in, and why: the words for its log."""
-    if args.bf16:
-        native = bf16_is_native(cpu=args.device.type == "cpu")
-        reason = "which it multiplies natively" if native else "as asked, though it has no instructions for it"
-        return f"bf16, {reason} (--bf16 false for fp32)"
-    return "fp16" if args.fp16 else "fp32"
 
 
 def plain(arguments: TrainingArguments) -> dict[str, Any]:

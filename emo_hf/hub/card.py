@@ -64,6 +64,7 @@ def model_card(
     environment.filters["md"] = lambda value: markdown_name(str(value))
     model, data, several = record["model"], record["data"], gives_several(record)
     parent = model.get("parent") or {}
+    ngrams = ((record.get("arguments") or {}).get("model") or {}).get("ngrams")
     return environment.get_template("model_card.md").render(
         front=front_matter(record, repo_id).to_yaml(),
         repo_id=repo_id,
@@ -81,7 +82,8 @@ def model_card(
         folded=several and len(data["labels"]) > FEW_LABELS,
         absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
         loss=classifier_loss(model) + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
-        number=original_number(model["pooling"], model["aux"]),
+        ngrams=ngrams,
+        number=None if ngrams else original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],
         parent=parent.get("run_id") or (_hub_id(parent.get("from")) if parent else None),

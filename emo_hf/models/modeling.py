@@ -12,7 +12,6 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
 )
@@ -121,11 +120,12 @@ class EmotionModel(PreTrainedModel):
             labels: label names in the order of the logits.
             pooling, embedding_size, embedding_dropout, ngrams: as in `EmotionConfig`.
             multi_label: whether a row may have several labels.
-            tokenizer: for n-grams alone, which need the spelling of its pieces; that beside the encoder by default.
+            tokenizer: that of the encoder; n-grams need the spelling of its pieces, nothing else does.
             kwargs: for `AutoModel.from_pretrained`, as `revision`.
 
         Raises:
-            ValueError: as `EmotionConfig`, or weights of another model; OSError: if the encoder can't be found.
+            ValueError: as `EmotionConfig`, weights of another model, or n-grams without a tokenizer; OSError: if the
+                encoder can't be found.
         """
         # Pickles and a repository's own code run whatever somebody wrote into them.
         kwargs = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": False, **kwargs}
@@ -148,7 +148,8 @@ class EmotionModel(PreTrainedModel):
         )
         model = cls(config)
         if model.ngrams is not None:
-            tokenizer = tokenizer or AutoTokenizer.from_pretrained(encoder, **hub)
+            if tokenizer is None:
+                raise ValueError("ngrams need the spelling of the tokens; give tokenizer, that of the encoder")
             model.ngrams.letters.copy_(letters_of(tokenizer, config.vocab_size))
         if whole is not None:
             model.encoder = whole.encoder

@@ -193,11 +193,10 @@ class MetricTrainer(Trainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with groups of their own for what the auxiliary loss learns and for n-grams."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(model)
-        if fresh:
-            set_apart(optimizer, self._proxies, self.model, self.args.ngrams_learning_rate)
-        return optimizer
+        if self.optimizer is None:
+            made = super().create_optimizer(model)
+            set_apart(made, self._proxies, self.model, self.args.ngrams_learning_rate)
+        return super().create_optimizer(model)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """As Trainer's, with the parameters of the auxiliary loss beside the model."""

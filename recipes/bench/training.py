@@ -35,7 +35,8 @@ from losses import installed
 from transformers import AutoModel
 
 from emo_hf.arguments.bounds import positive
-from emo_hf.arguments.dataclasses import ModelArguments, bf16_is_native
+from emo_hf.arguments.dataclasses import ModelArguments
+from emo_hf.arguments.precision import bf16_is_native
 from emo_hf.arguments.words import CommandParser
 from emo_hf.encoders import encoder_path
 from emo_hf.exit_codes import command

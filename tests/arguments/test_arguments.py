@@ -16,9 +16,9 @@ from emo_hf.arguments.dataclasses import (
     ModelArguments,
     given,
     plain,
-    precision,
 )
 from emo_hf.arguments.parsing import parse_arguments
+from emo_hf.arguments.precision import precision
 from emo_hf.errors import UserError
 
 ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
@@ -223,11 +223,13 @@ def test_what_neither_parser_knows_is_an_error_of_the_first(yaml_file):
 
 
 def test_the_precision_of_a_run_is_said_with_its_reason(monkeypatch, tmp_path):
-    monkeypatch.setattr("emo_hf.arguments.dataclasses.bf16_is_native", lambda cpu: True)
+    for module in ("dataclasses", "precision"):
+        monkeypatch.setattr(f"emo_hf.arguments.{module}.bf16_is_native", lambda cpu: True)
     taken = MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True)
     assert precision(taken) == "bf16, which it multiplies natively (--bf16 false for fp32)"
     assert precision(MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True, bf16=False)) == "fp32"
-    monkeypatch.setattr("emo_hf.arguments.dataclasses.bf16_is_native", lambda cpu: False)
+    for module in ("dataclasses", "precision"):
+        monkeypatch.setattr(f"emo_hf.arguments.{module}.bf16_is_native", lambda cpu: False)
     assert precision(MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True)) == "fp32"
     asked = MetricTrainingArguments(output_dir=str(tmp_path), use_cpu=True, bf16=True)
     assert precision(asked) == "bf16, as asked, though it has no instructions for it (--bf16 false for fp32)"

@@ -60,6 +60,15 @@ def test_the_card_has_the_number_and_the_arguments_that_the_model_has(trained, p
     assert loss in text.replace("\\_", "_") and ("margin" in text) == (aux in ("contrastive", "triplet"))
 
 
+def test_a_model_with_ngrams_is_none_of_the_published_ones(trained) -> None:
+    record = read_record(trained)
+    record["model"] |= {"pooling": "cls", "aux": "none"}
+    assert "it is Model 1." in model_card(record, "me/mini") and "n-grams" not in model_card(record, "me/mini")
+    record["arguments"]["model"]["ngrams"] = 4
+    text = model_card(record, "me/mini")
+    assert "embedding with character n-grams of up to 4 letters;" in text and "it is Model" not in text
+
+
 def test_a_bundled_encoder_is_called_that_and_a_hub_encoder_is_the_base_model(trained) -> None:
     record = read_record(trained)
     bundled = ModelCard(model_card(record | {"model": record["model"] | {"encoder": "tiny-bert"}}, "me/mini"))

@@ -29,9 +29,14 @@ TEXTS = ["오늘 학교에서 웃었어", "어제", "", "저녁에 회사에서 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
 def model(request, encoders) -> tuple[EmotionModel, PreTrainedTokenizerFast]:
     torch.manual_seed(0)
-    made = EmotionModel.from_encoder(encoders[request.param], labels=LABELS, embedding_size=16, ngrams=3).eval()
+    tokenizer = AutoTokenizer.from_pretrained(encoders[request.param])
+    made = with_ngrams(encoders[request.param], tokenizer).eval()
     torch.nn.init.normal_(made.ngrams.table.weight)
-    return made, AutoTokenizer.from_pretrained(encoders[request.param])
+    return made, tokenizer
+
+
+def with_ngrams(encoder: str, tokenizer: PreTrainedTokenizerFast | None) -> EmotionModel:
+    return EmotionModel.from_encoder(encoder, labels=LABELS, embedding_size=16, ngrams=3, tokenizer=tokenizer)
 
 
 def spelling(ngrams: CharacterNgrams, ids: list[int]) -> list[int]:
@@ -84,10 +89,11 @@ def test_only_what_a_text_holds_is_learned(model):
 
 
 def test_a_new_model_knows_no_ngram_and_training_leaves_some_out(encoders):
-    made = EmotionModel.from_encoder(encoders["bert"], labels=LABELS, embedding_size=16, ngrams=3)
+    tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
+    made = with_ngrams(encoders["bert"], tokenizer)
     assert made.ngrams.table.weight.abs().max() == 0 and made.ngrams.letters.max() > 0
     torch.nn.init.ones_(made.ngrams.table.weight)
-    ids = AutoTokenizer.from_pretrained(encoders["bert"])(TEXTS[0], return_tensors="pt")["input_ids"]
+    ids = tokenizer(TEXTS[0], return_tensors="pt")["input_ids"]
     whole = made.eval().ngrams(ids)
     torch.manual_seed(0)
     drawn = torch.stack([made.train().ngrams(ids) for _ in range(400)])
@@ -145,6 +151,11 @@ def test_a_model_that_goes_on_keeps_them(model):
     inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
     further = made.going_on(labels=["기쁨", "분노"]).eval()
     torch.testing.assert_close(further(**inputs).embeddings, made(**inputs).embeddings)
+
+
+def test_no_tokenizer_no_spelling(encoders):
+    with pytest.raises(ValueError, match="ngrams need the spelling of the tokens; give tokenizer"):
+        with_ngrams(encoders["bert"], None)
 
 
 def test_embeddings_of_tokens_are_refused():

@@ -20,7 +20,8 @@ from distributed import Client, KilledWorker, LocalCluster, get_worker
 from label_set_rows import write_sets
 from places import recipe
 
-from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, bf16_is_native, given
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
+from emo_hf.arguments.precision import bf16_is_native
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
 from emo_hf.storage.files import write_folder_whole

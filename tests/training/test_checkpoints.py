@@ -107,7 +107,12 @@ def test_a_checkpoint_loads_without_the_package(outside, layout):
     assert set(kept["found"]) == {"AutoModelForSequenceClassification", "AutoModel", "pipeline"}
     for name, probabilities in kept["found"].items():
         np.testing.assert_allclose(probabilities, kept["expected"], atol=1e-5, err_msg=name)
-    assert {path.name for path in kept["folder"].glob("*.py")} == {"configuration.py", "modeling.py", "pooling.py"}
+    assert {path.name for path in kept["folder"].glob("*.py")} == {
+        "configuration.py",
+        "modeling.py",
+        "ngrams.py",
+        "pooling.py",
+    }
 
 
 INSTALLED = """
