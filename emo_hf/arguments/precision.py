@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from emo_hf.arguments.dataclasses import MetricTrainingArguments
+    from transformers import TrainingArguments
 
 
 def bf16_is_native(cpu: bool) -> bool:
@@ -17,7 +17,7 @@ def bf16_is_native(cpu: bool) -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def precision(args: MetricTrainingArguments) -> str:
+def precision(args: TrainingArguments) -> str:
     """What a run multiplies in, and why: the words for its log."""
     if args.bf16:
         native = bf16_is_native(cpu=args.device.type == "cpu")

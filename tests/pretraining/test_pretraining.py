@@ -15,7 +15,7 @@ from places import RECIPES
 from transformers import AutoModel, AutoTokenizer
 
 from emo_hf.pretraining.corpus import train_tokenizer, trained_pieces
-from emo_hf.pretraining.objectives import Pretrainer, encoder_config
+from emo_hf.pretraining.objectives import Pretrainer, drawn, encoder_config
 
 RECIPE = RECIPES / "pretrain.py"
 WORDS = [
@@ -97,6 +97,16 @@ def test_replaced_tokens(pretrain: ModuleType, reviews: Path, tmp_path: Path) ->
     [scores] = held_out(tmp_path / "x")
     assert set(scores) == {"step", "tokens", "mlm", "rtd", "rating", "marks"}
     assert (tmp_path / "x" / "encoder" / "model.safetensors").exists()
+
+
+def test_what_is_drawn_has_its_probability() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([[0.0, 1.0, -float("inf"), 2.0], [3.0, -float("inf"), 0.0, -float("inf")]])
+    found = drawn(logits.repeat(20_000, 1)).view(-1, 2)
+    for row, expected in enumerate(logits.softmax(-1)):
+        share = torch.bincount(found[:, row], minlength=4) / len(found)
+        assert (share - expected).abs().max() < 0.012  # three standard errors
+        assert (share[expected == 0] == 0).all()
 
 
 def test_whole_words_are_masked_together(encoders: dict[str, str]) -> None:
