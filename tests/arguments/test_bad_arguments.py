@@ -21,6 +21,7 @@ SHARE = ("-1", "1", "nan", "1e308")
 NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "embedding_size": ("1 to 65,536", BEYOND),
     "embedding_dropout": ("0 to below 1", SHARE),
+    "ngrams": ("0 to 16", WHOLE),
     "max_length": ("1 to 1,000,000,000", BEYOND),
     "drop_labels_below": ("1 to 1,000,000,000", BEYOND),
     "validation_size": ("0 to below 1", SHARE),
@@ -35,6 +36,7 @@ NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "gradient_accumulation_steps": ("1 to 1,048,576", BEYOND),
     "eval_accumulation_steps": ("1 to 1,000,000,000", BEYOND),
     "learning_rate": ("0 to 1e+38", REAL),
+    "ngrams_learning_rate": ("0 to 1e+38", REAL),
     "label_smoothing_factor": ("0 to below 1", SHARE),
     "warmup_steps": ("0 to 1,000,000,000", REAL),
     "weight_decay": ("0 to 1e+38", REAL),

@@ -99,12 +99,6 @@ def test_a_study_asks_whether_they_help(encoders, csv_file, tmp_path, capsys):
     assert sorted(r["arguments"]["model"].get("ngrams") for r in records if "model" in r["arguments"])[-1] == 3
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--ngrams", "17"], "--ngrams is 17; allowed: 0 to 16"),
-        (["--ngrams", "2", "--embedding_size", "1"], "ngrams take 1 of the 1 dimensions of the embedding"),
-    ],
-)
-def test_mistakes_are_one_line(refused, csv_file, words, said):
-    assert said in refused("--data", csv_file, *words)
+def test_an_embedding_too_small_for_them_is_one_line(refused, csv_file):
+    words = ["--data", csv_file, "--ngrams", "2", "--embedding_size", "1"]
+    assert "ngrams take 1 of the 1 dimensions of the embedding" in refused(*words)
