@@ -7,6 +7,9 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from .pooling import POOLINGS
 
+# What a model is built of, whatever its labels: one that goes on from another has the same.
+BUILT_OF = ("encoder", "pooling", "embedding_size", "ngrams", "ngram_size", "ngram_buckets", "ngram_dropout")
+
 
 class EmotionConfig(PreTrainedConfig):
     """What an `EmotionModel` is made of: an encoder, a pooling, an embedding layer, and the labels in fixed order.
@@ -17,7 +20,7 @@ class EmotionConfig(PreTrainedConfig):
         embedding_size: dimension D of the embedding that the metric losses and the maps use.
         embedding_dropout: dropout on the pooled vector, in [0, 1).
         ngrams: letters of the longest character n-grams that stand beside the encoder, as `CharacterNgrams`; 0: none.
-        ngram_size: dimensions of the embedding that are theirs; an eighth of it where nothing is said.
+        ngram_size: dimensions of the embedding that are theirs; an eighth of it where nothing is said, 0 without them.
         ngram_buckets: vectors that n-grams share by their hash.
         ngram_dropout: share of a text's n-grams left out in training, in [0, 1).
         labels: label names in the order of the logits; kept as `id2label` and `label2id`.
@@ -63,7 +66,10 @@ class EmotionConfig(PreTrainedConfig):
                 f"ngrams is {ngrams}, of {ngram_buckets} buckets, with dropout {ngram_dropout}; needed are "
                 "0 or more, 1 or more, and [0, 1)"
             )
-        ngram_size = max(1, int(embedding_size) // 8) if ngram_size is None else ngram_size
+        if not ngrams:
+            ngram_size = 0
+        elif ngram_size is None:
+            ngram_size = max(1, int(embedding_size) // 8)
         if ngrams and not 1 <= ngram_size < embedding_size:
             raise ValueError(
                 f"ngrams take {ngram_size} of the {embedding_size} dimensions of the embedding; they must "

@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from .configuration import EmotionConfig
+from .configuration import BUILT_OF, EmotionConfig
 from .ngrams import CharacterNgrams, letters_of
 from .pooling import Pooler
 
@@ -87,8 +87,7 @@ class EmotionModel(PreTrainedModel):
             self.ngrams = CharacterNgrams(
                 config.ngrams, config.vocab_size, config.ngram_size, config.ngram_buckets, config.ngram_dropout
             )
-        of_encoder = config.embedding_size - (config.ngram_size if config.ngrams else 0)
-        self.embedding = nn.Linear(config.hidden_size, of_encoder)
+        self.embedding = nn.Linear(config.hidden_size, config.embedding_size - config.ngram_size)
         self.classifier = nn.Linear(config.embedding_size, len(config.labels))
         self._takes = frozenset(inspect.signature(self.encoder.forward).parameters)
         self._has_token_types = getattr(config.encoder, "type_vocab_size", 0) > 1 and "token_type_ids" in self._takes
@@ -187,16 +186,10 @@ class EmotionModel(PreTrainedModel):
         dropout = own.embedding_dropout if embedding_dropout is None else embedding_dropout
         model = type(self)(
             EmotionConfig(
-                encoder=own.encoder,
+                **{name: getattr(own, name) for name in BUILT_OF},
                 labels=list(labels),
-                pooling=own.pooling,
-                embedding_size=own.embedding_size,
                 embedding_dropout=dropout,
                 pad_token_id=own.encoder.pad_token_id,
-                ngrams=own.ngrams,
-                ngram_size=own.ngram_size,
-                ngram_buckets=own.ngram_buckets,
-                ngram_dropout=own.ngram_dropout,
                 **_problem(multi_label),
             )
         )

@@ -28,7 +28,6 @@ def set_apart(
         kept = [parameter for parameter in group["params"] if parameter is not vectors]
         if len(kept) < len(group["params"]):
             group["params"] = kept
-            rest = {name: value for name, value in group.items() if name not in ("params", "lr", "initial_lr")}
             own = {"params": [vectors], "lr": ngrams_learning_rate, "weight_decay": _NGRAMS_WEIGHT_DECAY}
-            optimizer.add_param_group(rest | own)
+            optimizer.add_param_group(group | own)
             return

@@ -146,11 +146,17 @@ def test_onnx_has_them_and_stock_heads_say_that_they_have_not(model, tmp_path):
         formats.write_sentence_transformers(tmp_path, made, tokenizer, 64)
 
 
-def test_a_model_that_goes_on_keeps_them(model):
-    made, tokenizer = model
+def test_a_model_that_goes_on_keeps_them(model, tmp_path):
+    tokenizer = model[1]
+    settings = {"labels": LABELS, "embedding_size": 16, "ngrams": 2, "ngram_size": 5, "ngram_buckets": 99}
+    made = EmotionModel(EmotionConfig(encoder=model[0].config.encoder, ngram_dropout=0.2, **settings)).eval()
+    torch.nn.init.normal_(made.ngrams.table.weight)
+    made.ngrams.letters.copy_(model[0].ngrams.letters)
+    made.going_on(labels=["기쁨", "분노"]).save_pretrained(tmp_path)
+    further = EmotionModel.from_pretrained(tmp_path)
     inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
-    further = made.going_on(labels=["기쁨", "분노"]).eval()
     torch.testing.assert_close(further(**inputs).embeddings, made(**inputs).embeddings)
+    assert further.ngrams.dropout == 0.2 and further.config.labels == ["기쁨", "분노"]
 
 
 def test_no_tokenizer_no_spelling(encoders):
