@@ -61,6 +61,7 @@ STUDIES = {
     "models": ("--tune", "8"),
     "weights": ("--encoders", "tiny-bert", "--aux", "contrastive", "triplet", "--over", "aux_weight=0.1,0.3,1"),
 }
+OTHER_MACHINES = "Another processor gives other digits; what the intervals say should hold there too."
 KOTE_LABELS = {"5": "슬픔", "41": "불안", "42": "기쁨"}  # of its 44: 슬픔, 불안/걱정, 기쁨
 
 
@@ -150,13 +151,14 @@ def write_page(corpus: Corpus, runs: Path, pages: Path) -> Path:
 
 def made_by(command: str, study: Path) -> str:
     """What a page says of how its studies came to be, by the record of a run."""
+    return f"Made by `{command}` with {made_with(study)}. {OTHER_MACHINES}"
+
+
+def made_with(study: Path) -> str:
+    """ "emo_hf 0.1.0 on 2 CPU cores in bfloat16", by the record of a run."""
     record = next(one for one in read_records(study) if one["kind"] == "model")
-    precision = "in bfloat16" if record["hardware"].get("bf16") else "in float32"
-    machine = f"{record['hardware']['cpus']} CPU cores {precision}"
-    return (
-        f"Made by `{command}` with emo_hf {record['versions']['emo_hf']} on {machine}. Another processor gives other "
-        "digits; what the intervals say should hold there too."
-    )
+    precision = "bfloat16" if record["hardware"].get("bf16") else "float32"
+    return f"emo_hf {record['versions']['emo_hf']} on {record['hardware']['cpus']} CPU cores in {precision}"
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:

@@ -3,7 +3,8 @@
     python recipes/results_sets.py --goemotions FOLDER    # with train.tsv, dev.tsv and label.txt
     python recipes/results_sets.py --kote FILE            # KOTE's val.tsv, with labels44.txt beside it: a name a line
 
-Studies stand in `runs/results`; what is done there is not done again. Of the corpora only scores are written.
+Studies stand in `runs/results`; what is done there is not done again. `--studies aux losses` makes these sections of a
+page anew and keeps its others as they stand. Of the corpora only scores are written.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import compare
 import numpy as np
 import pandas as pd
-from results import in_short, made_by, markdown, needed
+from results import OTHER_MACHINES, in_short, made_with, markdown, needed
 
 from emo_hf.arguments.words import CommandParser
 from emo_hf.data.text import text_keys
@@ -74,19 +75,25 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the studies")
     parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the pages")
+    parser.add_argument(
+        "--studies", nargs="+", choices=list(STUDIES), default=list(STUDIES), help="sections to make (default: all)"
+    )
     arguments = parser.parse_words(argv)
     made = {"goemotions": goemotions, "kote": kote}
     corpora = [make(given, arguments.runs) for name, make in made.items() if (given := getattr(arguments, name))]
     if not corpora:
         raise UserError("nothing to do; give --goemotions FOLDER, --kote FILE or both")
     for corpus in corpora:
-        for study, own in corpus.studies.items():
-            folder = str(arguments.runs / corpus.name / study)
-            given = [*ONE_MODEL, *STUDIES[study][1], *corpus.words, *own, "--study_dir", folder]
+        path = arguments.pages / f"{corpus.name}.md"
+        asked = [study for study in corpus.studies if study in arguments.studies]
+        kept = {} if len(asked) == len(corpus.studies) else sections(path)
+        for study in asked:
+            folder = arguments.runs / corpus.name / study
+            given = [*ONE_MODEL, *STUDIES[study][1], *corpus.words, *corpus.studies[study], "--study_dir", str(folder)]
             if failed := compare.main(given):
                 return failed
-        page = write_page(corpus, arguments.runs / corpus.name)
-        print(f"wrote {write_whole(arguments.pages / f'{corpus.name}.md', page.encode())}")
+            kept[STUDIES[study][0]] = section(corpus, study, folder)
+        print(f"wrote {write_whole(path, page(corpus, kept).encode())}")
     return 0
 
 
@@ -108,7 +115,7 @@ def goemotions(published: Path, runs: Path) -> Corpus:
         "--goemotions FOLDER",
         ("--data", str(folder / "train.tsv"), str(folder / "test.tsv"), "--label_names", str(folder / "label.txt"),
          "--labels", "all", "--per_device_train_batch_size", "32"),
-        {"best": ("--class_weights", "effective", *epochs(5)), "aux": epochs(2)},
+        {"best": ("--class_weights", "effective", *epochs(5)), "aux": epochs(2), "losses": epochs(2)},
         published / "train.tsv",
     )  # fmt: skip
 
@@ -152,18 +159,28 @@ def copied(published: Path, names: dict[str, str], folder: Path, flag: str) -> N
             write_whole(folder / own, content)
 
 
-def write_page(corpus: Corpus, folder: Path) -> str:
-    """What the studies of a corpus found, as markdown."""
-    made = made_by(f"python recipes/results_sets.py {corpus.asked}", folder / "best")
+def page(corpus: Corpus, found: dict[str, str]) -> str:
+    """A page as markdown: what each study found, by its question."""
+    made = f"Made by `python recipes/results_sets.py {corpus.asked}`. {OTHER_MACHINES}"
     lines = [f"# {corpus.title}", corpus.source, f"{made} Three seeds of tiny-bert with mean pooling."]
-    for study, own in corpus.studies.items():
-        question, words = STUDIES[study]
-        analysis = Analysis.read(folder / study)
-        said = " ".join([*words, *own])
-        lines += [f"## {question}", f"`{said}`"]
-        lines.append(at_its_best(analysis, corpus.published) if study == "best" else verdicts(analysis))
-        lines.append((folder / study / "table.md").read_text(encoding="utf-8").strip())
+    for question in [STUDIES[study][0] for study in corpus.studies]:
+        if question in found:
+            lines += [f"## {question}", found[question]]
     return "\n\n".join(lines) + "\n"
+
+
+def section(corpus: Corpus, study: str, folder: Path) -> str:
+    """What a study found, below its words."""
+    analysis = Analysis.read(folder)
+    said = f"`{' '.join([*STUDIES[study][1], *corpus.studies[study]])}` with {made_with(folder)}"
+    answer = at_its_best(analysis, corpus.published) if study == "best" else verdicts(analysis)
+    return "\n\n".join([said, answer, (folder / "table.md").read_text(encoding="utf-8").strip()])
+
+
+def sections(path: Path) -> dict[str, str]:
+    """The sections of a page by their headings; none where there is no page."""
+    parts = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
+    return {heading: text.strip() for heading, text in (part.split("\n", 1) for part in parts)}
 
 
 def at_its_best(analysis: Analysis, published: Path | None) -> str:
