@@ -77,6 +77,17 @@ def test_onnx_and_int8(learned, tmp_path):
     assert Predictor(tmp_path / "int8").probabilities(TEXTS).isfinite().all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_sentence_transformers_read_it_as_we_do(learned, decoder, pooling, tmp_path):
+    model = EmotionModel.from_encoder(decoder, labels=["a", "b"], pooling=pooling, embedding_size=16)
+    model.save_pretrained(tmp_path / "plain")
+    AutoTokenizer.from_pretrained(learned[0]).save_pretrained(tmp_path / "plain")
+    folder = export(tmp_path / "plain", "sentence-transformers", tmp_path / "out")
+    about = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    assert about["fp32_check"]["max_embedding_difference"] < 1e-5
+
+
 def test_a_stock_classifier_is_refused(learned, decoder, csv_file, tmp_path):
     with pytest.raises(UserError, match="no stock head has the model's character n-grams"):
         export(learned[0], "transformers", tmp_path / "out")
