@@ -38,7 +38,7 @@ class ModelArguments:
             "its classifier where the labels are the same"
         },
     )
-    pooling: str = field(default="cls", metadata={"help": "cls, mean, max or attention"})
+    pooling: str = field(default="cls", metadata={"help": "cls, mean, max, attention or last (of decoders)"})
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
     ngrams: int = field(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from emo_hf.errors import UserError
+from emo_hf.export.graph import trace
 from emo_hf.export.heads import name_labels, stock_classifier
 from emo_hf.inference.backends import ONNX_FILE, OnnxBackend
 from emo_hf.models.modeling import EmotionModel
 
 TOLERANCE = 1e-4
-OPSET = 17
 # Short and long, with what tokenizers stumble over: no word at all, an unknown one, other scripts, repetition.
 PROBES = (
     "",
@@ -29,19 +28,6 @@ PROBES = (
     "뷁 ㅋㅋㅋ ㅠㅠ 😀 OK?",
     "할머니가 보고 싶은 밤이야. " * 12,
 )
-
-
-class Numbers(nn.Module):
-    """The model with two plain tensors as its result: logits (B, C) and embeddings (B, D)."""
-
-    def __init__(self, model: EmotionModel):
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """input_ids and attention_mask (B, L) -> (B, C), (B, D)."""
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask)
-        return output.logits, output.embeddings
 
 
 def write_transformers(
@@ -78,7 +64,7 @@ def write_sentence_transformers(
     if model.config.pooling == "attention":
         raise UserError(
             "--to sentence-transformers: pooling is attention, which sentence-transformers has not; allowed: cls, "
-            "mean, max; --to onnx takes every pooling"
+            "mean, max, last; --to onnx takes every pooling"
         )
     try:
         from sentence_transformers import SentenceTransformer
@@ -100,7 +86,8 @@ def write_sentence_transformers(
         init_weight=model.embedding.weight.detach(),
         init_bias=model.embedding.bias.detach(),
     )
-    modules = [transformer, Pooling(model.config.hidden_size, model.config.pooling), dense]
+    pooling = "lasttoken" if model.config.pooling == "last" else model.config.pooling
+    modules = [transformer, Pooling(model.config.hidden_size, pooling), dense]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
     path = folder / "sentence_bert_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_kwargs": settings}, indent=4))
@@ -119,7 +106,7 @@ def write_onnx(
     """An ONNX graph with free batch and length; returns the largest differences of a logit and an embedding's value.
 
     Raises:
-        UserError: if onnx or onnxruntime is missing.
+        UserError: if onnx or onnxruntime is missing, or the encoder can't be traced.
     """
     _check_onnx()
     tokenizer.save_pretrained(folder)
@@ -127,26 +114,7 @@ def write_onnx(
     # The encoder's own configuration with our labels: what the tokenizer's and other libraries' loaders look for.
     name_labels(config, model.config)
     config.save_pretrained(folder)
-    inputs = _probes(tokenizer, max_length)
-    both = {0: "batch", 1: "sequence"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's age, and of constants that are constant
-        # The newer exporter needs a further package and fixes sizes that these encoders leave free.
-        torch.onnx.export(
-            Numbers(model).eval(),
-            (inputs["input_ids"], inputs["attention_mask"]),
-            folder / ONNX_FILE,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits", "embeddings"],
-            dynamic_axes={
-                "input_ids": both,
-                "attention_mask": both,
-                "logits": {0: "batch"},
-                "embeddings": {0: "batch"},
-            },
-        )
+    trace(model, _probes(tokenizer, max_length), folder / ONNX_FILE)
     session = OnnxBackend(folder).session
     found: dict[str, list[float]] = {"logits": [], "embeddings": []}
     for texts in (PROBES, PROBES[1:2], PROBES[2:5]):  # other batches and lengths than the traced one

@@ -32,7 +32,7 @@ from emo_hf.models.modeling import EmotionModel
 
 _TANH_SCALE = 2.0**-20
 _NORM_SCALE = 2.0**-30
-OTHER_FORMATS = "--to onnx takes every pooling, --to sentence-transformers cls, mean and max"
+OTHER_FORMATS = "--to onnx takes every pooling, --to sentence-transformers cls, mean, max and last"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class EmotionConfig(PreTrainedConfig):
 
     Args:
         encoder: configuration of the encoder, as an object or as a dictionary with `model_type`; BERT by default.
-        pooling: how token states become one vector: `cls`, `mean`, `max` or `attention`.
+        pooling: how token states become one vector: `cls`, `mean`, `max`, `attention` or `last`.
         embedding_size: dimension D of the embedding that the metric losses and the maps use.
         embedding_dropout: dropout on the pooled vector, in [0, 1).
         ngrams: letters of the longest character n-grams that stand beside the encoder, as `CharacterNgrams`; 0: none.

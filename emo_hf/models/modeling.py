@@ -8,7 +8,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from transformers import (
-    MODEL_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
@@ -18,6 +17,7 @@ from transformers import (
 from transformers.utils import ModelOutput
 
 from .configuration import BUILT_OF, EmotionConfig
+from .layouts import begins_at_once, encoder_class, is_causal, is_told_places, places
 from .ngrams import CharacterNgrams, letters_of
 from .pooling import Pooler
 
@@ -48,8 +48,7 @@ def label_set_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _without_pooler(encoder_config: PreTrainedConfig) -> dict[str, bool]:
     """The arguments that keep an encoder from adding its own pooler, which has no pre-trained weights in RoBERTa."""
-    encoder_class: Any = MODEL_MAPPING[type(encoder_config)]
-    takes = "add_pooling_layer" in inspect.signature(encoder_class).parameters
+    takes = "add_pooling_layer" in inspect.signature(encoder_class(encoder_config)).parameters
     return {"add_pooling_layer": False} if takes else {}
 
 
@@ -80,6 +79,11 @@ class EmotionModel(PreTrainedModel):
     def __init__(self, config: EmotionConfig) -> None:
         super().__init__(config)
         self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
+        if config.pooling == "cls" and is_causal(self.encoder):
+            raise ValueError(
+                f"pooling is 'cls', the first token, which sees no other in a causal {config.encoder.model_type}; use "
+                "last or mean"
+            )
         self.pooler = Pooler(config.pooling, config.hidden_size)
         self.dropout = nn.Dropout(config.embedding_dropout)
         self.ngrams = None
@@ -91,6 +95,7 @@ class EmotionModel(PreTrainedModel):
         self.classifier = nn.Linear(config.embedding_size, len(config.labels))
         self._takes = frozenset(inspect.signature(self.encoder.forward).parameters)
         self._has_token_types = getattr(config.encoder, "type_vocab_size", 0) > 1 and "token_type_ids" in self._takes
+        self._is_told_places = is_told_places(self.encoder)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -241,9 +246,13 @@ class EmotionModel(PreTrainedModel):
         }
         if self._has_token_types:
             inputs["token_type_ids"] = token_type_ids
+        if "use_cache" in self._takes:  # of a decoder, for tokens to come; there are none
+            inputs["use_cache"] = False
+        if self._is_told_places and attention_mask is not None and not begins_at_once(attention_mask):
+            inputs["position_ids"] = places(attention_mask)
         asked = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         inputs |= {name: value for name, value in asked.items() if value is not None}
-        encoded = self.encoder(**inputs)
+        encoded = self.encoder(**inputs, return_dict=True)
         pooled = self.pooler(encoded.last_hidden_state, attention_mask)
         embeddings = self.embedding(self.dropout(pooled))
         if self.ngrams is not None:

@@ -1,5 +1,6 @@
 """Character n-grams of a text beside its encoder, from the ids of its tokens. Travels with every saved checkpoint."""
 
+import re
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 _FACTOR, _PRIME = 1_000_003, 2**31 - 1  # a product of the two stays below 2^63
 _LONGEST = 16  # letters of a piece; the rest of a longer one, a row of dashes, is left out
+_BYTE = re.compile("<0x[0-9A-F]{2}>")  # SentencePiece's, of letters that have no piece
 _OF_ITS_OWN = 0x110000  # the letter of a piece that is a part of a letter: beyond all of Unicode
 
 
@@ -63,7 +65,7 @@ def letters_of(tokenizer: Any, vocab_size: int) -> Tensor:
     """The letters (V, 16) that each token id stands for, as code points, 0 where there are no more.
 
     A piece that begins a word begins with a space, and so does the end of a text. A piece that is only a part of a
-    letter, as byte-level tokenizers have them, counts as a letter of its own.
+    letter, as byte-level tokenizers and those with bytes to fall back on have them, counts as a letter of its own.
     """
     pieces = tokenizer.convert_ids_to_tokens(list(range(min(vocab_size, len(tokenizer)))))
     special = set(tokenizer.all_special_ids)
@@ -80,6 +82,7 @@ def letters_of(tokenizer: Any, vocab_size: int) -> Tensor:
             text = piece.replace("▁", " ")
         else:
             text = tokenizer.convert_tokens_to_string([piece])
-        codes = [_OF_ITS_OWN + index] if "\ufffd" in text else [ord(letter) for letter in text[:_LONGEST]]
+        part = "\ufffd" in text or _BYTE.fullmatch(piece)
+        codes = [_OF_ITS_OWN + index] if part else [ord(letter) for letter in text[:_LONGEST]]
         letters[index, : len(codes)] = torch.tensor(codes, dtype=torch.int32)
     return letters

@@ -3,14 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-POOLINGS = ("cls", "mean", "max", "attention")
+from .layouts import begins_at_once
+
+POOLINGS = ("cls", "mean", "max", "attention", "last")
 
 
 class Pooler(nn.Module):
-    """Pool the states of the real tokens; padding never changes the result.
+    """Pool the states of the real tokens; padding, on either side, never changes the result.
 
     `cls` takes the first token (Devlin et al. 2019), `mean` and `max` go over the real tokens (Reimers & Gurevych
-    2019), `attention` weighs the real tokens by a learned score (Lin et al. 2017, one head).
+    2019), `attention` weighs the real tokens by a learned score (Lin et al. 2017, one head), `last` takes the last
+    token, which in a causal encoder is the only one that sees all others (Wang et al. 2024, E5-Mistral).
 
     Args:
         kind: one of `POOLINGS`.
@@ -29,10 +32,18 @@ class Pooler(nn.Module):
 
     def forward(self, states: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """states (B, L, H), attention_mask (B, L) with 1 at real tokens, or None if all are real -> (B, H)."""
-        if self.kind == "cls":
+        if self.kind == "cls" and (attention_mask is None or begins_at_once(attention_mask)):
             return states[:, 0]
         if attention_mask is None:
             attention_mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+        if self.kind in ("cls", "last"):
+            # By the mask, not by the ids: many a tokenizer pads with the token that ends a text.
+            rows = torch.arange(states.shape[0], device=states.device)
+            places = torch.arange(states.shape[1], device=states.device)
+            last = states.shape[1] - 1
+            if self.kind == "cls":
+                return states[rows, last - ((last - places) * attention_mask.long()).amax(1)]
+            return states[rows, (places * attention_mask.long()).amax(1)]
         real = attention_mask.bool().unsqueeze(-1)
         if self.kind == "mean":
             # The sum runs in fp32: in half precision the 100th summand of a long sentence loses its last bits.

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, is_offline_mode, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError, first_line, nearest
 from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.endings import completed, ends_texts
 from emo_hf.models.folders import WEIGHTS_FILE, check_start
+from emo_hf.models.layouts import encoder_class, is_causal
 from emo_hf.models.long_words import part_long_words
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.storage.files import read_object
@@ -62,6 +64,7 @@ def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tup
     found = _config(encoder, revision, files)
     if Path(encoder_path(encoder)).is_dir():
         check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
+    _check_layout(found.encoder, model)
     _check_tokenizer(load_tokenizer(model), found.encoder, model)
     return found.max_tokens
 
@@ -133,6 +136,7 @@ def check_weights(folder: Path, what: str) -> None:
 def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTokenizerBase:
     """The tokenizer that stands beside the encoder, by its own class, never the model type's; it parts long words.
 
+    What a decoder's may lack, a token that pads and one that ends a text, it has then, as `completed` says.
     `settings` hold in place of those in its tokenizer_config.json.
     """
     try:
@@ -149,11 +153,29 @@ def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTok
             f"encoder {arguments.encoder!r} has no tokenizer; put tokenizer.json (or vocab.txt) and "
             "tokenizer_config.json of the same model into its folder"
         )
-    return part_long_words(tokenizer)
+    return completed(part_long_words(tokenizer), arguments.pooling)
+
+
+def _check_layout(config: PreTrainedConfig, model: ModelArguments) -> None:
+    """Refuse what is no encoder of text, and the first token of one that sees no other."""
+    try:
+        encoder_class(config)
+        with torch.device("meta"):  # modules without numbers
+            causal = model.pooling == "cls" and is_causal(AutoModel.from_config(config))
+    except Exception as error:  # sizes that no module has
+        raise UserError(f"encoder {model.encoder!r}: {first_line(error)}") from error
+    if causal:
+        raise UserError(
+            f"--pooling cls takes the state of the first token, which sees no other in {model.encoder!r}, a causal "
+            f"{config.model_type}; use --pooling last or mean"
+        )
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, model: ModelArguments) -> None:
-    largest, known = max(tokenizer.get_vocab().values()), getattr(config, "vocab_size", None)
+    # Gemma 3's has one for pictures that stands beyond the vocabulary of its models of text.
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    largest = max(index for piece, index in tokenizer.get_vocab().items() if piece not in special)
+    known = getattr(config, "vocab_size", None)
     if known is not None and largest >= known:
         raise UserError(
             f"encoder {model.encoder!r} knows {known:,} tokens, but the tokenizer beside it counts up to "
@@ -169,6 +191,11 @@ def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfi
         raise UserError(
             f"--pooling cls takes the state of a CLS token, but the tokenizer of {model.encoder!r} starts no text "
             "with one; use --pooling mean"
+        )
+    if model.pooling == "last" and not ends_texts(tokenizer):
+        raise UserError(
+            f"--pooling last takes the state of the token that ends a text, but the tokenizer of {model.encoder!r} "
+            "has none; name one as eos_token in its tokenizer_config.json, or use --pooling mean"
         )
 
 

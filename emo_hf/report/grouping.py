@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
-POOLINGS = ("cls", "mean", "max", "attention")
+POOLINGS = ("cls", "mean", "max", "attention", "last")
 LOSSES = ("none", "contrastive", "triplet", "supcon")
 FLOWING_COLUMNS = 3
 
@@ -171,11 +171,12 @@ def _numbers(records: list[Record]) -> dict[tuple[str, str], int]:
 
     The original's six come first. What it lacks follows loss by loss (none, contrastive, triplet, supcon, then pml
     losses by name) and, within a loss, by pooling (cls, mean, max, attention): 7 is max and 8 attention without metric
-    loss, 13 is cls with supcon. So a number hangs on what else a study holds for pml losses alone.
+    loss, 13 is cls with supcon. `last`, of which earlier studies know nothing, is numbered after all of these. So only
+    the numbers of pml losses, and of `last`, hang on what else a study holds.
     """
     present = {(record["model"]["pooling"], record["model"]["aux"]) for record in records if _is_model(record)}
     losses = [*LOSSES, *sorted({aux for _, aux in present} - set(LOSSES))]
-    pairs = [(pooling, aux) for aux in losses for pooling in POOLINGS]
+    pairs = [(pooling, aux) for group in (POOLINGS[:-1], POOLINGS[-1:]) for aux in losses for pooling in group]
     unknown = sorted(present - set(pairs))  # somebody else's record may name any pooling
     return {pair: number for number, pair in enumerate(dict.fromkeys([*ORIGINAL, *pairs, *unknown]), start=1)}
 

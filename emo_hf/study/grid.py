@@ -36,7 +36,7 @@ class GridArguments:
         default_factory=lambda: ["tiny-bert", "tiny-roberta"], metadata={"help": "as --encoder of train.py, several"}
     )
     poolings: list[str] = field(
-        default_factory=lambda: ["cls", "mean"], metadata={"help": "cls, mean, max, attention"}
+        default_factory=lambda: ["cls", "mean"], metadata={"help": "cls, mean, max, attention, last"}
     )
     aux: list[str] = field(
         default_factory=lambda: ["none", "contrastive", "triplet"], metadata={"help": "auxiliary losses"}

@@ -99,7 +99,7 @@ WORDS: dict[str, tuple[str, list[str], str]] = {
     "an unknown pooling": (
         "train",
         ["--pooling", "middle"],
-        "--pooling is 'middle'; allowed: cls, mean, max, attention",
+        "--pooling is 'middle'; allowed: cls, mean, max, attention, last",
     ),
     "one column for both": (
         "train",
@@ -206,7 +206,10 @@ YAML: dict[str, tuple[str, str]] = {
         "TMP/a.yaml, line 1: not valid YAML (expected the node content, but found '<stream end>')",
     ),
     "NaN": ("margin: .nan", "--margin is nan; allowed: 0 to 1,000,000"),
-    "a mapping for a word": ("pooling: {a: b}", '--pooling is \'{"a": "b"}\'; allowed: cls, mean, max, attention'),
+    "a mapping for a word": (
+        "pooling: {a: b}",
+        '--pooling is \'{"a": "b"}\'; allowed: cls, mean, max, attention, last',
+    ),
     "a token": (
         "hub_token: hf_abcdefghijklmnopqrstuvwx",
         "--hub_token would be stored in plain text; log in with `hf auth login` or set HF_TOKEN instead",

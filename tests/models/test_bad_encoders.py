@@ -14,9 +14,10 @@ import huggingface_hub
 import pytest
 import torch
 from bad_files import put
+from decoders import tiny_decoder
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, T5Config
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.errors import UserError
@@ -101,6 +102,11 @@ ENCODERS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "--pooling cls takes the state of a CLS token, but the tokenizer of 'TMP/own' starts no text with one; use "
         "--pooling mean",
     ),
+    "with a decoder beside it": (
+        lambda folder: T5Config(vocab_size=200).save_pretrained(folder),
+        "encoder 'TMP/own': t5 is an encoder with a decoder beside it; give an encoder alone, as bert or modernbert, "
+        "or a decoder alone, as qwen3",
+    ),
     "with a tokenizer without padding": (
         words_alone,
         "encoder 'TMP/own': its tokenizer has no padding token, so no batch can be made; name one as pad_token in its "
@@ -133,6 +139,24 @@ def test_an_encoder_that_does_not_fit(refused, encoders, tmp_path, case):
     change(folder)
     assert refused("--encoder", str(folder)) == said
     assert not (folder / "TAKEN").exists()
+
+
+def test_the_first_token_of_a_decoder(refused, tmp_path):
+    folder = tiny_decoder(tmp_path / "own")
+    assert refused("--encoder", folder) == (
+        "--pooling cls takes the state of the first token, which sees no other in 'TMP/own', a causal qwen3; use "
+        "--pooling last or mean"
+    )
+
+
+def test_the_last_token_where_no_text_has_an_end(refused, encoders, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(encoders["bert"], folder)
+    words_alone(folder, pad_token="[PAD]")
+    assert refused("--encoder", str(folder), "--pooling", "last") == (
+        "--pooling last takes the state of the token that ends a text, but the tokenizer of 'TMP/own' has none; name "
+        "one as eos_token in its tokenizer_config.json, or use --pooling mean"
+    )
 
 
 def out_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:

@@ -68,6 +68,8 @@ def plain_pooling(kind: str, states: np.ndarray, lengths: list[int], pooler: Poo
         real = [row[place] for place in range(length)]
         if kind == "cls":
             pooled.append(real[0])
+        elif kind == "last":
+            pooled.append(real[-1])
         elif kind == "mean":
             pooled.append(sum(real) / length)
         elif kind == "max":
@@ -132,7 +134,7 @@ def test_the_config_keeps_labels_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pooling": "middle"}, "pooling is 'middle'; allowed: cls, mean, max, attention"),
+        ({"pooling": "middle"}, "pooling is 'middle'; allowed: cls, mean, max, attention, last"),
         ({"embedding_size": 0}, "embedding_size is 0"),
         ({"embedding_dropout": 1.0}, "embedding_dropout is 1.0"),
     ],

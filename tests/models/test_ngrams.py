@@ -236,6 +236,14 @@ def test_what_bytes_spell(size):
     assert len(parts) == (6 if size == 259 else 0) and len(set(parts)) == (5 if size == 259 else 0)
 
 
+def test_bytes_to_fall_back_on_spell_no_letters():
+    pieces = ["<unk>", "</s>", "▁", "▁가", "<0xEA>", "<0xB0>"]
+    backend = Tokenizer(models.BPE({piece: index for index, piece in enumerate(pieces)}, [], byte_fallback=True))
+    table = letters_of(PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>"), 6)
+    assert table[:, 0].tolist() == [0, ord(" "), ord(" "), ord(" "), 0x110000 + 4, 0x110000 + 5]
+    assert table[3, 1] == ord("가") and table[4:, 1:].max() == 0
+
+
 def test_a_long_piece_is_cut_and_specials_spell_nothing(tmp_path: Path):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "-" * 40, "##가"]
     backend = Tokenizer(models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))

@@ -102,7 +102,7 @@ def test_train_names_its_folder_after_the_run(train, common, encoders, tmp_path,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--pooling", "middle"], "--pooling is 'middle'; allowed: cls, mean, max, attention"),
+        (["--pooling", "middle"], "--pooling is 'middle'; allowed: cls, mean, max, attention, last"),
         (["--aux", "quadruplet"], "quadruplet"),
         (["--aux", "contrastive", "--mining", "semi-hard"], "semi-hard"),
         (["--data", "missing.csv"], "missing.csv does not exist"),

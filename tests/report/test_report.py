@@ -58,7 +58,10 @@ def test_what_the_original_lacks_is_numbered_on_by_one_rule(tmp_path: Path) -> N
     assert numbers() == found and list(numbers().values()) == sorted(found.values())
     for aux in ("pml:MultiSimilarityLoss", "pml:ArcFaceLoss"):
         write_run(tmp_path, pooling="mean", aux=aux)
-    assert numbers() == found | {("mean", "pml:ArcFaceLoss"): 18, ("mean", "pml:MultiSimilarityLoss"): 22}
+    found |= {("mean", "pml:ArcFaceLoss"): 18, ("mean", "pml:MultiSimilarityLoss"): 22}
+    assert numbers() == found
+    write_run(tmp_path, pooling="last", aux="contrastive")  # which came later, and takes nobody's number
+    assert numbers() == found | {("last", "contrastive"): 26}
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_a_checkpoint_loads_without_the_package(outside, layout):
         np.testing.assert_allclose(probabilities, kept["expected"], atol=1e-5, err_msg=name)
     assert {path.name for path in kept["folder"].glob("*.py")} == {
         "configuration.py",
+        "layouts.py",
         "modeling.py",
         "ngrams.py",
         "pooling.py",

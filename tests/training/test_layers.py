@@ -53,10 +53,26 @@ def step(model: EmotionModel, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[s
     return output.embeddings.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
+def from_left(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with its padding on the left."""
+    order = torch.argsort(inputs["attention_mask"], dim=1, stable=True)
+    return inputs | {name: inputs[name].gather(1, order) for name in ("input_ids", "attention_mask")}
+
+
 def fused(model: EmotionModel) -> EmotionModel:
     found = use_fused_layers(copy.deepcopy(model))
     assert sum(isinstance(module, FusedLayer) for module in found.modules()) == 2
     return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_token_is_found_behind_padding(kind):
+    """Where the last layer would else compute the first place alone."""
+    expected, gradients = step(make(kind, "cls"), batch())
+    found, own = step(fused(make(kind, "cls")), from_left(batch()))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(own[name], gradient, atol=1e-4, rtol=1e-3, msg=name)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

@@ -74,7 +74,7 @@ class FusedLayer(nn.Module):
             scale=attention.scaling,
             eps=(after_attention.LayerNorm.eps, after.LayerNorm.eps),
             rates=(attention.dropout.p, after_attention.dropout.p, after.dropout.p) if self.training else (0.0,) * 3,
-            first_only=self.first_only and self.training,
+            first_only=self.first_only and self.training and _begin_at_once(attention_mask),
             dtype=dtype,
         )
         parts = (
@@ -116,8 +116,8 @@ _FUSED = {fused.__bases__[1]: fused for fused in FusedLayer.__subclasses__()}
 def use_fused_layers(model: nn.Module) -> nn.Module:
     """Give the layers of an `EmotionModel` that are of a known kind the fused form, in place; nothing saved changes.
 
-    Where sentences are pooled by their first token, the last layer computes that one alone while it trains, and a last
-    hidden state that is asked for then has no other.
+    Where sentences are pooled by their first token, the last layer computes that one alone while it trains on batches
+    that are padded on the right, and a last hidden state that is asked for then has no other.
     """
     for layer in [layer for layer in model.modules() if type(layer) in _FUSED and _is_plain(layer)]:
         layer.__class__ = _FUSED[type(layer)]
@@ -152,6 +152,14 @@ def _bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     if mask is None or mask.dtype != torch.bool:
         return mask if mask is None else mask.to(dtype)
     return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
+
+
+def _begin_at_once(mask: Tensor | None) -> bool:
+    """Whether the first token of each text, by a mask as `_bias` takes it, is real, and so stands first."""
+    if mask is None:
+        return True
+    first = mask[:, 0, 0, 0]
+    return bool(first.all() if mask.dtype == torch.bool else (first == 0).all())
 
 
 def _split(rows: Tensor, batch: int, heads: int) -> Tensor:
