@@ -3,7 +3,6 @@
 import inspect
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import MODEL_MAPPING, PreTrainedConfig, PreTrainedModel
 
@@ -23,7 +22,7 @@ def encoder_class(config: PreTrainedConfig) -> Any:
             f"{kind} is an encoder with a decoder beside it; give an encoder alone, as bert or modernbert, or a "
             "decoder alone, as qwen3"
         )
-    found = MODEL_MAPPING.get(type(config), None)
+    found: Any = MODEL_MAPPING.get(type(config), None)
     found = found[0] if isinstance(found, list | tuple) else found
     if (
         found is None
@@ -57,13 +56,6 @@ def is_told_places(encoder: PreTrainedModel) -> bool:
     ]
     takes = "position_ids" in inspect.signature(encoder.forward).parameters
     return takes and bool(tables) and all(table.padding_idx is None for table in tables)
-
-
-def begins_at_once(attention_mask: Tensor) -> bool:
-    """Whether no row of (B, L) begins with padding; of a graph that is traced, which takes any batch, False."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
-        return False
-    return bool(attention_mask[:, 0].all())
 
 
 def places(attention_mask: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from transformers import (
 from transformers.utils import ModelOutput
 
 from .configuration import BUILT_OF, EmotionConfig
-from .layouts import begins_at_once, encoder_class, is_causal, is_told_places, places
+from .layouts import encoder_class, is_causal, is_told_places, places
 from .ngrams import CharacterNgrams, letters_of
-from .pooling import Pooler
+from .pooling import Pooler, begins_at_once
 
 
 @dataclass

@@ -3,9 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from .layouts import begins_at_once
-
 POOLINGS = ("cls", "mean", "max", "attention", "last")
+
+
+def begins_at_once(attention_mask: Tensor) -> bool:
+    """Whether no row of (B, L) begins with padding; of a graph that is traced, which takes any batch, False."""
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return False
+    return bool(attention_mask[:, 0].all())
 
 
 class Pooler(nn.Module):
