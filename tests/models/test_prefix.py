@@ -21,7 +21,14 @@ from tokenizers import (
     trainers,
 )
 from train import main as train
-from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast, pipeline
+from transformers import (
+    AutoTokenizer,
+    ByT5Tokenizer,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+    XLMRobertaTokenizer,
+    pipeline,
+)
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.data.seen_texts import trained_on
@@ -151,6 +158,18 @@ def test_the_tokens_are_those_of_prefix_and_text(kind, prefix, tmp_path):
         assert len(cut) == len(before) + 1 and cut[:kept] == expected[:kept]
     assert tokenizer.num_special_tokens_to_add() == len(before)
     assert prefix_in(again) == prefix and with_prefix(again, prefix) is again
+
+
+def test_a_class_that_makes_its_own_template(tmp_path):
+    """XLM-R's, read by the type of the model beside it, would leave what stands in tokenizer.json."""
+    signs = ["▁", "▁query", ":", "▁오늘", *"좋아기뻐ㅋ7시(웃음)…네😀OKok"]
+    pieces = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((sign, -1.0) for sign in signs)]
+    XLMRobertaTokenizer(vocab=[*pieces, ("<mask>", 0.0)]).save_pretrained(tmp_path)
+    XLMRobertaConfig().save_pretrained(tmp_path)
+    made = with_prefix(AutoTokenizer.from_pretrained(tmp_path), "query: ")
+    made.save_pretrained(tmp_path)
+    for tokenizer in (made, AutoTokenizer.from_pretrained(tmp_path)):
+        assert tokenizer("오늘 좋아").tokens() == ["<s>", "▁query", ":", "▁오늘", "▁", "좋", "아", "</s>"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
