@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "evaluation": set(),
     "data": {"storage"},
     "arguments": {"data.taxonomy"},  # the names of labels alone
-    "encoders": set(),
+    "encoders": {"storage"},
     "models": {"storage", "arguments", "encoders"},
     "losses": set(),
     "training": {"storage", "evaluation", "data", "arguments", "models", "encoders", "losses"},

@@ -44,6 +44,9 @@ class ModelArguments:
     ngrams: int = field(
         default=0, metadata={"help": "letters of the longest character n-grams beside the encoder, as 4; 0: none"}
     )
+    prefix: str | None = field(
+        default=None, metadata={"help": "put before every text, as 'query: '; '': nothing; default: as the encoder's"}
+    )
 
     def __post_init__(self) -> None:
         check_numbers(self)

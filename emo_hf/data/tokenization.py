@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 import unicodedata
@@ -22,6 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from emo_hf.data.loading import EmotionData
 from emo_hf.data.several import zeros_and_ones
 from emo_hf.errors import UserError
+from emo_hf.storage.cache import cache_folder
 from emo_hf.storage.files import settle
 
 logger = logging.getLogger(__name__)
@@ -83,9 +83,7 @@ def tokenize_splits(
     if max_length <= special:
         raise UserError(f"max_length is {max_length}; {special} special tokens and a text need {special + 1} or more.")
     max_length = min(max_length, tokenizer.model_max_length)
-    folder = (
-        Path(cache_dir or os.environ.get("EMO_HF_CACHE") or datasets.config.HF_DATASETS_CACHE / "emo_hf") / "tokens"
-    )
+    folder = cache_folder(cache_dir) / "tokens"
     identity = {
         "version": CODE_VERSION,
         "normalization": NORMALIZATION,

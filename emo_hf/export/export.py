@@ -71,6 +71,7 @@ def export(
         "labels": loaded.config.labels,
         **({"thresholds": thresholds} if (thresholds := thresholds_of(loaded.config)) else {}),
         "pooling": loaded.config.pooling,
+        **({"prefix": loaded.config.text_prefix} if loaded.config.text_prefix else {}),
         "max_length": min(trained, longest),
         "exported": now(),
         "versions": _versions(),

@@ -29,6 +29,7 @@ from transformers import (
 from emo_hf.errors import UserError
 from emo_hf.inference.backends import thresholds_of
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.models.prefix import KEY
 
 _TANH_SCALE = 2.0**-20
 _NORM_SCALE = 2.0**-30
@@ -87,8 +88,12 @@ def stock_classifier(model: EmotionModel) -> tuple[PreTrainedModel, str]:
 
 
 def name_labels(config: Any, own: PreTrainedConfig) -> None:
-    """Give another model's configuration the labels of ours, and their thresholds where a text may have several."""
+    """Give another model's configuration the labels of ours, their thresholds where a text may have several, and what
+    its texts begin with.
+    """
     config.id2label, config.label2id = dict(own.id2label or {}), dict(own.label2id or {})
+    if prefix := getattr(own, KEY, ""):
+        setattr(config, KEY, prefix)
     if (thresholds := thresholds_of(own)) is not None:
         config.problem_type, config.thresholds = own.problem_type, thresholds
 

@@ -92,10 +92,15 @@ def card(about: dict[str, Any]) -> str:
         f"```python\n{use}\n```",
         *([_SETS] if several and task == "text-classification" else []),
         _NFC,
+        *([_prefix(about["prefix"])] if "prefix" in about else []),
         *_exactness(to, checked),
         *([_table(about["measured"], several)] if "measured" in about else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _prefix(prefix: str) -> str:
+    return f'The tokenizer puts "{markdown_name(prefix)}" before every text: give texts as they are.'
 
 
 def _exactness(to: str, checked: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from emo_hf.encoders import BUNDLED
+from emo_hf.encoders.packed import PACKED
 from emo_hf.errors import UserError
 from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.label_set_metrics import label_set_intervals
@@ -83,6 +84,7 @@ def model_card(
         absent=[label for label, score in record["test"]["per_class"].items() if not score["support"]],
         loss=classifier_loss(model) + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
         ngrams=ngrams,
+        prefix=model.get("prefix"),
         number=None if ngrams else original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],
@@ -140,7 +142,7 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
         license="apache-2.0" if bundled else None,  # of others only their authors can say
         library_name="transformers",
         pipeline_tag="text-classification",
-        base_model=None if bundled else _hub_id(model["encoder"]),
+        base_model=None if bundled else _base(model["encoder"]),
         datasets=[found] if (found := _hub_id(data["source"])) else None,
         metrics=["f1"] if several else ["accuracy", "f1"],
         tags=[
@@ -155,6 +157,11 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
         model_name=repo_id.split("/")[-1],
         eval_results=results,
     )
+
+
+def _base(encoder: str) -> str | None:
+    """The model of the Hub that an encoder is, if it is one."""
+    return PACKED[encoder].source if encoder in PACKED else _hub_id(encoder)
 
 
 def draw_pictures(record: dict[str, Any], run_dir: Path) -> None:

@@ -12,6 +12,7 @@ from emo_hf.errors import UserError, first_line
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.folders import ONNX_FILE, check_model_folder
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.models.prefix import KEY
 from emo_hf.models.pretrained import is_path, reach_hub
 
 
@@ -54,7 +55,8 @@ class TorchBackend:
     """An `EmotionModel` on a device, by default an accelerator if there is one.
 
     Attributes: labels, in the order of the logits; thresholds (C,), from which probability on a sentence has a label,
-    where it may have several, else None; max_tokens, the longest sequence, or None; device.
+    where it may have several, else None; prefix, which its tokenizer puts before every text; max_tokens, the longest
+    sequence, or None; device.
     """
 
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
@@ -63,6 +65,7 @@ class TorchBackend:
         self.model.to(self.device)  # type: ignore[arg-type]  # transformers wraps it and loses its types
         self.labels: list[str] = self.model.config.labels
         self.thresholds = thresholds_of(self.model.config)
+        self.prefix: str = self.model.config.text_prefix
         self.max_tokens: int | None = self.model.config.max_tokens
 
     @torch.inference_mode()
@@ -98,6 +101,7 @@ class OnnxBackend:
             raise cant_load(folder, error) from error
         self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
         self.thresholds = thresholds_of(config)
+        self.prefix: str = getattr(config, KEY, "")
         self.max_tokens = EmotionConfig(encoder=config).max_tokens
 
     def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

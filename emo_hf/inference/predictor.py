@@ -11,6 +11,7 @@ from transformers import AutoTokenizer
 
 from emo_hf.data.text import clean
 from emo_hf.inference.backends import cant_load, open_backend
+from emo_hf.models.prefix import prefix_in
 
 # Sentences that are sorted by length together: enough for batches without padding, little to hold.
 CHUNK = 4096
@@ -54,6 +55,9 @@ class Predictor:
             raise cant_load(model, error) from error
         if not set(self.tokenizer.get_vocab()) - set(self.tokenizer.all_special_tokens):
             raise cant_load(model, ValueError("its folder has no tokenizer.json, and every word would be unknown"))
+        prefix, found = self.backend.prefix, prefix_in(self.tokenizer)
+        if prefix and found != prefix:
+            raise cant_load(model, ValueError(f"its texts begin with {prefix!r}, but with {found!r} by its tokenizer"))
         self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
         self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
         self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)

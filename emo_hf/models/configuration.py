@@ -8,7 +8,9 @@ from transformers import AutoConfig, PreTrainedConfig
 from .pooling import POOLINGS
 
 # What a model is built of, whatever its labels: one that goes on from another has the same.
-BUILT_OF = ("encoder", "pooling", "embedding_size", "ngrams", "ngram_size", "ngram_buckets", "ngram_dropout")
+BUILT_OF = (
+    "encoder", "pooling", "embedding_size", "ngrams", "ngram_size", "ngram_buckets", "ngram_dropout", "text_prefix",
+)  # fmt: skip
 
 
 class EmotionConfig(PreTrainedConfig):
@@ -23,6 +25,7 @@ class EmotionConfig(PreTrainedConfig):
         ngram_size: dimensions of the embedding that are theirs; an eighth of it where nothing is said, 0 without them.
         ngram_buckets: vectors that n-grams share by their hash.
         ngram_dropout: share of a text's n-grams left out in training, in [0, 1).
+        text_prefix: what stands before every text that the model is given, as "query: "; its tokenizer puts it there.
         labels: label names in the order of the logits; kept as `id2label` and `label2id`.
         thresholds: of a model that gives several labels a row (`problem_type` "multi_label_classification"): from
             which probability on a row has a label (C,); 0.5 where there are none.
@@ -46,6 +49,7 @@ class EmotionConfig(PreTrainedConfig):
         ngram_size: int | None = None,
         ngram_buckets: int = 65536,
         ngram_dropout: float = 0.3,
+        text_prefix: str = "",
         labels: Sequence[str] | None = None,
         thresholds: Sequence[float] | None = None,
         **kwargs: Any,
@@ -88,6 +92,7 @@ class EmotionConfig(PreTrainedConfig):
         self.ngram_size = ngram_size
         self.ngram_buckets = ngram_buckets
         self.ngram_dropout = float(ngram_dropout)
+        self.text_prefix = text_prefix
         self.thresholds = None if thresholds is None else [float(threshold) for threshold in thresholds]
         self.keys_to_ignore_at_inference = ["embeddings", "hidden_states", "attentions"]
         super().__init__(**kwargs)

@@ -23,15 +23,21 @@ def part_long_words(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBa
     steps = _steps(backend.pre_tokenizer)
     if _content(parts) in steps:  # saved by us
         return tokenizer
-    # The classes of single models, as BertTokenizer, read the vocabulary alone from tokenizer.json.
-    if type(tokenizer) is not PreTrainedTokenizerFast:
-        names = tokenizer.model_input_names
-        tokenizer = PreTrainedTokenizerFast(
-            **tokenizer.init_kwargs | {"tokenizer_object": backend, "model_input_names": names}
-        )
+    tokenizer = read_whole(tokenizer)
     before = [backend.pre_tokenizer] if steps else []
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*before, parts])
     return tokenizer
+
+
+def read_whole(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """A fast tokenizer as one of a class that reads all of the tokenizer.json that it saves.
+
+    The classes of single models, as BertTokenizer, read the vocabulary alone from there.
+    """
+    if type(tokenizer) is PreTrainedTokenizerFast:
+        return tokenizer
+    own = {"tokenizer_object": tokenizer.backend_tokenizer, "model_input_names": tokenizer.model_input_names}
+    return PreTrainedTokenizerFast(**tokenizer.init_kwargs | own)
 
 
 def _content(step: pre_tokenizers.PreTokenizer) -> dict[str, object]:

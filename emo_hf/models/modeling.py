@@ -114,6 +114,7 @@ class EmotionModel(PreTrainedModel):
         embedding_dropout: float = 0.1,
         multi_label: bool = False,
         ngrams: int = 0,
+        text_prefix: str = "",
         tokenizer: Any = None,
         **kwargs: Any,
     ) -> Self:
@@ -122,7 +123,7 @@ class EmotionModel(PreTrainedModel):
         Args:
             encoder: folder or Hub id that `AutoModel` loads; of an `EmotionModel` that stands there, its encoder.
             labels: label names in the order of the logits.
-            pooling, embedding_size, embedding_dropout, ngrams: as in `EmotionConfig`.
+            pooling, embedding_size, embedding_dropout, ngrams, text_prefix: as in `EmotionConfig`.
             multi_label: whether a row may have several labels.
             tokenizer: that of the encoder; n-grams need the spelling of its pieces, nothing else does.
             kwargs: for `AutoModel.from_pretrained`, as `revision`.
@@ -148,6 +149,7 @@ class EmotionModel(PreTrainedModel):
             embedding_dropout=embedding_dropout,
             pad_token_id=encoder_config.pad_token_id,
             ngrams=ngrams,
+            text_prefix=text_prefix,
             **_problem(multi_label),
         )
         model = cls(config)

@@ -13,16 +13,18 @@ import numpy as np
 from huggingface_hub import hf_hub_download
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
-from emo_hf.encoders import BUNDLED
+from emo_hf.encoders import BUNDLED, is_packed
 from emo_hf.errors import UserError
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.folders import check_start
+from emo_hf.models.prefix import KEY
 from emo_hf.models.pretrained import config_of, is_path, reach_hub, stored_object
 from emo_hf.storage.files import read_object
 from emo_hf.storage.record import RECORD_FILE, TEXTS_FILE, read_texts
 
 DEFAULTS = {f.name: f.default for f in fields(ModelArguments)}
-OF_PARENT = ("pooling", "embedding_size", "ngrams")  # what it decides, beside the encoder
+OF_PARENT = ("pooling", "embedding_size", "ngrams", "prefix")  # what it decides, beside the encoder
+_IN_CONFIG = {"prefix": KEY}  # under which other name its configuration has it
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _of_parent(model: ModelArguments, named: Collection[str]) -> ModelArguments:
             f"--init_from {source} brings its own encoder, but --encoder is {model.encoder}; leave one of them out"
         )
     model = replace(model, encoder=source)
-    if source in BUNDLED:
+    if source in BUNDLED or is_packed(source):
         raise UserError(f"--init_from {source}: it is an encoder alone, with no head to keep; use --encoder {source}")
     if is_path(source) and not Path(source).is_dir():
         raise UserError(f"--init_from {source}: there is no such folder; give that of a run, or a Hub id")
@@ -93,8 +95,10 @@ def _of_parent(model: ModelArguments, named: Collection[str]) -> ModelArguments:
     if config.model_type != EmotionConfig.model_type or not is_ours(source, model.encoder_revision):
         raise UserError(f"--init_from {source}: it is no model that train.py saved; use --encoder {source}")
     for name in OF_PARENT:
-        own, asked = getattr(config, name), getattr(model, name)
-        if asked != own and (asked != DEFAULTS[name] or name in named):
+        own, asked = getattr(config, _IN_CONFIG.get(name, name)), getattr(model, name)
+        if asked is not None and asked != own and (asked != DEFAULTS[name] or name in named):
+            if name == "prefix":  # whose spaces, and whether there is one, have to be seen
+                own, asked = repr(own), repr(asked)
             raise UserError(
                 f"--{name} is {asked}, but the model of --init_from {source} has {own}; leave --{name} out, or take "
                 f"its encoder alone: --encoder {source}"
@@ -105,7 +109,7 @@ def _of_parent(model: ModelArguments, named: Collection[str]) -> ModelArguments:
 
 def is_ours(encoder: str, revision: str | None = None) -> bool:
     """Whether a model of ours stands under the name of an encoder; False too where nothing can be read."""
-    if encoder in BUNDLED:
+    if encoder in BUNDLED or is_packed(encoder):
         return False
     stored = stored_object(encoder, revision, "config.json")
     if not stored and not Path(encoder).is_dir() and not is_path(encoder):

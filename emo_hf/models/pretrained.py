@@ -14,7 +14,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
-from emo_hf.encoders import BUNDLED, encoder_path
+from emo_hf.encoders import BUNDLED, encoder_path, is_packed
+from emo_hf.encoders.packed import PACKED
 from emo_hf.errors import UserError, first_line, nearest
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.endings import completed, ends_texts
@@ -22,6 +23,7 @@ from emo_hf.models.folders import WEIGHTS_FILE, check_start
 from emo_hf.models.layouts import encoder_class, is_causal
 from emo_hf.models.long_words import part_long_words
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.models.prefix import KEY, with_prefix
 from emo_hf.storage.files import read_object
 
 _WEIGHTS = (WEIGHTS_FILE, "model.safetensors.index.json")
@@ -42,13 +44,13 @@ def check_encoder(model: ModelArguments, data: DataArguments) -> None:
     """
     folder = Path(encoder_path(model.encoder))
     check_start(folder)
-    # A slip in a bundled name, which needs no network to be told; others of the Hub have an owner before a slash.
-    near = nearest(model.encoder, BUNDLED, 0.8)
-    if near and "/" not in model.encoder and model.encoder not in BUNDLED and not folder.is_dir():
+    # A slip in a name of ours, which needs no network to be told; others of the Hub have an owner before a slash.
+    near = nearest(model.encoder, [*BUNDLED, *PACKED], 0.8)
+    if near and "/" not in model.encoder and not folder.is_dir():
         raise UserError(f"there is no encoder {model.encoder!r}; did you mean {near}?")
     if is_path(model.encoder) and not folder.is_dir():
         raise _not_found(model, FileNotFoundError("there is no such folder"))
-    limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, _files(model))
+    limit = _limit_of(model.encoder, model.encoder_revision, model.pooling, model.prefix, _files(model))
     if limit is not None and data.max_length > limit:
         raise UserError(f"--max_length is {data.max_length}, but {model.encoder} takes at most {limit} tokens")
 
@@ -59,8 +61,10 @@ def is_path(name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=32)  # a study asks once for each of its models
-def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tuple[str, int], ...]) -> int | None:
-    model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling)
+def _limit_of(
+    encoder: str, revision: str | None, pooling: str, prefix: str | None, files: tuple[tuple[str, int], ...]
+) -> int | None:
+    model = ModelArguments(encoder=encoder, encoder_revision=revision, pooling=pooling, prefix=prefix)
     found = _config(encoder, revision, files)
     if Path(encoder_path(encoder)).is_dir():
         check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
@@ -134,10 +138,11 @@ def check_weights(folder: Path, what: str) -> None:
 
 
 def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTokenizerBase:
-    """The tokenizer that stands beside the encoder, by its own class, never the model type's; it parts long words.
+    """The tokenizer that stands beside the encoder, by its own class, never the model type's.
 
-    What a decoder's may lack, a token that pads and one that ends a text, it has then, as `completed` says.
-    `settings` hold in place of those in its tokenizer_config.json.
+    It parts long words, has the token that pads and the one that ends a text, which a decoder's may lack, as
+    `completed` says, and puts the prefix before every text. `settings` hold in place of those in its
+    tokenizer_config.json.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -153,7 +158,18 @@ def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTok
             f"encoder {arguments.encoder!r} has no tokenizer; put tokenizer.json (or vocab.txt) and "
             "tokenizer_config.json of the same model into its folder"
         )
-    return completed(part_long_words(tokenizer), arguments.pooling)
+    tokenizer, prefix = completed(part_long_words(tokenizer), arguments.pooling), prefix_of(arguments)
+    return with_prefix(tokenizer, prefix) if prefix or arguments.prefix is not None else tokenizer
+
+
+def prefix_of(arguments: ModelArguments) -> str:
+    """What is put before every text: what is asked for, else what the encoder was made with; empty for nothing."""
+    if arguments.prefix is not None:
+        return arguments.prefix
+    if is_packed(arguments.encoder):
+        return PACKED[arguments.encoder].prefix
+    stored = stored_object(encoder_path(arguments.encoder), arguments.encoder_revision, "tokenizer_config.json")
+    return str(stored.get(KEY) or "")
 
 
 def _check_layout(config: PreTrainedConfig, model: ModelArguments) -> None:
@@ -215,6 +231,7 @@ def build_model(arguments: ModelArguments, labels: Sequence[str], *, multi_label
             embedding_dropout=arguments.embedding_dropout,
             multi_label=multi_label,
             ngrams=arguments.ngrams,
+            text_prefix=prefix_of(arguments),
             tokenizer=load_tokenizer(arguments) if arguments.ngrams else None,
             revision=arguments.encoder_revision or "main",
         )

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # a trainer.
 SEARCHABLE = frozenset(
     (
-        "encoder", "pooling", "embedding_size", "embedding_dropout", "ngrams", "max_length",
+        "encoder", "pooling", "embedding_size", "embedding_dropout", "ngrams", "prefix",
+        "max_length",
         "aux", *(flag for flag in AUX_FLAGS if flag != "aux_kwargs"),
         *CHOICES, *OF_ONE_VALUE,
         "learning_rate", "lr_scheduler_type", "warmup_steps", "num_train_epochs", "per_device_train_batch_size",

@@ -39,6 +39,7 @@ from emo_hf.models.pretrained import (
     default_learning_rate,
     hub_commit,
     load_tokenizer,
+    prefix_of,
 )
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.model_numbers import original_number
@@ -148,6 +149,8 @@ def run(
             if prepared[1].multi_label:
                 record["arguments"]["training"]["label_smoothing_factor"] = 0.0  # sets of labels are not smoothed
                 record["model"]["classifier_loss"] = loss_of_sets(vars(training_arguments))
+            if prefix := prefix_of(model_arguments):
+                record["model"]["prefix"] = prefix
             if commit := hub_commit(model_arguments.encoder, model_arguments.encoder_revision):
                 record["model"]["encoder_commit"] = commit
             if is_ours(model_arguments.encoder, model_arguments.encoder_revision):
@@ -254,6 +257,8 @@ def _prepare(
     check_arguments(model_arguments, data_arguments, training_arguments)
     if training_arguments.learning_rate is None:
         training_arguments.learning_rate = default_learning_rate(model_arguments)
+    if model_arguments.prefix is None and (prefix := prefix_of(model_arguments)):
+        _say_prefix(model_arguments.encoder, prefix)
     refuse_finished(model_arguments, data_arguments, training_arguments, run_dir)
     data = load_data(data_arguments)
     made_with = MadeWith(
@@ -275,6 +280,11 @@ def _prepare(
     most = trainer.model.config.max_tokens
     shares, data = look_at_tokens(data, tokens["train"], tokenizer, model_arguments, data_arguments.max_length, most)
     return trainer, data, tokens, shares, checkpoint
+
+
+@functools.cache  # once for all runs of a study
+def _say_prefix(encoder: str, prefix: str) -> None:
+    logger.warning("%s wants %r before every text, and gets it; --prefix '' leaves it out", encoder, prefix)
 
 
 def _train_and_test(

@@ -69,6 +69,15 @@ def test_a_model_with_ngrams_is_none_of_the_published_ones(trained) -> None:
     assert "embedding with character n-grams of up to 4 letters;" in text and "it is Model" not in text
 
 
+def test_a_prefix_is_told_and_a_packed_encoder_is_a_model_of_the_hub(trained) -> None:
+    record = read_record(trained)
+    assert "before it, which the tokenizer puts there" not in model_card(record, "me/mini")
+    record["model"] |= {"encoder": "multilingual-e5-small", "prefix": "query: "}
+    card = ModelCard(model_card(record, "me/mini"))
+    assert 'Every text is read with "query:" before it, which the tokenizer puts there' in card.text
+    assert card.data.base_model == "intfloat/multilingual-e5-small"
+
+
 def test_a_bundled_encoder_is_called_that_and_a_hub_encoder_is_the_base_model(trained) -> None:
     record = read_record(trained)
     bundled = ModelCard(model_card(record | {"model": record["model"] | {"encoder": "tiny-bert"}}, "me/mini"))
