@@ -12,6 +12,7 @@ import torch
 from transformers import TrainingArguments
 
 from emo_hf.arguments.bounds import check_numbers
+from emo_hf.arguments.lora import parse_lora, split_words
 from emo_hf.arguments.precision import bf16_is_native
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.errors import UserError, first_line
@@ -44,9 +45,17 @@ class ModelArguments:
     ngrams: int = field(
         default=0, metadata={"help": "letters of the longest character n-grams beside the encoder, as 4; 0: none"}
     )
+    lora: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "train adapters of the frozen encoder: r=16 alpha=32 dropout=0 target=all-linear weights=fp32"
+        },
+    )
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        parse_lora(self.lora)
+        self.lora = split_words(self.lora) or None
 
 
 @dataclass
