@@ -48,7 +48,7 @@ def check_adapter(run_dir: Path, record: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def adapter_repository(run_dir: Path) -> Iterator[Path]:
-    """A folder with all of a run but its merged weights, and the adapters in their place, until the end of the block."""
+    """A folder with all of a run but its merged weights, which the adapters replace, until the end of the block."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for path in run_dir.iterdir():

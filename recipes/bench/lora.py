@@ -3,24 +3,27 @@
     python recipes/bench/lora.py
     python recipes/bench/lora.py --batch_size 8 --tokens 32 --layers 2
 
-Weights are random: memory does not ask for their values. The peak is that of torch's own accounting: of the allocator on
-a GPU, and on a CPU of every allocation and release that its profiler sees, on top of the tensors that were there before.
+Weights are random: memory does not ask for their values. The peak is that of torch's own accounting: of the allocator
+on a GPU, and on a CPU of every allocation and release that its profiler sees, on top of the model that was there already.
 So it counts weights, gradients, optimizer states, activations and what operators need for themselves, and not Python,
-libraries or pages of the system. Two steps are taken, for AdamW makes its states at the end of the first one. Writes
+libraries or pages of the system. Two steps are taken, for AdamW makes its states at the end of the first one. On a CPU
+products of matrices are allocated and not computed, for one without bf16 would take an hour over them. Writes
 runs/bench/lora.md.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertConfig
 
 from emo_hf.arguments.bounds import positive
@@ -45,17 +48,29 @@ ARMS = {
     "LoRA r=16, bf16 autocast": ("r=16", True),
     "LoRA r=16, frozen weights in bf16": ("r=16 weights=bf16", True),
 }
-FULL, LORA = "all of the encoder, fp32", "LoRA r=16, frozen weights in bf16"
 
 
-def peak_bytes(work: Callable[[], object]) -> int:
-    """The most bytes of tensors at any time of some work, those that are there before it included."""
+class WithoutProducts(TorchDispatchMode):
+    """Gives zeros for products of matrices, of their shape and type: in memory the same, and next to no time."""
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if operator not in _PRODUCTS:
+            return operator(*args, **(kwargs or {}))
+        left, right = args[-2:]
+        return left.new_zeros(*left.shape[:-1], right.shape[-1])
+
+
+_PRODUCTS = {torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default}
+
+
+def peak_bytes(work: Callable[[], object], there: Iterable[torch.Tensor] = ()) -> int:
+    """The most bytes of tensors at any time of some work, with those that were there before it."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         work()
         return torch.cuda.max_memory_allocated()
-    before = living_bytes()
+    before = sum(tensor.untyped_storage().nbytes() for tensor in there)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         work()
     changes = [event for event in found.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -66,18 +81,13 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return before + most
 
 
-def living_bytes() -> int:
-    """The bytes of all tensors that Python knows of; what several of them share counts once."""
-    storages = {}
-    for thing in gc.get_objects():
-        if isinstance(thing, torch.Tensor):
-            storage = thing.untyped_storage()
-            storages[storage.data_ptr()] = storage.nbytes()
-    return sum(storages.values())
+def measure(
+    lora: str | None, bf16: bool, *, rows: int, tokens: int, layers: int, hidden: int = 768, products: bool = False
+) -> int:
+    """The peak in bytes of training steps of `MetricTrainer` on batches of rows × tokens.
 
-
-def measure(lora: str | None, bf16: bool, *, rows: int, tokens: int, layers: int, hidden: int = 768) -> int:
-    """The peak in bytes of training steps of `MetricTrainer` on batches of rows × tokens."""
+    On a CPU, `products` of matrices are computed if asked for.
+    """
     torch.manual_seed(1)
     encoder = BertConfig(
         vocab_size=32_000,
@@ -107,14 +117,16 @@ def measure(lora: str | None, bf16: bool, *, rows: int, tokens: int, layers: int
             ),
             train_dataset=data,
         )
-        return peak_bytes(trainer.train)
+        without = contextlib.nullcontext() if products or torch.cuda.is_available() else WithoutProducts()
+        with without:
+            return peak_bytes(trainer.train, [*model.parameters(), *model.buffers()])
 
 
 def table(peaks: dict[str, int]) -> str:
     """Markdown: MiB of each way to train, and its share of the first."""
-    full = peaks[FULL]
-    lines = ["| training | peak, MiB | of the first |", "|---|---:|---:|"]
-    return "\n".join([*lines, *(f"| {name} | {peak / 2**20:,.0f} | {peak / full:.2f} |" for name, peak in peaks.items())])
+    full = next(iter(peaks.values()))
+    rows = [f"| {name} | {peak / 2**20:,.0f} | {peak / full:.2f} |" for name, peak in peaks.items()]
+    return "\n".join(["| training | peak, MiB | of the first |", "|---|---:|---:|", *rows])
 
 
 @command()
