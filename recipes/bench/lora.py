@@ -4,7 +4,7 @@
     python recipes/bench/lora.py --batch_size 8 --tokens 32 --layers 2
 
 Weights are random: memory does not ask for their values. The peak is that of torch's own accounting: of the allocator
-on a GPU, and on a CPU of every allocation and release that its profiler sees, on top of the model that was there already.
+on a GPU, and on a CPU of every allocation and release that its profiler sees, on top of the model that was there.
 So it counts weights, gradients, optimizer states, activations and what operators need for themselves, and not Python,
 libraries or pages of the system. Two steps are taken, for AdamW makes its states at the end of the first one. On a CPU
 products of matrices are allocated and not computed, for one without bf16 would take an hour over them. Writes

@@ -119,7 +119,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(going, lora, encoders, csv_f
         with pytest.raises(UserError, match="holds adapters of LoRA and no encoder; end its run with"):
             made = refused()
             run(made, DataArguments(data=csv_file), MetricTrainingArguments(output_dir=str(stopped / "x")))
-    with pytest.raises(UserError, match="has not ended .* its checkpoints hold adapters of LoRA"):
+    with pytest.raises(UserError, match=r"has not ended .* its checkpoints hold adapters of LoRA"):
         build = ModelArguments(encoder=str(stopped))
         run(build, DataArguments(data=csv_file), MetricTrainingArguments(output_dir=str(stopped / "x")))
     with pytest.raises(UserError, match="--lora was"):
