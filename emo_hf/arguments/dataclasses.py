@@ -166,7 +166,10 @@ class MetricTrainingArguments(TrainingArguments):
     per_device_train_batch_size: int = field(default=16, metadata={"help": "rows of a batch on one device"})
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
     learning_rate: float | None = field(  # type: ignore[assignment]  # until the encoder is known
-        default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
+        default=None,
+        metadata={
+            "help": "peak learning rate; default 5e-4 for a bundled encoder, else 3e-5; with --lora 2e-3 and 3e-4"
+        },
     )
     ngrams_learning_rate: float = field(
         default=0.04, metadata={"help": "peak learning rate of the n-grams' vectors, which start at zero"}

@@ -203,14 +203,15 @@ def default_learning_rate(model: ModelArguments | PreTrainedConfig, *, adapted: 
     """The learning rate where none is given, by the lineage of the encoder: a small one, of ours, takes a larger.
 
     Adapters of low rank take ten times that of the whole encoder, whatever their rank (Schulman et al. 2025, "LoRA
-    Without Regret"); `adapted` says of a configuration whether it is of a model with adapters.
+    Without Regret"), but for a small one, whose head would not bear it. `adapted` says of a configuration whether it
+    is of a model with adapters.
     """
     if isinstance(model, ModelArguments):
         small, adapted = of_bundled(model.encoder, model.encoder_revision), bool(model.lora)
     else:
         small = getattr(getattr(model, "encoder", model), "base_encoder", None) in BUNDLED
-    whole = 5e-4 if small else 3e-5
-    return 10 * whole if adapted else whole
+    whole, adapters = (5e-4, 2e-3) if small else (3e-5, 3e-4)
+    return adapters if adapted else whole
 
 
 def of_bundled(encoder: str, revision: str | None = None) -> bool:

@@ -206,7 +206,9 @@ class Search:
         """Note the settings in the study, or refuse a folder that holds a search of other settings."""
         settings = {**asdict(self.model), **asdict(self.data), **self.training}
         settings |= {"space": self.words, "data_fingerprint": fingerprint}
-        settings = json.loads(json.dumps({k: v for k, v in settings.items() if k != "output_dir"}, default=str))
+        settings = json.loads(
+            json.dumps({k: v for k, v in settings.items() if k != "output_dir" and (k != "lora" or v)}, default=str)
+        )
         stored = study.user_attrs.get("settings")
         if stored is None:
             study.set_user_attr("settings", settings)

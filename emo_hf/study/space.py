@@ -60,7 +60,7 @@ def default_space(
 
     Margins are as large as the `distance` makes sense of, and rates those of adapters (LoRA) if it is `adapted`.
     """
-    rates = ["1e-5..1e-4", "1e-4..1e-3"] if not of_bundled(encoder, revision) else ["1e-4..2e-3", "1e-3..2e-2"]
+    rates = ["1e-5..1e-4", "1e-4..1e-3"] if not of_bundled(encoder, revision) else ["1e-4..2e-3", "5e-4..5e-3"]
     words = [f"learning_rate={rates[adapted]}"]
     words.append("embedding_dropout=0..0.3")
     flags = capability(aux).flags

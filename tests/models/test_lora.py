@@ -147,7 +147,9 @@ def test_words_make_settings():
     assert ModelArguments(lora=["r=8 target=query"]).lora == ["r=8", "target=query"]
 
 
-def test_adapters_take_ten_times_the_rate():
-    for encoder, rate in (("tiny-bert", 5e-4), ("klue/bert-base", 3e-5)):
-        assert default_learning_rate(ModelArguments(encoder=encoder)) == rate
-        assert default_learning_rate(ModelArguments(encoder=encoder, lora=["r=4"])) == pytest.approx(10 * rate)
+def test_adapters_have_a_rate_of_their_own():
+    for encoder, whole, adapters in (("tiny-bert", 5e-4, 2e-3), ("klue/bert-base", 3e-5, 3e-4)):
+        assert default_learning_rate(ModelArguments(encoder=encoder)) == whole
+        assert default_learning_rate(ModelArguments(encoder=encoder, lora=["r=4"])) == adapters
+    config = EmotionConfig(encoder=BertConfig(**SIZES), labels=["a", "b"])
+    assert (default_learning_rate(config), default_learning_rate(config, adapted=True)) == (3e-5, 3e-4)

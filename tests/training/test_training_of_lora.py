@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from test_distributed import launch
 from test_training import run_until, weights
 from train import main as train
-from transformers import BertConfig, BertModel
 
 from emo_hf import Predictor
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
@@ -191,40 +190,72 @@ def test_several_labels_a_row_take_adapters(encoders, sets_file, tmp_path):
 
 
 SCRIPT = """
-import sys
-from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
-from emo_hf.distributed import leave, world_size
-from emo_hf.training.run import run
+import json, sys
+import torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from objective_cases import objective
+from transformers import BertConfig
+from emo_hf.arguments.lora import LoraSettings
+from emo_hf.distributed import gather_rows, leave
+from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.lora import add_lora
+from emo_hf.models.modeling import EmotionModel
+import emo_hf.training.objective as of_objective
 
-encoder, data, folder = sys.argv[1:]
-training = MetricTrainingArguments(
-    output_dir=folder, bf16=False, disable_tqdm=True, num_train_epochs=3, learning_rate=1e-2, aux="triplet"
-)
-training.per_device_train_batch_size = 4 // training.world_size
-run(
-    ModelArguments(encoder=encoder, pooling="mean", embedding_size=16, embedding_dropout=0.0, lora=["r=2"]),
-    DataArguments(data=data, max_length=32),
-    training,
-)
+dist.init_process_group("gloo")
+rank, world = dist.get_rank(), dist.get_world_size()
+CASE, SIZE, STEPS = ("triplet", "all", "batch", 0), 5, 3
+
+
+def adapted():
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    still = {"intermediate_size": 24, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    encoder = BertConfig(**sizes, **still)
+    config = EmotionConfig(encoder=encoder, labels=["a", "b", "c"], embedding_size=8, embedding_dropout=0.0)
+    return add_lora(EmotionModel(config), LoraSettings(r=2)).double()
+
+
+torch.manual_seed(rank)
+ids, labels = torch.randint(5, 50, (STEPS, SIZE, 7)), torch.randint(3, (STEPS, SIZE))
+rows = (torch.arange(STEPS * SIZE) + 100 * rank).reshape(STEPS, SIZE)
+parts = {"ids": ids, "labels": labels, "rows": rows}
+
+
+def train(model, parts):
+    of = objective(CASE, 3, 8, 1, aux_weight=0.5)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.3)
+    for step in range(STEPS):
+        ids, labels, rows = (values[step] for values in parts.values())
+        of.begin_step([{"input_ids": ids, "labels": labels, "rows": rows}])
+        of.before_forward(model, dict, step)
+        output = model(input_ids=ids, labels=labels)
+        term, _ = of.term(output.embeddings, labels, rows, step, STEPS)
+        (output.loss + term).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad])
+
+
+joint = {name: torch.stack([gather_rows(step) for step in values]) for name, values in parts.items()}
+start = torch.cat([p.detach().flatten() for p in adapted().parameters() if p.requires_grad])
+several = train(DistributedDataParallel(adapted()), parts)
+of_objective.gather_embeddings = of_objective.gather_rows = lambda values: values
+of_objective.world_size = lambda: 1
+one = train(adapted(), joint)
+if rank == 0:
+    found = {"world": world, "apart": (several - one).abs().max().item(), "moved": (one - start).abs().max().item()}
+    open(sys.argv[1], "w").write(json.dumps(found))
 leave(0)
 """
 
 
-def test_two_processes_train_as_one(warm, speck, tmp_path):
-    encoder = tmp_path / "encoder"
-    shutil.copytree(speck[0], encoder)
-    config = BertConfig.from_pretrained(encoder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    BertModel.from_pretrained(encoder, config=config, add_pooling_layer=False).save_pretrained(encoder)
-    script = tmp_path / "script.py"
+def test_two_processes_train_as_one_with_the_joint_batch(warm, tmp_path):
+    script, out = tmp_path / "script.py", tmp_path / "out.json"
     script.write_text(SCRIPT, encoding="utf-8")
-    found = []
-    for processes in (1, 2):
-        launch(warm, script, processes, str(encoder), speck[1], str(tmp_path / str(processes)))
-        found.append(load_file(tmp_path / str(processes) / "adapter" / "adapter_model.safetensors"))
-    assert found[0].keys() == found[1].keys()
-    for name, value in found[0].items():
-        torch.testing.assert_close(found[1][name], value, atol=2e-5, rtol=0, msg=name)
-    assert all(value.abs().max() > 0 for name, value in found[0].items() if "lora_B" in name)
+    launch(warm, script, 2, str(out))
+    found = json.loads(out.read_text())
+    assert found["world"] == 2 and found["moved"] > 1e-3 and found["apart"] < 1e-12, found
 
 
 def test_fsdp_is_refused_in_one_line():
