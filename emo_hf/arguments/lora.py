@@ -50,7 +50,7 @@ def parse_lora(words: Sequence[str] | str | None) -> LoraSettings | None:
     Raises:
         UserError: a word without `=`, an unknown or doubled key, a value that is not allowed.
     """
-    found = split_words(words)
+    found = _split(words)
     if not found:
         return None
     values: dict[str, Any] = {}
@@ -69,7 +69,13 @@ def parse_lora(words: Sequence[str] | str | None) -> LoraSettings | None:
     return LoraSettings(**values)
 
 
-def split_words(words: Sequence[str] | str | None) -> list[str]:
+def checked_words(words: Sequence[str] | str | None) -> list[str] | None:
+    """The words one by one, of which `parse_lora` can make settings; None for none."""
+    parse_lora(words)
+    return _split(words) or None
+
+
+def _split(words: Sequence[str] | str | None) -> list[str]:
     """The words one by one, though several may stand in one, as in a sweep; none for `none`."""
     found = " ".join([words] if isinstance(words, str) else [str(word) for word in words or ()]).split()
     return [] if found == [NONE] else found

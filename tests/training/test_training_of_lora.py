@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from compare import main as compare
 from lineage import start
+from pages import TEXTS, commands_of
 from safetensors.torch import load_file
 from test_distributed import launch
 from test_training import run_until, weights
@@ -263,8 +265,16 @@ def test_fsdp_is_refused_in_one_line():
         refuse_shards(SimpleNamespace(is_fsdp_enabled=True))
 
 
-def test_the_recipe_takes_the_words_of_the_guide(encoders, csv_file, tmp_path, capsys):
-    words = ["--encoder", encoders["bert"], "--lora", "r=16", "target=all-linear", "--data", csv_file]
-    words += ["--max_length", "32", "--max_steps", "2", "--bf16", "false", "--output_dir", str(tmp_path / "run")]
+GUIDES = {"encoders.md": "LoRA", "ko.md": "LoRA"}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_recipe_takes_the_words_of_the_guide(guide, encoders, csv_file, tmp_path, capsys):
+    section = TEXTS[f"recipes/guides/{guide}"].split(f"## {GUIDES[guide]}\n")[1].split("\n## ")[0]
+    whole, half = [shlex.split(c, comments=True) for c in commands_of(section) if "recipes/train.py" in c]
+    assert whole[whole.index("--lora") :] == ["--lora", "r=16", "target=all-linear"] and "weights=bf16" in half
+    command = half if guide == "ko.md" else whole
+    words = [word.replace("klue/bert-base", encoders["bert"]) for word in command[command.index("--encoder") :]]
+    words += ["--data", csv_file, "--max_length", "32", "--max_steps", "2", "--output_dir", str(tmp_path / "run")]
     assert train(words) == 0
-    assert "mini-bert, LoRA r=16, cls pooling" in capsys.readouterr().out
+    assert "mini-bert, LoRA r=16" in capsys.readouterr().out
