@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
+from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\r")
 _HARMLESS = re.compile(r"[+-]?(\d[\d,]*(\.\d*)?|[.,]\d+)([eE][+-]?\d+)?%?|-")
@@ -42,3 +44,10 @@ def csv_cell(text: str) -> str:
 def shell_word(word: str) -> str:
     """A word of a command; letters of any alphabet stay as they are, which `shlex.quote` would put in quotes."""
     return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else shlex.quote(word)
+
+
+def hub_id(name: Any) -> str | None:
+    """`name` if it is a Hub id and no path."""
+    text = str(name)
+    is_path = text.startswith((".", "/", "~")) or "\\" in text or len(text.split()) > 1 or Path(text).exists()
+    return text if text.count("/") == 1 and not is_path and all(text.split("/")) else None

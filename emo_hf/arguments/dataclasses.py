@@ -12,6 +12,7 @@ import torch
 from transformers import TrainingArguments
 
 from emo_hf.arguments.bounds import check_numbers
+from emo_hf.arguments.lora import checked_words
 from emo_hf.arguments.precision import bf16_is_native
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.errors import UserError, first_line
@@ -47,9 +48,13 @@ class ModelArguments:
     prefix: str | None = field(
         default=None, metadata={"help": "put before every text, as 'query: '; '': nothing; default: as the encoder's"}
     )
+    lora: list[str] | None = field(
+        default=None, metadata={"help": "adapters of the frozen encoder: r=16 target=all-linear alpha dropout weights"}
+    )
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        self.lora = checked_words(self.lora)
 
 
 @dataclass
@@ -160,7 +165,8 @@ class MetricTrainingArguments(TrainingArguments):
     per_device_train_batch_size: int = field(default=16, metadata={"help": "rows of a batch on one device"})
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
     learning_rate: float | None = field(  # type: ignore[assignment]  # until the encoder is known
-        default=None, metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, 3e-5 for any other"}
+        default=None,
+        metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, else 3e-5; --lora: 2e-3, 3e-4"},
     )
     ngrams_learning_rate: float = field(
         default=0.04, metadata={"help": "peak learning rate of the n-grams' vectors, which start at zero"}

@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from emo_hf.encoders import BUNDLED
 from emo_hf.encoders.packed import PACKED
 from emo_hf.errors import UserError
-from emo_hf.escaping import markdown_name
+from emo_hf.escaping import hub_id, markdown_name
 from emo_hf.evaluation.label_set_metrics import label_set_intervals
 from emo_hf.evaluation.scores import METRICS
 from emo_hf.evaluation.statistics import bootstrap_interval
@@ -24,7 +24,7 @@ from emo_hf.report.plots.embeddings import draw_embeddings
 from emo_hf.report.predictions import read_predictions
 from emo_hf.report.table import Score
 from emo_hf.storage.model_numbers import original_number
-from emo_hf.storage.record import STUDY_FILE, classifier_loss, load_predictions
+from emo_hf.storage.record import STUDY_FILE, adapters, classifier_loss, load_predictions
 
 PICTURES = {"confusion.png": draw_confusion, "embeddings.png": draw_embeddings}
 SCORES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
@@ -44,9 +44,14 @@ WIDGET = ("드디어 합격했어!", "내일 발표라 잠이 안 와.", "할머
 
 
 def model_card(
-    record: dict[str, Any], repo_id: str, run_dir: Path | None = None, *, seeds: Sequence[dict[str, Any]] = ()
+    record: dict[str, Any],
+    repo_id: str,
+    run_dir: Path | None = None,
+    *,
+    seeds: Sequence[dict[str, Any]] = (),
+    adapter: dict[str, Any] | None = None,
 ) -> str:
-    """Markdown with front matter for one run.
+    """Markdown with front matter for one run; of a repository of adapters alone, with what `check_adapter` found.
 
     Intervals come from the predictions in `run_dir`, pictures from the files there, what is said of the linear
     baseline from the study whose folder holds it, and the mean over seeds from `seeds`, the records of all runs of the
@@ -67,7 +72,7 @@ def model_card(
     parent = model.get("parent") or {}
     ngrams = ((record.get("arguments") or {}).get("model") or {}).get("ngrams")
     return environment.get_template("model_card.md").render(
-        front=front_matter(record, repo_id).to_yaml(),
+        front=front_matter(record, repo_id, adapter=adapter is not None).to_yaml(),
         repo_id=repo_id,
         name=repo_id.split("/")[-1],
         record=record,
@@ -85,10 +90,12 @@ def model_card(
         loss=classifier_loss(model) + ("" if model["aux"] == "none" else f" + {model['aux']} loss"),
         ngrams=ngrams,
         prefix=model.get("prefix"),
-        number=None if ngrams else original_number(model["pooling"], model["aux"]),
+        lora=", ".join(adapters(model)),
+        adapter=adapter,
+        number=None if ngrams or model.get("lora") else original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],
-        parent=parent.get("run_id") or (_hub_id(parent.get("from")) if parent else None),
+        parent=parent.get("run_id") or (hub_id(parent.get("from")) if parent else None),
         seen=((data.get("report") or {}).get("seen_before") or {}).get("test"),
         small=data["source"] == "sample",
         against_baseline=_against_baseline(run_dir),
@@ -116,7 +123,7 @@ def pictures(record: dict[str, Any]) -> dict[str, Callable[..., Any]]:
     return {name: draw for name, draw in PICTURES.items() if draw is draw_embeddings or not gives_several(record)}
 
 
-def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
+def front_matter(record: dict[str, Any], repo_id: str, *, adapter: bool = False) -> ModelCardData:
     """What the Hub reads: language, base model, data set, results, widget, tags, licence."""
     model, test, data = record["model"], record["test"], record["data"]
     bundled, several = model["encoder"] in BUNDLED, gives_several(record)
@@ -128,7 +135,7 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
     results = [
         EvalResult(
             task_type="text-classification",
-            dataset_type=_hub_id(data["source"]) or "emo_hf-sample",
+            dataset_type=hub_id(data["source"]) or "emo_hf-sample",
             dataset_name=_source(record),
             dataset_split="test",
             metric_type=metric,
@@ -140,10 +147,10 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
     return ModelCardData(
         language="ko",
         license="apache-2.0" if bundled else None,  # of others only their authors can say
-        library_name="transformers",
+        library_name="peft" if adapter else "transformers",
         pipeline_tag="text-classification",
         base_model=None if bundled else _base(model["encoder"]),
-        datasets=[found] if (found := _hub_id(data["source"])) else None,
+        datasets=[found] if (found := hub_id(data["source"])) else None,
         metrics=["f1"] if several else ["accuracy", "f1"],
         tags=[
             "emo_hf",
@@ -152,6 +159,7 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
             "metric-learning",
             f"{model['pooling']}-pooling",
             model["aux"],
+            *(["lora"] if model.get("lora") else []),
         ],
         widget=[{"text": text} for text in WIDGET],
         model_name=repo_id.split("/")[-1],
@@ -161,7 +169,7 @@ def front_matter(record: dict[str, Any], repo_id: str) -> ModelCardData:
 
 def _base(encoder: str) -> str | None:
     """The model of the Hub that an encoder is, if it is one."""
-    return PACKED[encoder].source if encoder in PACKED else _hub_id(encoder)
+    return PACKED[encoder].source if encoder in PACKED else hub_id(encoder)
 
 
 def draw_pictures(record: dict[str, Any], run_dir: Path) -> None:
@@ -216,11 +224,4 @@ def _source(record: dict[str, Any]) -> str:
         return "the sample of emo_hf"
     sources = ((record.get("arguments") or {}).get("data") or {}).get("data")
     several = sources if isinstance(sources, list) and len(sources) > 1 else [source]
-    return _hub_id(source) or ", ".join(Path(str(name)).name for name in several)
-
-
-def _hub_id(name: Any) -> str | None:
-    """`name` if it is a Hub id and no path."""
-    text = str(name)
-    is_path = text.startswith((".", "/", "~")) or "\\" in text or len(text.split()) > 1 or Path(text).exists()
-    return text if text.count("/") == 1 and not is_path and all(text.split("/")) else None
+    return hub_id(source) or ", ".join(Path(str(name)).name for name in several)

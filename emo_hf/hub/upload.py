@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +12,18 @@ from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
 from emo_hf.errors import UserError, first_line
+from emo_hf.hub.adapter import NAMES, PUSHES, WHOLE, adapter_repository, check_adapter
 from emo_hf.hub.card import draw_pictures, model_card
 from emo_hf.report.grouping import group_runs
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import TEXTS_FILE, read_records
+from emo_hf.storage.record import ADAPTER_FOLDER, TEXTS_FILE, read_records
 
 # The HTTP client's own base error (no network, time-out), whichever library the Hub's client is built on.
 _HTTP_ERROR: Any = HfHubHTTPError.__bases__[0]
 FAILURES: tuple[type[Exception], ...] = (_HTTP_ERROR, LocalTokenNotFoundError, OSError)
 # What a reader needs, and nothing else: no optimizer state, no pickles, no caches.
 UPLOADED = ["README.md", "*.json", "*.safetensors", "*.py", "*.png", "vocab.txt", "*.model", "merges.txt", TEXTS_FILE]
-LEFT_OUT = ["checkpoint-*", "progress.json", "aux_loss.safetensors", ".*"]
+LEFT_OUT = ["checkpoint-*", f"{ADAPTER_FOLDER}/*", "progress.json", "aux_loss.safetensors", ".*"]
 _MEANINGS = {
     401: "the token is not valid",
     403: "the token has no right to write there",
@@ -63,28 +65,43 @@ def check_access(
         raise UserError(f"the Hub can't be used as {wanted!r}: {reason(error)}; {way_out}") from error
 
 
-def push(run_dir: Path, record: dict[str, Any], repo_id: str, *, seeds: Sequence[dict[str, Any]] = ()) -> str:
+def push(
+    run_dir: Path,
+    record: dict[str, Any],
+    repo_id: str,
+    *,
+    seeds: Sequence[dict[str, Any]] = (),
+    lora: str = PUSHES[0],
+) -> str:
     """Upload a completed run: model, tokenizer, code, card, pictures and record; returns the address.
 
     Files that the repository has already are not sent again, and nothing at all is committed where nothing changed,
     so a push that was cut off goes on when it is repeated. `seeds` are the records of the same model's other runs,
-    for the card.
+    for the card. Of a run that trained adapters, `lora` says whether "merged" weights are uploaded or the "adapter"
+    alone; what a push of the other kind has left there is removed, for no library loads a mixture of both.
 
     Raises:
-        UserError: if the upload fails; everything is still in `run_dir`.
+        UserError: if the upload fails; everything is still in `run_dir`. As `check_adapter`.
     """
+    alone = lora == "adapter"
+    adapter = check_adapter(run_dir, record) if alone else None
+    others = ([WHOLE] if alone else list(NAMES)) if record["model"].get("lora") else None
     draw_pictures(record, run_dir)
-    write_whole(run_dir / "README.md", model_card(record, repo_id, run_dir, seeds=seeds).encode())
+    card = model_card(record, repo_id, run_dir, seeds=seeds, adapter=adapter).encode()
     try:
-        done = HfApi().upload_folder(
-            repo_id=repo_id,
-            folder_path=run_dir,
-            allow_patterns=UPLOADED,
-            ignore_patterns=LEFT_OUT,
-            commit_message=record["run_id"],
-        )
+        with adapter_repository(run_dir) if alone else contextlib.nullcontext(run_dir) as folder:
+            write_whole(folder / "README.md", card)
+            done = HfApi().upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                allow_patterns=UPLOADED,
+                ignore_patterns=LEFT_OUT,
+                delete_patterns=others,
+                commit_message=record["run_id"],
+            )
     except FAILURES as error:
-        again = shlex.join(["python", "recipes/push.py", str(run_dir), "--hub_model_id", repo_id])
+        words = ["python", "recipes/push.py", str(run_dir), "--hub_model_id", repo_id]
+        again = shlex.join([*words, *(["--lora_push", lora] if alone else [])])
         raise UserError(
             f"the push to {repo_id} failed: {reason(error)}; the model is safe in {run_dir}; try again: {again}"
         ) from error

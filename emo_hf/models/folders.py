@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from emo_hf.errors import UserError
 from emo_hf.storage.files import read_object
 from emo_hf.storage.record import RECORD_FILE, read_record, read_records
 
 ONNX_FILE, WEIGHTS_FILE = "model.onnx", "model.safetensors"
+_ALONE = (
+    "adapters of LoRA and no encoder; end its run with --resume_from_checkpoint last and the arguments that it was "
+    "started with, and give its folder"
+)
 
 
 def check_model_folder(model: str | Path) -> None:
     """Refuse the folder of a study, or of a baseline's run, with the name of a run that holds a model if there is one.
 
     Raises:
-        UserError: where one of those is given in place of a run.
+        UserError: where one of those is given in place of a run, or adapters alone.
     """
     folder = Path(model)
+    _refuse_adapters(folder)
     if not folder.is_dir() or (folder / WEIGHTS_FILE).exists() or (folder / ONNX_FILE).exists():
         return
     if next(folder.glob(f"*/{RECORD_FILE}"), None):
@@ -45,10 +52,30 @@ def check_start(model: str | Path) -> None:
     if record.get("kind") == "model" and not (folder / WEIGHTS_FILE).exists():
         checkpoint = record.get("checkpoint")
         held = isinstance(checkpoint, str) and (folder / checkpoint / WEIGHTS_FILE).exists()
+        if held and _holds_adapters(folder / str(checkpoint)):
+            way_out = f"its checkpoints hold {_ALONE}"
+        else:
+            way_out = f"give its checkpoint, {folder / str(checkpoint)}" if held else "give one that has"
+        raise UserError(f"{model} is a run that has not ended ({record.get('status')}), and holds no model; {way_out}")
+
+
+def _refuse_adapters(folder: Path) -> None:
+    if (folder / "adapter_config.json").exists() and not (folder / WEIGHTS_FILE).exists():
         raise UserError(
-            f"{model} is a run that has not ended ({record.get('status')}), and holds no model; "
-            + (f"give its checkpoint, {folder / str(checkpoint)}" if held else "give one that has")
+            f"{folder} is a LoRA adapter, which is no model without its encoder; give the folder of the run that it "
+            "is of, or load it with peft as its README.md says"
         )
+    if folder.name.startswith("checkpoint-") and _holds_adapters(folder):
+        raise UserError(f"{folder} holds {_ALONE}")
+
+
+def _holds_adapters(checkpoint: Path) -> bool:
+    """Whether a checkpoint has what a run by --lora trained, and not the encoder that it left frozen."""
+    try:
+        with safe_open(checkpoint / WEIGHTS_FILE, framework="numpy") as file:
+            return any(".lora_A." in name for name in file.keys())  # noqa: SIM118  # it is no mapping
+    except (OSError, SafetensorError):
+        return False
 
 
 def _instead(study: Path) -> str:

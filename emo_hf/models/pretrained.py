@@ -243,11 +243,19 @@ def build_model(arguments: ModelArguments, labels: Sequence[str], *, multi_label
         raise UserError(f"encoder {arguments.encoder!r}: {first_line(error)}") from error
 
 
-def default_learning_rate(model: ModelArguments | PreTrainedConfig) -> float:
-    """The learning rate where none is given, by the lineage of the encoder: a small one, of ours, takes a larger."""
+def default_learning_rate(model: ModelArguments | PreTrainedConfig, *, adapted: bool = False) -> float:
+    """The learning rate where none is given, by the lineage of the encoder: a small one, of ours, takes a larger.
+
+    Adapters of low rank take ten times that of the whole encoder, whatever their rank (Schulman et al. 2025, "LoRA
+    Without Regret"), but for a small one, whose head would not bear it. `adapted` says of a configuration whether it
+    is of a model with adapters.
+    """
     if isinstance(model, ModelArguments):
-        return 5e-4 if of_bundled(model.encoder, model.encoder_revision) else 3e-5
-    return 5e-4 if getattr(getattr(model, "encoder", model), "base_encoder", None) in BUNDLED else 3e-5
+        small, adapted = of_bundled(model.encoder, model.encoder_revision), bool(model.lora)
+    else:
+        small = getattr(getattr(model, "encoder", model), "base_encoder", None) in BUNDLED
+    whole, adapters = (5e-4, 2e-3) if small else (3e-5, 3e-4)
+    return adapters if adapted else whole
 
 
 def of_bundled(encoder: str, revision: str | None = None) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from emo_hf.errors import UserError
 from emo_hf.storage.files import file_stem
 from emo_hf.storage.model_numbers import ORIGINAL
+from emo_hf.storage.record import adapters
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
         model = record["model"]
         settings = tuple((model.get("settings") or {}).items())
         key = (
-            (names[model["encoder"]], model["pooling"], model["aux"], settings)
+            (_with_adapters(names[model["encoder"]], model), model["pooling"], model["aux"], settings)
             if _is_model(record)
             else (model["name"],)
         )
@@ -186,6 +187,11 @@ def _encoder_names(records: list[Record]) -> dict[str, str]:
     short = {record["model"]["encoder"]: record["model"]["name"] for record in records if _is_model(record)}
     names = list(short.values())
     return {encoder: name if names.count(name) == 1 else encoder.strip("/") for encoder, name in short.items()}
+
+
+def _with_adapters(name: str, model: dict[str, Any]) -> str:
+    """The name of an encoder that is trained by adapters: "bert-base, LoRA r=16"; a sweep names them itself."""
+    return name if "lora" in (model.get("settings") or {}) else ", ".join([name, *adapters(model)])
 
 
 def _check_comparable(records: list[Record]) -> None:

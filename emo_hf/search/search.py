@@ -84,7 +84,11 @@ class Search:
     def words(self) -> list[str]:
         """The space as it is typed."""
         return self.arguments.space or default_space(
-            self.model.encoder, self.training["aux"], self.training["distance"], self.model.encoder_revision
+            self.model.encoder,
+            self.training["aux"],
+            self.training["distance"],
+            self.model.encoder_revision,
+            adapted=bool(self.model.lora),
         )
 
     @functools.cached_property
@@ -177,9 +181,9 @@ class Search:
             )
         return found
 
-    def _rate(self, encoder: str) -> float:
+    def _rate(self, **model: Any) -> float:
         given = self.training["learning_rate"]
-        return default_learning_rate(replace(self.model, encoder=encoder)) if given is None else given
+        return default_learning_rate(replace(self.model, **model)) if given is None else given
 
     def _with(self, settings: Settings) -> tuple[ModelArguments, DataArguments, MetricTrainingArguments]:
         model, data, training = applied(settings, self.model, self.data, self.training)
@@ -202,7 +206,9 @@ class Search:
         """Note the settings in the study, or refuse a folder that holds a search of other settings."""
         settings = {**asdict(self.model), **asdict(self.data), **self.training}
         settings |= {"space": self.words, "data_fingerprint": fingerprint}
-        settings = json.loads(json.dumps({k: v for k, v in settings.items() if k != "output_dir"}, default=str))
+        settings = json.loads(
+            json.dumps({k: v for k, v in settings.items() if k != "output_dir" and (k != "lora" or v)}, default=str)
+        )
         stored = study.user_attrs.get("settings")
         if stored is None:
             study.set_user_attr("settings", settings)
@@ -236,7 +242,7 @@ class Search:
 
         training = {
             **self.training,
-            "learning_rate": self._rate(self.model.encoder),
+            "learning_rate": self._rate(),
             "output_dir": str(self.folder),
             "save_strategy": "no",  # the objective is the best epoch's score; its weights are of no use
             "load_best_model_at_end": False,
@@ -258,7 +264,7 @@ class Search:
 
         def space(trial: optuna.Trial) -> dict[str, Any]:
             model, _, training = split(self._suggested(trial))
-            rate = self._rate(model.get("encoder", self.model.encoder))
+            rate = self._rate(**model)
             together = joined(self.training, training)
             taken = {name: value for name, value in counted(together["aux"], together).items() if value is not None}
             # The trainer keeps what it is told: what the loss of the trial before took has to go.

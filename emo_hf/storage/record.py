@@ -29,6 +29,11 @@ SCHEMA = 1
 RECORD_FILE = "record.json"
 PREDICTIONS_FILE = "predictions.npz"
 TEXTS_FILE = "train_texts.npz"  # hashes of what a run was trained on
+# Of a run that trained adapters, beside its merged model: in a folder of their own, for transformers asks for peft
+# wherever it meets an adapter_config.json.
+ADAPTER_FOLDER = "adapter"
+ADAPTER_FILE = f"{ADAPTER_FOLDER}/adapter_model.safetensors"
+ADAPTER_CONFIG_FILE = f"{ADAPTER_FOLDER}/adapter_config.json"
 STUDY_FILE = "study.json"  # of a study: the arguments that all its runs share
 TEST_FILE = "test.json"  # of a study: its test rows, in the order of all predictions
 PLAIN_LOSSES = ("cross_entropy", "binary_cross_entropy")  # of a classifier of one label a row, and of several
@@ -239,6 +244,16 @@ def classifier_loss(model: Mapping[str, Any]) -> str:
     return f"{name} ({options})" if options else name
 
 
+def adapters(model: Mapping[str, Any]) -> list[str]:
+    """How a record's model was trained by adapters, as a list of one, "LoRA r=16"; empty without them."""
+    lora = model.get("lora")
+    if not isinstance(lora, dict):
+        return []
+    usual = {"alpha": 2 * lora.get("r", 0), "dropout": 0, "target": "all-linear", "weights": "fp32"}
+    others = [f"{name}={value}" for name, value in lora.items() if name != "r" and value != usual.get(name)]
+    return [" ".join([f"LoRA r={lora.get('r')}", *others])]
+
+
 def summary(record: dict[str, Any]) -> str:
     """A few readable lines about a completed run."""
     model, test = record["model"], record["test"]
@@ -255,10 +270,11 @@ def summary(record: dict[str, Any]) -> str:
     best = record["best"]
     epoch = f"epoch {best['epoch']:g}" if best else "last step"
     scored = "validation_macro_f1" in best
+    encoder = ", ".join([model["name"], *adapters(model)])
     chosen = f"{epoch}, validation macro-F1 {best['validation_macro_f1']:.3f}" if scored else epoch
     return "\n".join(
         [
-            f"{model['name']}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
+            f"{encoder}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
             f"test: {', '.join(f'{name} {test[key]:.3f}' for key, name in scores.items())}",
             *classes,
             f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",

@@ -225,7 +225,8 @@ class Study:
         model is scored on, as one of them was trained on their texts.
         """
         training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
-        of_grid = {"encoder", "pooling", *(() if self.model.init_from else ("init_from",))}
+        absent = [name for name in ("init_from", "lora") if not getattr(self.model, name)]  # as studies before them
+        of_grid = {"encoder", "pooling", *absent}
         settings = {
             **({"rows_seen_before": seen} if seen else {}),
             "data_fingerprint": fingerprint,

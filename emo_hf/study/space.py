@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 # a trainer.
 SEARCHABLE = frozenset(
     (
-        "encoder", "pooling", "embedding_size", "embedding_dropout", "ngrams", "prefix",
-        "max_length",
+        "encoder", "pooling", "embedding_size", "embedding_dropout", "ngrams", "prefix", "lora", "max_length",
         "aux", *(flag for flag in AUX_FLAGS if flag != "aux_kwargs"),
         *CHOICES, *OF_ONE_VALUE,
         "learning_rate", "lr_scheduler_type", "warmup_steps", "num_train_epochs", "per_device_train_batch_size",
@@ -54,12 +53,15 @@ Dimension = Range | tuple[Any, ...]
 Space = Mapping[str, Dimension]
 
 
-def default_space(encoder: str, aux: str, distance: str = DISTANCES[0], revision: str | None = None) -> list[str]:
+def default_space(
+    encoder: str, aux: str, distance: str = DISTANCES[0], revision: str | None = None, *, adapted: bool = False
+) -> list[str]:
     """The words of a space for when none is given: the learning rate, and the auxiliary loss if there is one.
 
-    Margins are as large as the `distance` makes sense of.
+    Margins are as large as the `distance` makes sense of, and rates those of adapters (LoRA) if it is `adapted`.
     """
-    words = ["learning_rate=1e-4..2e-3" if of_bundled(encoder, revision) else "learning_rate=1e-5..1e-4"]
+    rates = ["1e-5..1e-4", "1e-4..1e-3"] if not of_bundled(encoder, revision) else ["1e-4..2e-3", "5e-4..5e-3"]
+    words = [f"learning_rate={rates[adapted]}"]
     words.append("embedding_dropout=0..0.3")
     flags = capability(aux).flags
     usual = {"aux_weight": _USUAL_WEIGHTS, "margin": _USUAL_MARGINS[distance in OF_UNIT_ROWS]}
@@ -72,13 +74,18 @@ def default_tuning(
     distance: str = DISTANCES[0],
     options: Mapping[str, Any] | None = None,
     revision: str | None = None,
+    *,
+    adapted: bool = False,
 ) -> list[str]:
     """The words of the space in which a cell is tuned when none is given.
 
     That of a search, the batch size, and of the loss its mining and options; epochs are no part of it.
     """
     row = capability(aux, options)
-    words = [*default_space(encoder, aux, distance, revision), f"per_device_train_batch_size={_BATCH_SIZES}"]
+    words = [
+        *default_space(encoder, aux, distance, revision, adapted=adapted),
+        f"per_device_train_batch_size={_BATCH_SIZES}",
+    ]
     if "mining" in row.flags:
         words.append(f"mining={','.join(str(row.arguments['mining']).split(', '))}")
     return words + [f"{OPTION}{name}={ends}" for name, ends in _USUAL_OPTIONS.items() if name in row.options]

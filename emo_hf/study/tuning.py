@@ -91,7 +91,15 @@ def cell_words(study: Study, cell: Task) -> list[str]:
     if study.grid.tune_space:
         return [word for word in study.grid.tune_space if _counts(word.partition("=")[0], study, cell)]
     options = study.training.get("aux_kwargs") or {}
-    words = default_tuning(cell.encoder, cell.aux, study.training["distance"], options, study.model.encoder_revision)
+    model = study.model_and_data(cell)[0]
+    words = default_tuning(
+        cell.encoder,
+        cell.aux,
+        study.training["distance"],
+        options,
+        study.model.encoder_revision,
+        adapted=bool(model.lora),
+    )
     return [word for word in words if word.partition("=")[0] not in _chosen_before(study)]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.arguments.lora import NONE
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.errors import UserError, nearest
 from emo_hf.losses.capabilities import AUX_FLAGS, capability, check_taken, counted
@@ -61,6 +62,8 @@ def parse_values(words: Sequence[str], flag: str) -> dict[str, list[Any]]:
         if name in found:
             raise UserError(f"{flag} {name} is given twice; give all its values in one word, with commas")
         parsed = [_parsed(owner, name, value, flag) if owner else _option(value) for value in values.split(",")]
+        if name == "lora":  # all words of a value in one
+            parsed = [" ".join(value or [NONE]) for value in parsed]
         if name == "data":  # each value a source of its own
             parsed = [source for (source,) in parsed]
         if any(isinstance(value, dict | list) for value in parsed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from emo_hf.evaluation.label_set_metrics import LabelSetScores
 from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
 from emo_hf.evaluation.thresholds import choose_thresholds, decide, sigmoid
 from emo_hf.storage.files import move_whole, write_whole
-from emo_hf.storage.record import RECORD_FILE, merge_history
+from emo_hf.storage.record import ADAPTER_FOLDER, RECORD_FILE, merge_history
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,9 @@ def save_whole(trainer: Trainer, run_dir: Path, beside: Mapping[str, bytes]) -> 
     trainer.save_model(str(arriving))
     if trainer.is_world_process_zero():
         for name, content in beside.items():
+            (arriving / name).parent.mkdir(exist_ok=True)
             write_whole(arriving / name, content)
         (arriving / "training_args.bin").unlink(missing_ok=True)  # a pickle; the record holds the arguments
         (run_dir / RECORD_FILE).unlink(missing_ok=True)  # of an earlier run, which had another model
+        shutil.rmtree(run_dir / ADAPTER_FOLDER, ignore_errors=True)
         move_whole(arriving, run_dir)

@@ -23,12 +23,14 @@ from transformers import (
 )
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.arguments.lora import parse_lora
 from emo_hf.data.loading import EmotionData
 from emo_hf.data.reading import check_source
 from emo_hf.data.seen_texts import trained_on
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.distributed import wait_for_all
 from emo_hf.errors import UserError, first_line
+from emo_hf.models.lora import add_lora, check_lora
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.parents import OF_PARENT, Parent, is_ours, own_name, parent_of, settled
 from emo_hf.models.pooling import POOLINGS
@@ -50,6 +52,7 @@ from emo_hf.storage.record import (
     texts_content,
     write_record,
 )
+from emo_hf.training.adapted import merged, refuse_shards
 from emo_hf.training.checkpoints import (
     MadeWith,
     check_same_arguments,
@@ -98,6 +101,8 @@ def check_arguments(model: ModelArguments, data: DataArguments, training: Metric
     if model.init_from:
         settled(model, data, OF_PARENT)
     check_encoder(model, data)
+    if lora := parse_lora(model.lora):
+        check_lora(config_of(model).encoder, lora, model.encoder)
 
 
 def trainer_inputs(tokens: datasets.DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -132,7 +137,8 @@ def run(
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
     run_dir = Path(training_arguments.output_dir)
     check_folder(model_arguments, run_dir)
-    number = original_number(model_arguments.pooling, training_arguments.aux)
+    others = model_arguments.ngrams or model_arguments.lora
+    number = None if others else original_number(model_arguments.pooling, training_arguments.aux)
     tracked = f"{run_dir.name} (Model {number})" if number else run_dir.name
     training_arguments.run_name = training_arguments.run_name or tracked  # trackers would draw one, twice
     started = time.monotonic()
@@ -157,7 +163,7 @@ def run(
                 parent = parent_of(own_name(model_arguments))
                 record["model"]["parent"] = parent.summary() | {"kept": _kept(model_arguments, *_task(prepared[1]))}
             texts = _texts(prepared[1], parent)
-            details, predictions = _train_and_test(*prepared, run_dir, texts)
+            details, predictions = _train_and_test(*prepared, run_dir, texts, model_arguments)
             record |= details
             # What --auto_find_batch_size found.
             batch_size = training_arguments.per_device_train_batch_size
@@ -205,11 +211,12 @@ def _texts(data: EmotionData, parent: Parent | None) -> bytes:
 
 
 def model_at_start(arguments: ModelArguments, data: EmotionData) -> EmotionModel:
-    """The model that a run of the data starts with; a new classifier of sets of labels at the labels' priors."""
+    """The model that a run starts with, adapters included; a new classifier of sets of labels at their priors."""
     model = build_model(arguments, data.labels, multi_label=data.multi_label)
     if data.multi_label and "classifier" not in _kept(arguments, *_task(data)):
         model.start_at([count / data.report["rows"]["train"] for count in data.report["counts"]["train"].values()])
-    return model
+    lora = parse_lora(arguments.lora)
+    return add_lora(model, lora) if lora else model
 
 
 def make_trainer(
@@ -242,6 +249,8 @@ def make_trainer(
         callbacks=list(callbacks),
         **trainer_inputs(tokens, tokenizer),
     )
+    if model_arguments.lora:
+        refuse_shards(trainer)
     trainer.remove_callback(PrinterCallback)  # without bars, Trainer would print a dict for every log
     return trainer, tokens
 
@@ -295,14 +304,16 @@ def _train_and_test(
     checkpoint: str | None,
     run_dir: Path,
     texts: bytes,
+    arguments: ModelArguments,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Train and test; what the record says of it, and the predictions."""
+    """Train, merge adapters, and test what is saved; what the record says of it, and the predictions."""
     wait_for_all()
     if trainer.is_world_process_zero():
         # Of an earlier run: Trainer would count them as its own.
         remove_checkpoints(run_dir, but_sound=checkpoint is not None)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.args.per_device_train_batch_size = trainer.state.train_batch_size // max(1, trainer.args.n_gpu)
+    adapter, of_adapters = merged(trainer, arguments)
     thresholds = None
     if data.multi_label:
         thresholds = chosen_thresholds(trainer, tokens["validation"], trainer.args.thresholds)
@@ -320,11 +331,12 @@ def _train_and_test(
             "prediction": predicted.names(data.labels),
         },
     )
-    save_whole(trainer, run_dir, {TEXTS_FILE: texts})
+    save_whole(trainer, run_dir, {TEXTS_FILE: texts, **adapter})
     model = trainer.model
     details = {
         "model_details": {
             "parameters": model.num_parameters(),
+            **of_adapters,
             "embedding_size": model.config.embedding_size,
         },
         "data": data.summary(),

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
+from emo_hf.arguments.lora import parse_lora
 from emo_hf.storage.record import SCHEMA, environment, now
 from emo_hf.training.classifier_loss import differing
 from emo_hf.training.run_names import encoder_name
@@ -39,6 +40,7 @@ def begun_record(
             "name": encoder_name(model.encoder),
             "pooling": model.pooling,
             "aux": training.aux,
+            **({"lora": lora.summary()} if (lora := parse_lora(model.lora)) else {}),
             **({"classifier_loss": own} if (own := differing(vars(training))) else {}),
             **({"settings": dict(settings)} if settings else {}),
         },

@@ -29,6 +29,7 @@ from emo_hf.evaluation.label_set_metrics import label_set_metrics
 from emo_hf.evaluation.metrics import classes_of, trainer_metrics
 from emo_hf.losses.classification import ClassificationLoss, LabelSetLoss
 from emo_hf.losses.r_drop import disagreement, twice
+from emo_hf.models.lora import is_adapted, trained_dtype
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pretrained import default_learning_rate
 from emo_hf.training.beginning import Beginning
@@ -99,7 +100,7 @@ class MetricTrainer(Trainer):
         """Bring what was not given, and what only the model tells; with `padded`, how batches are padded too."""
         config, args = self.model.config, self.args
         if args.learning_rate is None:
-            args.learning_rate = default_learning_rate(config)
+            args.learning_rate = default_learning_rate(config, adapted=is_adapted(self.model))
         if padded:
             known = self.processing_class
             self.data_collator = PaddingCollator(known if isinstance(known, PreTrainedTokenizerBase) else config)
@@ -122,7 +123,7 @@ class MetricTrainer(Trainer):
         check_classification(vars(self.args))
         check_labels_a_row(self.args, config.multi_label)
         loss = auxiliary_loss(self.args, num_classes=len(config.labels), embedding_size=config.embedding_size)
-        self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, self.model.dtype)
+        self.auxiliary = None if loss is None else AuxiliaryObjective(loss, self.args, trained_dtype(self.model))
         self._classify: ClassificationLoss | LabelSetLoss | None = None  # until the sizes of the classes are known
         self._watch = Watch()
         self._means = Means()
@@ -236,8 +237,7 @@ class MetricTrainer(Trainer):
         else:
             collate = self._get_collator_with_removed_columns(collate, description="Training")
         batches = cast(TokenBudgetSampler, self._get_train_sampler())
-        loader = whole_batches(dataset, batches, collate, self.args)
-        return self.accelerator.prepare(loader)
+        return self.accelerator.prepare(whole_batches(dataset, batches, collate, self.args))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """As Trainer's, with every row: only training drops a last batch that is not full."""

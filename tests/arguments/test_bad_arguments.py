@@ -126,6 +126,41 @@ WORDS: dict[str, tuple[str, list[str], str]] = {
         "labels names 기쁨: at least two are needed; name some of 분노 슬픔 불안 상처 당황 기쁨, or 'six', 'sixty', "
         "'all', or the labels of your own data.",
     ),
+    "an unknown key of adapters": (
+        "train",
+        ["--lora", "r=8", "alhpa=3"],
+        "--lora alhpa=3: no such key; allowed: r, alpha, dropout, target, weights; did you mean alpha?",
+    ),
+    "adapters of no rank": ("train", ["--lora", "r=0"], "--lora r=0: allowed: whole numbers, 1 to 4,096"),
+    "adapters of half a rank": ("train", ["--lora", "r=1.5"], "--lora r=1.5: allowed: whole numbers, 1 to 4,096"),
+    "adapters of no scale": ("train", ["--lora", "alpha=0"], "--lora alpha=0: allowed: above 0 to 1,000,000"),
+    "all of what goes into adapters dropped": (
+        "train",
+        ["--lora", "dropout=1"],
+        "--lora dropout=1: allowed: 0 to below 1",
+    ),
+    "a rank twice": ("train", ["--lora", "r=8", "r=9"], "--lora r is given twice; give it once"),
+    "a rank without its key": (
+        "train",
+        ["--lora", "16"],
+        "--lora 16: give a key and a value, as in --lora r=16 target=all-linear, or none",
+    ),
+    "frozen weights in an unknown type": (
+        "train",
+        ["--lora", "weights=int8"],
+        "--lora weights=int8: allowed: fp32, bf16",
+    ),
+    "all layers and some": (
+        "train",
+        ["--lora", "target=all-linear,query"],
+        "--lora target=all-linear,query: give all-linear, or names of layers as query,value",
+    ),
+    "a layer that there is not": (
+        "train",
+        ["--encoder", "tiny-bert", "--lora", "target=quary"],
+        "--lora target=quary: tiny-bert has no linear layer quary; allowed: all-linear, or some of dense, "
+        "key, query, value",
+    ),
     "max_length above the positions": (
         "train",
         ["--encoder", "tiny-bert", "--max_length", "257"],

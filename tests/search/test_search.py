@@ -100,7 +100,7 @@ CASES = [
     "pooling=max embedding_size=24 embedding_dropout=0.3 aux=contrastive aux_weight=0.7 margin=0.3 distance=cosine "
     "learning_rate=0.003 weight_decay=0.2 label_smoothing_factor=0.3 warmup_steps=3 lr_scheduler_type=cosine "
     "classification_loss=focal focal_gamma=0.7 max_grad_norm=0.1 num_train_epochs=2 aux_memory=20 "
-    "ngrams=3 ngrams_learning_rate=0.02 prefix=오늘_",
+    "ngrams=3 ngrams_learning_rate=0.02 lora=r=2 prefix=오늘_",
     "max_length=6 mining=hard aux_warmup=0.6 aux_weight=0.9 per_device_train_batch_size=8 adam_beta1=0.5 "
     "adam_beta2=0.8 adam_epsilon=0.01 optim=adamw_torch label_smoothing_factor=0 "
     "class_weights=effective effective_beta=0.9",

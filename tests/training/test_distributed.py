@@ -175,13 +175,14 @@ def test_accelerate_reads_every_configuration_and_its_command_names_it(path: Pat
 @pytest.mark.slow
 @pytest.mark.parametrize(("processes", "batches"), [(1, "rows"), (2, "rows"), (2, "tokens")])
 def test_the_recipe_trains_on_processes(warm, processes, batches, csv_file, encoders, tmp_path) -> None:
-    """With n-grams, by accelerate with recipes/accelerate/cpu.yaml, and on two processes by torchrun; one record."""
+    """With n-grams and adapters, by accelerate and recipes/accelerate/cpu.yaml, and on two processes by torchrun."""
     size = f"per_device_train_batch_size {16 // processes}" if batches == "rows" else "tokens_per_batch 128"
     accelerate = ["accelerate.commands.launch", "--config_file", str(ROOT / "recipes" / "accelerate" / "cpu.yaml")]
     torchrun = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = (
         f"--data {csv_file} --encoder {encoders['bert']} --pooling mean --aux triplet --embedding_dropout 0"
         " --max_length 32 --num_train_epochs 3 --bf16 false --learning_rate 1e-3 --disable_tqdm true --ngrams 3"
+        " --lora r=8"
         f" --{size} --output_dir {tmp_path / 'run'}"
     ).split()
     launcher = ["-m", *(accelerate if processes == 1 else torchrun)]
