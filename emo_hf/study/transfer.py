@@ -20,7 +20,7 @@ from emo_hf.errors import UserError
 from emo_hf.models.parents import DEFAULTS
 from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
-from emo_hf.storage.record import TRANSFER_FILE
+from emo_hf.storage.record import TRANSFER_FILE, is_done
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.corpora import Rows, Splits, first_rows, kept_apart, splits_of
 from emo_hf.study.grid import GridArguments, Study, Task
@@ -58,7 +58,7 @@ class TransferArguments:
         check_numbers(self)
         for name in ("rows", "seeds"):
             values = getattr(self, name)
-            if twice := next((value for value in values if values.count(value) > 1), None) is not None:
+            if (twice := next((value for value in values if values.count(value) > 1), None)) is not None:
                 raise UserError(f"--{name} names {twice} twice; name each once")
 
 
@@ -202,10 +202,22 @@ class Transfer(Study):
             data_cache_dir=self.data.data_cache_dir,
         )
 
+    def due(self) -> list[Task]:
+        """The runs without a completed record; whose model they are of, the folder of the study says."""
+        return [task for task in self.tasks() if not is_done(self.folder / task.run_id, warn=True)]
+
+    def _model_told(self) -> dict[str, str]:
+        return {"encoder": self.model.encoder, "pooling": self.model.pooling, "aux": self.grid.aux[0]}
+
     def claim(self) -> None:
         """Note the settings in the study's folder, or refuse one of other settings, and write what its runs read."""
         fingerprints = {name: data.fingerprint for name, data in self.corpora.items()}
-        own = {"corpora": list(self.corpora), "targets": self.targets, "row_epochs": self.row_epochs}
+        own = {
+            **self._model_told(),
+            "corpora": list(self.corpora),
+            "targets": self.targets,
+            "row_epochs": self.row_epochs,
+        }
         self.claim_folder(hashlib.sha256(json.dumps(fingerprints).encode()).hexdigest(), more=own)
         write_whole(self.folder / TRANSFER_FILE, (json.dumps(self.described(), ensure_ascii=False) + "\n").encode())
         self._write_rows()
@@ -223,7 +235,7 @@ class Transfer(Study):
                 "rows": self.rows,
                 "row_epochs": self.row_epochs,
                 "labels": self.labels,
-                "model": {"encoder": self.model.encoder, "pooling": self.model.pooling, "aux": self.grid.aux[0]},
+                "model": self._model_told(),
                 "corpora": {
                     name: {
                         "source": data.report["source"],

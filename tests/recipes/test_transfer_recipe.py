@@ -93,9 +93,7 @@ def test_the_table_says_what_the_stored_predictions_say(finished):
     assert "speck has 1 of other" in (finished / "transfer.md").read_text(encoding="utf-8")
 
 
-def test_the_same_command_does_what_is_left_and_starts_no_run_twice(
-    transfer, finished, speck, other, tmp_path, capsys
-):
+def test_the_same_command_does_what_is_left_and_no_run_twice(transfer, finished, speck, other, tmp_path, capsys):
     folder = tmp_path / "study"
     shutil.copytree(finished, folder)
     written = {name: (folder / name / "record.json").stat().st_mtime_ns for name in RUNS}
