@@ -34,6 +34,7 @@ def write_transfer(folder: Path, seeds: tuple[int, ...] = SEEDS) -> None:
     def write(run_id: str, model: dict, seed: int | None, arrays: list[np.ndarray], targets: list[str]) -> None:
         labels = np.concatenate([truth[target] for target in targets])
         record = {"run_id": run_id.rpartition("/")[2], "status": "completed", "model": model, "seed": seed}
+        record |= {"kind": "model", "hardware": {"cpus": 2, "bf16": False}, "versions": {"emo_hf": "0"}}
         write_record(folder / run_id, record, {"logits": np.concatenate(arrays), "labels": labels})
 
     folder.mkdir(parents=True, exist_ok=True)

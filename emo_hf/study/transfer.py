@@ -186,7 +186,7 @@ class Transfer(Study):
         assert isinstance(task, Leg), "a study of transfer has no other runs"
         model = self.model
         if task.rows and task.source:  # its encoder is the source's run
-            model = replace(model, encoder=DEFAULTS["encoder"], encoder_revision=None, init_from=task.encoder)
+            model = replace(model, encoder=str(DEFAULTS["encoder"]), encoder_revision=None, init_from=task.encoder)
         return model, self._read_as(f"{task.rows}_{task.target}" if task.rows else task.source)
 
     def _read_as(self, stem: str) -> DataArguments:
