@@ -18,7 +18,7 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import joblib
 import torch
@@ -31,7 +31,7 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.errors import UserError
 from emo_hf.models.parents import settled
-from emo_hf.report.transfer import EQUAL_WITHIN
+from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.transfer_report import write_transfer_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
 from emo_hf.storage.lock import held
@@ -137,8 +137,9 @@ def execute(study: Transfer, due: list[Task], console: Console) -> list[tuple[Ta
     """Run the tasks with progress; those that failed come back."""
     failed = []
     if due:
+        sent = replace(study, corpora={})  # other processes read their rows from the study's files
         with StudyDisplay(study.folder, due, console) as display:
-            for task, error in execute_here(study, due, jobs_of(study)):
+            for task, error in execute_here(sent, due, jobs_of(study)):
                 display.run_ended(task, error)
                 if error:
                     failed.append((task, error))

@@ -21,8 +21,6 @@ from emo_hf.storage.record import TRANSFER_FILE, read_records, readable_predicti
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["EQUAL_WITHIN", "Arm", "Question", "TransferAnalysis"]
-
 
 class Arm(NamedTuple):
     """What is scored on a target: the model of a source ("" for none), after `rows` rows of the target; or TF-IDF."""

@@ -6,9 +6,10 @@ import base64
 from pathlib import Path
 
 from emo_hf.errors import UserError
+from emo_hf.report.analysis import EQUAL_WITHIN
 from emo_hf.report.page_font import font_face
 from emo_hf.report.plots.transfer import draw_curves, draw_heat_map
-from emo_hf.report.transfer import EQUAL_WITHIN, TransferAnalysis
+from emo_hf.report.transfer import TransferAnalysis
 from emo_hf.report.transfer_tables import Style, about, tables, write_transfer_csv, write_transfer_markdown
 from emo_hf.report.transfer_words import TRANSFER_WORDS
 from emo_hf.report.wording import LANGUAGES

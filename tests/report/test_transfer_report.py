@@ -117,6 +117,20 @@ def test_one_run_a_model_has_no_interval_and_no_verdict(tmp_path):
     assert f"| {100 * analysis.score('one', Arm('둘')).estimate:.1f} (TF-IDF" in text
 
 
+def test_of_a_target_that_is_no_source_only_its_own_model_is_shown(tmp_path):
+    write_transfer(tmp_path)
+    told = json.loads((tmp_path / "transfer.json").read_text(encoding="utf-8"))
+    (tmp_path / "transfer.json").write_text(json.dumps(told | {"sources": ["one"]}), encoding="utf-8")
+    written = write_transfer_report(tmp_path)
+    analysis = TransferAnalysis.read(tmp_path)
+    assert analysis.cells == [("one", "one"), ("one", "둘"), ("둘", "둘")]
+    assert f"| 둘 | – | {100 * analysis.score('둘', Arm('둘')).estimate:.1f} [" in written[0].read_text(
+        encoding="utf-8"
+    )
+    lines = list(csv.DictReader(io.StringIO(written[1].read_text(encoding="utf-8-sig"))))
+    assert not [line for line in lines if (line["source"], line["target"]) == ("둘", "one")]
+
+
 def test_a_hostile_name_stays_a_name(tmp_path):
     write_transfer(tmp_path)
     told = (tmp_path / "transfer.json").read_text(encoding="utf-8")
