@@ -28,7 +28,7 @@ from emo_hf.report.transfer import Arm, TransferAnalysis
 from emo_hf.report.transfer_tables import seeds_of
 from emo_hf.report.transfer_words import TRANSFER_WORDS
 
-DARK = 0.62  # of the scale, from which on letters are white
+DARK = 0.55  # of the scale, from which on letters are white
 
 
 def draw_heat_map(analysis: TransferAnalysis, path: Path, *, lang: str = "en") -> Path:
