@@ -91,6 +91,8 @@ LIMITS = {
     "trials": Limits(1, COUNT),
     "tune": Limits(2, 10**4),  # the first draw tunes nothing
     "batch_size": Limits(1, 2**20),
+    "rows": Limits(0, COUNT),
+    "row_epochs": Limits(0, 10**6, open_low=True),
 }
 
 

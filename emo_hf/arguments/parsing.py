@@ -24,6 +24,7 @@ OWN_KEYS = {
     ),
     "search.py": frozenset(("space", "trials", "search_dir")),
     "train.py": frozenset(("from_record",)),
+    "transfer.py": frozenset(("sources", "targets", "rows", "row_epochs")),
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ ADAPTER_FOLDER = "adapter"
 ADAPTER_FILE = f"{ADAPTER_FOLDER}/adapter_model.safetensors"
 ADAPTER_CONFIG_FILE = f"{ADAPTER_FOLDER}/adapter_config.json"
 STUDY_FILE = "study.json"  # of a study: the arguments that all its runs share
+TRANSFER_FILE = "transfer.json"  # of a study of transfer: its corpora, and whose rows the predictions are of
 TEST_FILE = "test.json"  # of a study: its test rows, in the order of all predictions
 PLAIN_LOSSES = ("cross_entropy", "binary_cross_entropy")  # of a classifier of one label a row, and of several
 # The scores of the test rows that a line has place for: of one label a row, and of several.

@@ -217,18 +217,23 @@ class Study:
         return due
 
     def claim_folder(
-        self, fingerprint: str, tuning: dict[str, Any] | None = None, seen: dict[str, int] | None = None
+        self,
+        fingerprint: str,
+        tuning: dict[str, Any] | None = None,
+        seen: dict[str, int] | None = None,
+        more: dict[str, Any] | None = None,
     ) -> None:
         """Note the study's settings in its folder, or refuse a folder that holds a study of other settings.
 
         `tuning` is what decides about the tuning of its models, if they are tuned; `seen` counts the rows that no
-        model is scored on, as one of them was trained on their texts.
+        model is scored on, as one of them was trained on their texts; `more` are settings that not every study has.
         """
         training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
         absent = [name for name in ("init_from", "lora") if not getattr(self.model, name)]  # as studies before them
         of_grid = {"encoder", "pooling", *absent}
         settings = {
             **({"rows_seen_before": seen} if seen else {}),
+            **({"study": more} if more else {}),
             "data_fingerprint": fingerprint,
             "model": {k: v for k, v in asdict(self.model).items() if k not in of_grid},
             "data": {k: v for k, v in asdict(self.data).items() if k != "unseen_by"},  # but for what comes of it

@@ -22,6 +22,7 @@ from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments,
 from emo_hf.arguments.parsing import parse_arguments
 from emo_hf.search.search import SearchArguments
 from emo_hf.study.grid import GridArguments
+from emo_hf.study.transfer import TransferArguments
 
 # What a newcomer doesn't know, each with the word that stands instead.
 UNKNOWN_WORDS = {
@@ -76,6 +77,18 @@ def of_comparison() -> list[type]:
     return [GridArguments, importlib.import_module("compare").ReportArguments]
 
 
+def of_transfer() -> list[type]:
+    """What `recipes/transfer.py` takes beside the arguments of its runs."""
+    return [TransferArguments, importlib.import_module("transfer").ReportArguments]
+
+
+OWN_ARGUMENTS: dict[str, Callable[[], list[type]]] = {
+    "recipes/compare.py": of_comparison,
+    "recipes/search.py": lambda: [SearchArguments],
+    "recipes/transfer.py": of_transfer,
+}
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "recipes/" in c and ".py" in c])
 def test_every_recipe_takes_its_arguments(command: str, parse_only: Callable, tmp_path: Path) -> None:
     words = shlex.split(command.split(">")[0])
@@ -94,8 +107,8 @@ def test_every_recipe_takes_its_arguments(command: str, parse_only: Callable, tm
             assert len(given) == 2
             return
         parse_arguments(run_arguments, given)
-    elif script in ("recipes/compare.py", "recipes/search.py"):
-        own = of_comparison() if script == "recipes/compare.py" else [SearchArguments]
+    elif script in OWN_ARGUMENTS:
+        own = OWN_ARGUMENTS[script]()
         *_, left, settings = parse_arguments(own, given, partial=True)
         parse_arguments(run_arguments, left, settings=settings)
     else:
