@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BUNDLED = ("tiny-bert", "tiny-roberta")
+BUNDLED = ("tiny-bert", "tiny-roberta", "static")
 
 
 def encoder_path(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Configuration of an `EmotionModel`. This file travels with every saved checkpoint: it imports nothing of emo_hf."""
+"""Configurations of a model and of a static encoder. Travels with every saved checkpoint, imports nothing of ours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,22 @@ from .pooling import POOLINGS
 
 # What a model is built of, whatever its labels: one that goes on from another has the same.
 BUILT_OF = ("encoder", "pooling", "embedding_size", "ngrams", "ngram_size", "ngram_buckets", "ngram_dropout")
+
+
+class StaticConfig(PreTrainedConfig):
+    """What a `StaticEncoder` is made of.
+
+    Args:
+        vocab_size: number of token ids V.
+        hidden_size: dimension H of the vectors of pieces.
+    """
+
+    model_type = "emo_hf_static"
+
+    def __init__(self, vocab_size: int = 8000, hidden_size: int = 256, **kwargs: Any) -> None:
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        super().__init__(**kwargs)
 
 
 class EmotionConfig(PreTrainedConfig):
@@ -136,4 +152,5 @@ class EmotionConfig(PreTrainedConfig):
         return positions - self.encoder.pad_token_id - 1 if counts_from_padding else positions
 
 
+AutoConfig.register(StaticConfig.model_type, StaticConfig, exist_ok=True)
 AutoConfig.register(EmotionConfig.model_type, EmotionConfig, exist_ok=True)

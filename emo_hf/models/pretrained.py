@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.encoders import BUNDLED, encoder_path
 from emo_hf.errors import UserError, first_line, nearest
-from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.configuration import EmotionConfig, StaticConfig
 from emo_hf.models.folders import WEIGHTS_FILE, check_start
 from emo_hf.models.long_words import part_long_words
 from emo_hf.models.modeling import EmotionModel
@@ -25,8 +25,8 @@ from emo_hf.storage.files import read_object
 _WEIGHTS = (WEIGHTS_FILE, "model.safetensors.index.json")
 _SECONDS = 10.0  # that the Hub has for an answer
 _GIVE = (
-    "give tiny-bert, tiny-roberta, a folder with config.json, weights and tokenizer, or a Hub id (which needs the "
-    "network once)"
+    "give tiny-bert, tiny-roberta, static, a folder with config.json, weights and tokenizer, or a Hub id (which needs "
+    "the network once)"
 )
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
@@ -62,6 +62,8 @@ def _limit_of(encoder: str, revision: str | None, pooling: str, files: tuple[tup
     found = _config(encoder, revision, files)
     if Path(encoder_path(encoder)).is_dir():
         check_weights(Path(encoder_path(encoder)), f"encoder {encoder!r}")
+    if found.encoder.model_type == StaticConfig.model_type and pooling != "mean":
+        raise UserError(f"--pooling is {pooling}, but {encoder} knows only the mean of its pieces; use --pooling mean")
     _check_tokenizer(load_tokenizer(model), found.encoder, model)
     return found.max_tokens
 
