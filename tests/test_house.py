@@ -39,6 +39,7 @@ MAY_IMPORT = {
     },
     "report": {"storage", "evaluation"},
     "inference": {"storage", "data", "arguments", "models", "training"},
+    "distillation": {"storage", "data", "arguments", "models", "training", "inference"},
     "export": {"storage", "evaluation", "data", "arguments", "models", "training", "inference"},
     "hub": {"storage", "evaluation", "encoders", "report"},
 }  # fmt: skip

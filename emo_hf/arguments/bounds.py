@@ -91,6 +91,11 @@ LIMITS = {
     "trials": Limits(1, COUNT),
     "tune": Limits(2, 10**4),  # the first draw tunes nothing
     "batch_size": Limits(1, 2**20),
+    "temperature": Limits(0, 100, open_low=True),
+    "embedding_weight": Limits(0, 10**6),
+    "distill_epochs": Limits(0, 10**6, open_low=True),
+    "distill_batch_size": Limits(1, 2**20),
+    "distill_learning_rate": Limits(0, LARGEST),
 }
 
 

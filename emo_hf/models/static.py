@@ -1,6 +1,6 @@
 """An encoder without layers: a vector and a weight for every piece of a word. Travels with every saved checkpoint."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class StaticEncoder(PreTrainedModel):
     base_model_prefix = "static"
     main_input_name = "input_ids"
 
-    def __init__(self, config: StaticConfig) -> None:
+    def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.pieces = nn.Embedding(config.vocab_size, config.hidden_size)
         self.importance = nn.Embedding(config.vocab_size, 1)
@@ -38,7 +38,7 @@ class StaticEncoder(PreTrainedModel):
         return self.pieces
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        self.pieces = value
+        self.pieces = cast(nn.Embedding, value)
 
     def forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, **kwargs: Any

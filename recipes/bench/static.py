@@ -5,7 +5,8 @@
 
 The texts are of mixed lengths, 1 to 8 sentences of the bundled sample each. Speed does not depend on what was learned:
 all heads are fresh. Each number of threads has a process of its own, for tokenizers decides once how many it starts.
-All arms take turns in every round, after a warm-up; the median is kept. Writes runs/bench/static.md.
+All arms take turns in every round, after a warm-up; the median is kept, of the clock's seconds and of the processor's,
+which other programs disturb less. Writes runs/bench/static.md.
 """
 
 from __future__ import annotations
@@ -53,8 +54,11 @@ def exports(folder: Path) -> tuple[Path, Path]:
     return export(folder / "static", "static", folder / "tables"), folder / "int8"
 
 
-def measure(static: Path, int8: Path, texts: list[str], rounds: int, threads: int) -> dict[str, float]:
-    """Median sentences a second of each arm, in a process whose environment says how many threads there are."""
+def measure(static: Path, int8: Path, texts: list[str], rounds: int, threads: int) -> dict[str, tuple[float, float]]:
+    """Median sentences a second of each arm, of the clock and of the processor.
+
+    To be called in a process whose environment says how many threads tokenizers may start.
+    """
     torch.set_num_threads(threads)  # which onnxruntime takes too
     tables, layers = (Predictor(folder, max_length=MAX_LENGTH) for folder in (static, int8))
     tokenizer = Tokenizer.from_file(str(static / "tokenizer.json"))
@@ -64,17 +68,18 @@ def measure(static: Path, int8: Path, texts: list[str], rounds: int, threads: in
         STATIC: lambda: tables.scores(texts),
         INT8: lambda: layers.scores(texts),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
     for turn in range(rounds + 1):
         for name, arm in arms.items():
-            started = time.perf_counter()
+            clock, processor = time.perf_counter(), time.process_time()
             arm()
             if turn:  # the first is the warm-up
-                seconds[name].append(time.perf_counter() - started)
-    return {name: len(texts) / statistics.median(values) for name, values in seconds.items()}
+                seconds[name].append((time.perf_counter() - clock, time.process_time() - processor))
+    medians = {name: map(statistics.median, zip(*values, strict=True)) for name, values in seconds.items()}
+    return {name: (len(texts) / next(both), len(texts) / next(both)) for name, both in medians.items()}
 
 
-def with_threads(threads: int, *arguments: object) -> dict[str, float]:
+def with_threads(threads: int, *arguments: object) -> dict[str, tuple[float, float]]:
     """`measure` in a new process with so many threads."""
     named = {"RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": str(threads > 1).lower()}
     before = {name: os.environ.get(name) for name in named}
@@ -89,13 +94,17 @@ def with_threads(threads: int, *arguments: object) -> dict[str, float]:
                 os.environ[name] = value
 
 
-def table(speeds: dict[int, dict[str, float]]) -> str:
+def table(speeds: dict[int, dict[str, tuple[float, float]]]) -> str:
     """Markdown: sentences a second by threads, and what the static export's are as a multiple of the others."""
     lines = []
     for threads, found in speeds.items():
-        for name, speed in found.items():
-            lines.append(f"| {threads} | {name} | {speed:,.0f} | {found[STATIC] / speed:.2f}× |")
-    head = ["| threads | | sentences/s | the static export's, of these |", "|---:|---|---:|---:|"]
+        for name, both in found.items():
+            cells = [f"{speed:,.0f} | {of / speed:.2f}×" for of, speed in zip(found[STATIC], both, strict=True)]
+            lines.append(f"| {threads} | {name} | {' | '.join(cells)} |")
+    head = [
+        "| threads | | sentences a second | the static export's, of these | a processor second | of these |",
+        "|---:|---|---:|---:|---:|---:|",
+    ]
     return "\n".join([*head, *lines]) + "\n"
 
 
