@@ -74,7 +74,7 @@ def cut(teacher: EmotionModel, count: int) -> EmotionModel:
     if count >= number:
         raise UserError(f"--student layers={count}, but the teacher has {number} layers; give fewer, or static")
     kept = [number - 1] if count == 1 else [round(place * (number - 1) / (count - 1)) for place in range(count)]
-    settings = copy.deepcopy(teacher.config)
+    settings: Any = copy.deepcopy(teacher.config)
     settings.encoder.num_hidden_layers = count
     if isinstance(types := getattr(settings.encoder, "layer_types", None), list):
         settings.encoder.layer_types = [types[place] for place in kept]
@@ -100,14 +100,16 @@ def _is_stack(part: nn.Module, number: int) -> bool:
 def static_of(teacher: EmotionModel) -> EmotionModel:
     """A student without layers: its vectors of pieces are the teacher's input embeddings, over their mean length."""
     own = teacher.config
-    vectors = teacher.get_input_embeddings().weight.detach().float()
+    embeddings: Any = teacher.get_input_embeddings()
+    vectors = embeddings.weight.detach().float()
+    problem: dict[str, Any] = {"problem_type": own.problem_type} if own.multi_label else {}
     config = EmotionConfig(
         encoder=StaticConfig(*vectors.shape, pad_token_id=own.encoder.pad_token_id, base_encoder=STATIC),
         labels=own.labels,
         pooling="mean",
         embedding_size=own.embedding_size,
         pad_token_id=own.encoder.pad_token_id,
-        **({"problem_type": own.problem_type} if own.multi_label else {}),
+        **problem,
     )
     model = EmotionModel(config)
     assert isinstance(model.encoder, StaticEncoder)

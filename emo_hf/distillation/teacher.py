@@ -79,7 +79,8 @@ def teacher_outputs(
             found = [predictor.logits(list(texts[start : start + CHUNK])) for predictor in predictors]
             logits = [values.numpy()[:, order] for (values, _), order in zip(found, orders, strict=True)]
             embeddings = np.concatenate([values.numpy() for _, values in found], axis=1)
-            _write(_file(folder, "logits", start), np.mean(logits, axis=0, dtype=np.float64).astype(np.float32))
+            mean = np.asarray(np.mean(logits, axis=0, dtype=np.float64), dtype=np.float32)
+            _write(_file(folder, "logits", start), mean)
             _write(embeddings_file, embeddings.astype(np.float16))
         progress(min(start + CHUNK, len(texts)), len(texts))
     return TeacherOutputs(folder, len(texts), first.labels)
