@@ -4,6 +4,7 @@
     python recipes/export.py MODEL --to sentence-transformers    # the embedding
     python recipes/export.py MODEL --to onnx                     # logits and embeddings, by onnxruntime
     python recipes/export.py MODEL --to onnx-int8                # smaller and faster; its loss is measured
+    python recipes/export.py MODEL --to static                   # of --encoder static: tables, by numpy alone
 
 MODEL is the folder of a run or a Hub id. The folder that is written has a README.md that says how it is used.
 """
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     """Write the export, and show how it is used."""
     parser = CommandParser(__doc__)
     parser.add_argument("model", help="folder of a run, or a Hub id")
-    parser.add_argument("--to", required=True, help="transformers, sentence-transformers, onnx or onnx-int8")
+    parser.add_argument("--to", required=True, help="transformers, sentence-transformers, onnx, onnx-int8 or static")
     parser.add_argument("--output", help="folder to write; runs/export/NAME_FORMAT if left out")
     arguments = parser.parse_words(argv)
     # Only now: --help has no use for torch.

@@ -4,9 +4,9 @@
     python recipes/predict.py MODEL comments.xlsx --output emotions.xlsx
     cat comments.txt | python recipes/predict.py MODEL - --format jsonl
 
-MODEL is the folder of a run, a Hub id, or the folder of an ONNX export. A file is one of those that training takes, or
-plain text, one sentence a line. Every row gets its prediction, in order, beside the other columns of the file; a row
-without a text gets an empty one.
+MODEL is the folder of a run, a Hub id, or the folder of an ONNX or static export. A file is one of those that training
+takes, or plain text, one sentence a line. Every row gets its prediction, in order, beside the other columns of the
+file; a row without a text gets an empty one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ROWS = 4096  # sentences of the command line at a time
 def main(argv: Sequence[str]) -> None:
     """Read the words, open the input, load the model, write a row for each sentence."""
     parser = CommandParser(__doc__)
-    parser.add_argument("model", help="folder of a run, a Hub id, or folder of an ONNX export")
+    parser.add_argument("model", help="folder of a run, a Hub id, or folder of an ONNX or static export")
     parser.add_argument("input", nargs="*", default=[], help="sentences, or one file; - or none: standard input")
     parser.add_argument(
         "--output", type=Path, help="a .csv, .tsv, .xlsx or .jsonl file for predictions: whole, or absent"
@@ -59,13 +59,16 @@ def main(argv: Sequence[str]) -> None:
 
     from emo_hf.inference.prediction_files import check_output, format_of
     from emo_hf.inference.predictor import Predictor
-    from emo_hf.training.progress import quiet_libraries
+    from emo_hf.models.folders import is_static_export
 
     kind = format_of(arguments.output, arguments.format)
     source = source_of(arguments.input)
     if arguments.output:
         check_output(arguments.output, _on_disk(source))
-    quiet_libraries()
+    if not is_static_export(arguments.model):  # which has no use for these libraries
+        from emo_hf.training.progress import quiet_libraries
+
+        quiet_libraries()
     # Standard input may be typed: not before all else is known to be well.
     opened = None if source is None else open_input(source, arguments, kind)
     predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)

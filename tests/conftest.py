@@ -32,6 +32,8 @@ from warm import Warm
 from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.data.tokenization import tokenize_splits
+from emo_hf.models.configuration import StaticConfig
+from emo_hf.models.static import StaticEncoder
 
 LABELS = ["불안", "슬픔", "기쁨"]
 CUES = {
@@ -127,6 +129,20 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         tokenizer.save_pretrained(path)
         paths[layout] = str(path)
     return paths
+
+
+@pytest.fixture(scope="session")
+def static_encoder(encoders: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a static encoder with random vectors and weights, and the tokenizer of the tiny BERT."""
+    tokenizer = tiny_tokenizer("bert")
+    torch.manual_seed(3)
+    model = StaticEncoder(StaticConfig(len(tokenizer), 24, pad_token_id=tokenizer.pad_token_id))
+    torch.nn.init.normal_(model.pieces.weight)
+    torch.nn.init.normal_(model.importance.weight)
+    path = tmp_path_factory.mktemp("encoders") / "mini-static"
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return str(path)
 
 
 @pytest.fixture(scope="session")

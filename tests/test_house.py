@@ -16,7 +16,7 @@ import emo_hf
 
 PACKAGE = Path(emo_hf.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-TRAVELLING = {"configuration", "layouts", "pooling", "ngrams", "modeling"}
+TRAVELLING = {"configuration", "layouts", "pooling", "ngrams", "modeling", "static"}
 # Data walks one way: a room may import the rooms that it names, and `GROUND`, which everybody stands on.
 GROUND = {"errors", "exit_codes", "redaction", "escaping", "distributed", "registration", "__init__"}
 MAY_IMPORT = {
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     },
     "report": {"storage", "evaluation"},
     "inference": {"storage", "data", "arguments", "models", "training"},
+    "distillation": {"storage", "data", "arguments", "models", "training", "inference"},
     "export": {"storage", "evaluation", "data", "arguments", "models", "training", "inference"},
     "hub": {"storage", "evaluation", "encoders", "report"},
 }  # fmt: skip

@@ -93,6 +93,11 @@ LIMITS = {
     "batch_size": Limits(1, 2**20),
     "rows": Limits(0, COUNT),
     "row_epochs": Limits(0, 10**6, open_low=True),
+    "temperature": Limits(0, 100, open_low=True),
+    "embedding_weight": Limits(0, 10**6),
+    "distill_epochs": Limits(0, 10**6, open_low=True),
+    "distill_batch_size": Limits(1, 2**20),
+    "distill_learning_rate": Limits(0, LARGEST),
 }
 
 

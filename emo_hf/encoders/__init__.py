@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emo_hf.encoders.packed import PACKED, unpacked
 
-BUNDLED = ("tiny-bert", "tiny-roberta")
+BUNDLED = ("tiny-bert", "tiny-roberta", "static")
 
 
 def encoder_path(name: str) -> str:

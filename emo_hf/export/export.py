@@ -1,4 +1,4 @@
-"""A run in the formats of others: plain transformers, sentence-transformers, ONNX, ONNX with int8 weights."""
+"""A run in other formats: plain transformers, sentence-transformers, ONNX, also with int8 weights, tables of numpy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from emo_hf.errors import UserError
 from emo_hf.export.formats import quantize, write_onnx, write_sentence_transformers, write_transformers
 from emo_hf.export.measurement import ROUNDS, measure, run_data
 from emo_hf.export.readme import card
-from emo_hf.inference.backends import cant_load, load_model, thresholds_of
-from emo_hf.models.folders import check_model_folder
+from emo_hf.export.static import write_static
+from emo_hf.inference.backends import load_model, thresholds_of
+from emo_hf.models.configuration import StaticConfig
+from emo_hf.models.folders import cant_load, check_model_folder
 from emo_hf.storage.files import settle, write_whole
 from emo_hf.storage.record import now, read_record
 
@@ -28,6 +30,7 @@ _WRITERS = {
     "sentence-transformers": write_sentence_transformers,
     "onnx": write_onnx,
     "onnx-int8": write_onnx,  # and then its weights in int8
+    "static": write_static,
 }
 FORMATS = tuple(_WRITERS)
 _PACKAGES = ("emo-hf", "torch", "transformers", "sentence-transformers", "onnx", "onnxruntime")
@@ -61,6 +64,8 @@ def export(
     _check_target(target)
     loaded, record = load_model(source).float(), read_record(source)
     data = run_data(record) if to == "onnx-int8" else None
+    if isinstance(loaded.config.encoder, StaticConfig) and to in ("transformers", "sentence-transformers"):
+        raise UserError(f"--to {to} knows no encoder without layers; --to static and --to onnx do")
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     longest = min(tokenizer.model_max_length, loaded.config.max_tokens or tokenizer.model_max_length)
     tokenizer.model_max_length = longest

@@ -41,11 +41,11 @@ def write_transformers(
     stock, between = stock_classifier(model)
     stock.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    inputs = _probes(tokenizer, max_length)
+    inputs = probes(tokenizer, max_length)
     with torch.inference_mode():
         logits = AutoModelForSequenceClassification.from_pretrained(folder).eval()(**inputs).logits
-    expected = _expected(model, inputs)
-    return {"head": between, "max_logit_difference": _difference("logits", logits, expected["logits"])}
+    expected = outputs_of(model, inputs)
+    return {"head": between, "max_logit_difference": difference_of("logits", logits, expected["logits"])}
 
 
 def write_sentence_transformers(
@@ -93,10 +93,10 @@ def write_sentence_transformers(
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_kwargs": settings}, indent=4))
     loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     embeddings = loaded.encode(list(PROBES), convert_to_tensor=True, show_progress_bar=False)
-    expected = _expected(model, _probes(tokenizer, max_length))["embeddings"]
+    expected = outputs_of(model, probes(tokenizer, max_length))["embeddings"]
     return {
         "min_cosine": float(nn.functional.cosine_similarity(embeddings.double(), expected.double()).min()),
-        "max_embedding_difference": _difference("embeddings", embeddings, expected),
+        "max_embedding_difference": difference_of("embeddings", embeddings, expected),
     }
 
 
@@ -114,15 +114,15 @@ def write_onnx(
     # The encoder's own configuration with our labels: what the tokenizer's and other libraries' loaders look for.
     name_labels(config, model.config)
     config.save_pretrained(folder)
-    trace(model, _probes(tokenizer, max_length), folder / ONNX_FILE)
+    trace(model, probes(tokenizer, max_length), folder / ONNX_FILE)
     session = OnnxBackend(folder).session
     found: dict[str, list[float]] = {"logits": [], "embeddings": []}
     for texts in (PROBES, PROBES[1:2], PROBES[2:5]):  # other batches and lengths than the traced one
-        inputs = _probes(tokenizer, max_length, texts)
-        expected = _expected(model, inputs)
+        inputs = probes(tokenizer, max_length, texts)
+        expected = outputs_of(model, inputs)
         results = session.run(list(found), {name: inputs[name].numpy() for name in ("input_ids", "attention_mask")})
         for name, result in zip(found, results, strict=True):
-            found[name].append(_difference(name, torch.from_numpy(result), expected[name]))
+            found[name].append(difference_of(name, torch.from_numpy(result), expected[name]))
     return {
         "max_logit_difference": max(found["logits"]),
         "max_embedding_difference": max(found["embeddings"]),
@@ -152,7 +152,7 @@ def _check_onnx() -> None:
         raise UserError("--to onnx and onnx-int8 need onnx and onnxruntime; pip install onnx onnxruntime") from error
 
 
-def _probes(
+def probes(
     tokenizer: PreTrainedTokenizerBase, max_length: int, texts: tuple[str, ...] = PROBES
 ) -> dict[str, torch.Tensor]:
     """Token ids and mask (B, L); token types are all zero, which is what every encoder assumes."""
@@ -169,12 +169,18 @@ def _probes(
 
 
 @torch.inference_mode()
-def _expected(model: EmotionModel, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def outputs_of(model: EmotionModel, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Logits (B, C) and embeddings (B, D) of the model itself."""
     output = model(**inputs)
     return {"logits": output.logits, "embeddings": output.embeddings}
 
 
-def _difference(name: str, found: torch.Tensor, expected: torch.Tensor) -> float:
+def difference_of(name: str, found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference of one of their values.
+
+    Raises:
+        UserError: it is above `TOLERANCE`.
+    """
     difference = float((found - expected).abs().max())
     if not difference <= TOLERANCE:  # NaN too
         raise UserError(

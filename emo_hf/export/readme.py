@@ -11,6 +11,7 @@ _LIBRARIES = {
     "sentence-transformers": "sentence-transformers",
     "onnx": "onnx",
     "onnx-int8": "onnx",
+    "static": "tokenizers",
 }
 _USE = {
     "transformers": """from transformers import pipeline
@@ -28,7 +29,21 @@ tokenizer.enable_truncation({max_length})
 ids = tokenizer.encode("드디어 합격했어!").ids
 session = onnxruntime.InferenceSession("model.onnx")
 logits, embeddings = session.run(None, {{"input_ids": [ids], "attention_mask": [[1] * len(ids)]}})""",
+    "static": """import numpy, tokenizers
+
+tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation({max_length})
+ids = tokenizer.encode("드디어 합격했어!").ids
+sums = numpy.load("pieces.npy")[ids].sum(0)
+logits = sums[:-1] / sums[-1]
+embedding = numpy.load("piece_embeddings.npy", mmap_mode="r")[ids].sum(0) / sums[-1]""",
 }
+_REACHED = """
+with open("config.json", encoding="utf-8") as file:
+    config = json.load(file)
+probabilities = 1 / (1 + numpy.exp(-{}))
+reached = [p >= threshold for p, threshold in zip(probabilities, config["thresholds"])]
+labels = [config["id2label"][str(place)] for place, is_reached in enumerate(reached) if is_reached]"""
 # Of a model that gives several labels a sentence, each probability stands by itself, and each label has a threshold.
 _USE_OF_SETS = _USE | {
     "transformers": """from transformers import pipeline
@@ -40,12 +55,8 @@ config = classify.model.config
 [scores] = classify("드디어 합격했어!")
 labels = [s["label"] for s in scores if s["score"] >= config.thresholds[config.label2id[s["label"]]]]""",
     "onnx": _USE["onnx"].replace("import onnxruntime", "import json\n\nimport numpy, onnxruntime")
-    + """
-with open("config.json", encoding="utf-8") as file:
-    config = json.load(file)
-probabilities = 1 / (1 + numpy.exp(-logits[0]))
-reached = [p >= threshold for p, threshold in zip(probabilities, config["thresholds"])]
-labels = [config["id2label"][str(place)] for place, is_reached in enumerate(reached) if is_reached]""",
+    + _REACHED.format("logits[0]"),
+    "static": _USE["static"].replace("import numpy", "import json\n\nimport numpy") + _REACHED.format("logits"),
 }
 _HEADS = {
     "nothing": "The head's two layers have no activation between, as in the model itself.",
@@ -113,6 +124,11 @@ def _exactness(to: str, checked: dict[str, Any]) -> list[str]:
     if to == "transformers":
         return [f"{_HEADS[checked['head']]} {difference}"]
     outputs = "Outputs: logits (batch, labels), in the order above, and embeddings (batch, dimensions). "
+    if to == "static":
+        return [
+            "The model adds up vectors of the pieces of a text. `pieces.npy` holds of each piece its weight times its "
+            "logits, and its weight; `piece_embeddings.npy` its weight times its embedding. " + difference
+        ]
     if to == "onnx":
         return [outputs + difference]
     return [

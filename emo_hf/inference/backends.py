@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, PreTrainedConfig
 
-from emo_hf.errors import UserError, first_line
+from emo_hf.errors import UserError
 from emo_hf.models.configuration import EmotionConfig
-from emo_hf.models.folders import ONNX_FILE, check_model_folder
+from emo_hf.models.folders import ONNX_FILE, cant_load, check_model_folder
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.prefix import KEY
 from emo_hf.models.pretrained import is_path, reach_hub
@@ -41,14 +41,6 @@ def load_model(model: str | Path, *, revision: str = "main") -> EmotionModel:
         return loaded.eval()
     except Exception as error:  # any files may stand in a folder, cut off or made up
         raise cant_load(model, error) from error
-
-
-def cant_load(model: str | Path, error: Exception) -> UserError:
-    """One line about a model that can't be used."""
-    return UserError(
-        f"model {str(model)!r} can't be loaded ({first_line(error)}); give the folder of a run, as "
-        "runs/train/…, or a Hub id (which needs the network once)"
-    )
 
 
 class TorchBackend:

@@ -7,7 +7,6 @@ from html import escape
 
 import numpy as np
 
-from emo_hf.data.text import clean
 from emo_hf.inference.neighbours import NO_LABEL, Neighbours
 from emo_hf.inference.predictor import Predictor
 
@@ -133,8 +132,7 @@ class Demo:
 
     def is_cut(self, sentence: str) -> bool:
         """Whether a sentence has more tokens than the model reads."""
-        tokens = self.predictor.tokenizer(clean(sentence[:LONGEST]))["input_ids"]
-        return len(sentence) > LONGEST or len(tokens) > self.predictor.max_length
+        return len(sentence) > LONGEST or self.predictor.length(sentence[:LONGEST]) > self.predictor.max_length
 
     def note(self, text: str) -> str:
         """A line of HTML."""

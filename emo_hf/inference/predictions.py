@@ -43,7 +43,7 @@ def predictions(
     """
     filled = [clean(text) not in _EMPTY for text in texts]
     given = list(itertools.compress(texts, filled))
-    found = iter(predictor.probabilities(given).tolist() if given else ())
+    found = iter(predictor.scores(given).tolist() if given else ())
     rows = zip(*others, strict=True) if others else itertools.repeat((), len(texts))
     for number, row, text, full in zip(numbers, rows, texts, filled, strict=True):
         scores = next(found) if full else None

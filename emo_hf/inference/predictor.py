@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import AutoTokenizer
+import numpy as np
 
 from emo_hf.data.text import clean
-from emo_hf.inference.backends import cant_load, open_backend
+from emo_hf.inference.static import StaticBackend, probabilities
+from emo_hf.models.folders import cant_load, is_static_export
 from emo_hf.models.prefix import prefix_in
+
+if TYPE_CHECKING:
+    import torch
 
 # Sentences that are sorted by length together: enough for batches without padding, little to hold.
 CHUNK = 4096
@@ -30,7 +34,8 @@ class Predictor:
     reach the thresholds that were chosen on validation rows (`thresholds`, None where there is one label a sentence).
 
     Args:
-        model: folder or Hub id of a trained model, or the folder of its ONNX export.
+        model: folder or Hub id of a trained model, or the folder of its ONNX or static export. The latter needs
+            neither torch nor transformers, unless tensors are asked for (`probabilities`, `outputs`).
         batch_size: sentences in one forward pass; by default 32 on a CPU and 128 on an accelerator.
         max_length: longest sequence in tokens; longer sentences are cut.
         device: where to compute; by default an accelerator if there is one.
@@ -48,6 +53,18 @@ class Predictor:
         device: str | None = None,
         revision: str = "main",
     ):
+        self.backend: Any
+        if is_static_export(model):
+            self.backend = StaticBackend(model, device=device)
+            self.tokenizer: Any = self.backend.tokenizer
+            self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
+            self.max_length = min(max_length, self.backend.max_tokens)
+            return
+        # Only now: a static export is used without them.
+        from transformers import AutoTokenizer
+
+        from emo_hf.inference.backends import open_backend
+
         self.backend = open_backend(model, device=device, revision=revision)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
@@ -66,7 +83,7 @@ class Predictor:
         """The probability of each label, sentence by sentence, in the order given."""
         remaining = iter(sentences)
         while chunk := list(itertools.islice(remaining, CHUNK)):
-            rows = self.probabilities(chunk).tolist()
+            rows = self.scores(chunk).tolist()
             del chunk  # or it would be held while the next is read
             for row in rows:
                 yield dict(zip(self.labels, row, strict=True))
@@ -78,12 +95,37 @@ class Predictor:
             return [self.labels[ranked[0]]]
         return [self.labels[place] for place in ranked if scores[place] >= self.thresholds[place]]
 
+    def scores(self, sentences: list[str]) -> np.ndarray:
+        """(N, C) probabilities of N sentences that fit in memory, N > 0; of a static export without torch."""
+        if isinstance(self.backend, StaticBackend):
+            logits = self.backend.logits(list(map(clean, sentences)), self.max_length)
+            return probabilities(logits, several=self.thresholds is not None)
+        return self.outputs(sentences)[0].numpy()
+
     def probabilities(self, sentences: list[str]) -> torch.Tensor:
-        """(N, C) probabilities of N sentences that fit in memory, N > 0."""
-        return self.outputs(sentences)[0]
+        """As `scores`, as a tensor."""
+        import torch
+
+        return torch.from_numpy(self.scores(sentences))
+
+    def length(self, sentence: str) -> int:
+        """Tokens of a sentence, special ones among them, before it is cut."""
+        if isinstance(self.backend, StaticBackend):
+            return self.backend.length(clean(sentence))
+        return len(self.tokenizer(clean(sentence))["input_ids"])
 
     def outputs(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Probabilities (N, C) and embeddings (N, D) of N sentences that fit in memory, N > 0."""
+        logits, embeddings = self.logits(sentences)
+        return logits.softmax(-1) if self.thresholds is None else logits.sigmoid(), embeddings
+
+    def logits(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `outputs`, with logits (N, C) in place of their probabilities."""
+        import torch
+
+        if isinstance(self.backend, StaticBackend):
+            found = self.backend.outputs(list(map(clean, sentences)), self.max_length)
+            return torch.from_numpy(found[0]), torch.from_numpy(found[1])
         encoded = self.tokenizer(
             [clean(sentence) for sentence in sentences],
             truncation=True,
@@ -93,11 +135,11 @@ class Predictor:
         )
         ids = encoded["input_ids"]
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-        found = []
+        parts = []
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-            found.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
+            parts.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
         places = torch.tensor(order).argsort()
-        logits, embeddings = (torch.cat(parts)[places] for parts in zip(*found, strict=True))
-        return logits.softmax(-1) if self.thresholds is None else logits.sigmoid(), embeddings
+        logits, embeddings = (torch.cat(part)[places] for part in zip(*parts, strict=True))
+        return logits, embeddings

@@ -1,4 +1,4 @@
-"""Configuration of an `EmotionModel`. This file travels with every saved checkpoint: it imports nothing of emo_hf."""
+"""Configurations of a model and of a static encoder. Travels with every saved checkpoint, imports nothing of ours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,22 @@ from .pooling import POOLINGS
 BUILT_OF = (
     "encoder", "pooling", "embedding_size", "ngrams", "ngram_size", "ngram_buckets", "ngram_dropout", "text_prefix",
 )  # fmt: skip
+
+
+class StaticConfig(PreTrainedConfig):
+    """What a `StaticEncoder` is made of.
+
+    Args:
+        vocab_size: number of token ids V.
+        hidden_size: dimension H of the vectors of pieces.
+    """
+
+    model_type = "emo_hf_static"
+
+    def __init__(self, vocab_size: int = 8000, hidden_size: int = 256, **kwargs: Any) -> None:
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        super().__init__(**kwargs)
 
 
 class EmotionConfig(PreTrainedConfig):
@@ -141,4 +157,5 @@ class EmotionConfig(PreTrainedConfig):
         return positions - self.encoder.pad_token_id - 1 if counts_from_padding else positions
 
 
+AutoConfig.register(StaticConfig.model_type, StaticConfig, exist_ok=True)
 AutoConfig.register(EmotionConfig.model_type, EmotionConfig, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from emo_hf.errors import UserError
+from emo_hf.errors import UserError, first_line
 from emo_hf.storage.files import read_object
 from emo_hf.storage.record import RECORD_FILE, read_record, read_records
 
@@ -15,6 +15,13 @@ _ALONE = (
     "adapters of LoRA and no encoder; end its run with --resume_from_checkpoint last and the arguments that it was "
     "started with, and give its folder"
 )
+PIECES_FILE, EMBEDDINGS_FILE = "pieces.npy", "piece_embeddings.npy"  # of a static export
+_EXPORTS = {ONNX_FILE: "an ONNX export", PIECES_FILE: "a static export"}
+
+
+def is_static_export(model: str | Path) -> bool:
+    """Whether a folder holds tables that are read without torch."""
+    return (Path(model) / PIECES_FILE).is_file()
 
 
 def check_model_folder(model: str | Path) -> None:
@@ -25,7 +32,7 @@ def check_model_folder(model: str | Path) -> None:
     """
     folder = Path(model)
     _refuse_adapters(folder)
-    if not folder.is_dir() or (folder / WEIGHTS_FILE).exists() or (folder / ONNX_FILE).exists():
+    if not folder.is_dir() or any((folder / name).exists() for name in (WEIGHTS_FILE, *_EXPORTS)):
         return
     if next(folder.glob(f"*/{RECORD_FILE}"), None):
         raise UserError(f"{model} is a study, a folder of runs; {_instead(folder)}")
@@ -35,17 +42,18 @@ def check_model_folder(model: str | Path) -> None:
 
 
 def check_start(model: str | Path) -> None:
-    """As `check_model_folder`, and refuse what holds a model that can't be trained on: an ONNX export, a stopped run.
+    """As `check_model_folder`, and refuse what holds a model that can't be trained on: an export, a stopped run.
 
     Raises:
         UserError: names what to give in its place.
     """
     check_model_folder(model)
     folder = Path(model)
-    if (folder / ONNX_FILE).exists() and not (folder / WEIGHTS_FILE).exists():
+    exported = next((kind for name, kind in _EXPORTS.items() if (folder / name).exists()), None)
+    if exported and not (folder / WEIGHTS_FILE).exists():
         of = (read_object(folder / "export.json") or {}).get("model")
         raise UserError(
-            f"{model} is an ONNX export, which can't be trained on; give the folder of the run that it was made of"
+            f"{model} is {exported}, which can't be trained on; give the folder of the run that it was made of"
             + (f", {of}" if of else "")
         )
     record = read_record(folder) or {}
@@ -76,6 +84,14 @@ def _holds_adapters(checkpoint: Path) -> bool:
             return any(".lora_A." in name for name in file.keys())  # noqa: SIM118  # it is no mapping
     except (OSError, SafetensorError):
         return False
+
+
+def cant_load(model: str | Path, error: Exception) -> UserError:
+    """One line about a model that can't be used."""
+    return UserError(
+        f"model {str(model)!r} can't be loaded ({first_line(error)}); give the folder of a run, as "
+        "runs/train/…, or a Hub id (which needs the network once)"
+    )
 
 
 def _instead(study: Path) -> str:

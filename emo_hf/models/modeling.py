@@ -16,10 +16,11 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from .configuration import BUILT_OF, EmotionConfig
+from .configuration import BUILT_OF, EmotionConfig, StaticConfig
 from .layouts import encoder_class, is_causal, is_told_places, places
 from .ngrams import CharacterNgrams, letters_of
 from .pooling import Pooler, begins_at_once
+from .static import StaticEncoder
 
 
 @dataclass
@@ -52,6 +53,15 @@ def _without_pooler(encoder_config: PreTrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if takes else {}
 
 
+def _encoder(config: PreTrainedConfig) -> PreTrainedModel:
+    """An encoder of random weights."""
+    # By its name: of code that comes with a checkpoint, configuration and model each load a copy, with its classes.
+    if config.model_type == StaticConfig.model_type:
+        return StaticEncoder(config)
+    made: PreTrainedModel = AutoModel.from_config(config, **_without_pooler(config))
+    return made
+
+
 def _problem(multi_label: bool) -> dict[str, Any]:
     """What a configuration is told: nothing where a row has one label, as ever."""
     return {"problem_type": "multi_label_classification"} if multi_label else {}
@@ -78,7 +88,9 @@ class EmotionModel(PreTrainedModel):
 
     def __init__(self, config: EmotionConfig) -> None:
         super().__init__(config)
-        self.encoder = AutoModel.from_config(config.encoder, **_without_pooler(config.encoder))
+        if config.encoder.model_type == StaticConfig.model_type and config.pooling != "mean":
+            raise ValueError(f"pooling is {config.pooling!r}, but a static encoder knows only a mean; use mean")
+        self.encoder = _encoder(config.encoder)
         if config.pooling == "cls" and is_causal(self.encoder):
             raise ValueError(
                 f"pooling is 'cls', the first token, which sees no other in a causal {config.encoder.model_type}; use "
@@ -279,6 +291,7 @@ class EmotionModel(PreTrainedModel):
         return output if return_dict else output.to_tuple()
 
 
+AutoModel.register(StaticConfig, StaticEncoder, exist_ok=True)
 AutoModel.register(EmotionConfig, EmotionModel, exist_ok=True)
 AutoModelForSequenceClassification.register(EmotionConfig, EmotionModel, exist_ok=True)
 EmotionConfig.register_for_auto_class("AutoConfig")

@@ -17,7 +17,7 @@ from emo_hf.arguments.dataclasses import DataArguments, ModelArguments
 from emo_hf.encoders import BUNDLED, encoder_path, is_packed
 from emo_hf.encoders.packed import PACKED
 from emo_hf.errors import UserError, first_line, nearest
-from emo_hf.models.configuration import EmotionConfig
+from emo_hf.models.configuration import EmotionConfig, StaticConfig
 from emo_hf.models.endings import completed, ends_texts
 from emo_hf.models.folders import WEIGHTS_FILE, check_start
 from emo_hf.models.layouts import encoder_class, is_causal
@@ -29,8 +29,8 @@ from emo_hf.storage.files import read_object
 _WEIGHTS = (WEIGHTS_FILE, "model.safetensors.index.json")
 _SECONDS = 10.0  # that the Hub has for an answer
 _GIVE = (
-    "give tiny-bert, tiny-roberta, a folder with config.json, weights and tokenizer, or a Hub id (which needs the "
-    "network once)"
+    "give tiny-bert, tiny-roberta, static, a folder with config.json, weights and tokenizer, or a Hub id (which needs "
+    "the network once)"
 )
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
@@ -173,7 +173,13 @@ def prefix_of(arguments: ModelArguments) -> str:
 
 
 def _check_layout(config: PreTrainedConfig, model: ModelArguments) -> None:
-    """Refuse what is no encoder of text, and the first token of one that sees no other."""
+    """Refuse what is no encoder of text, and a pooling that takes what an encoder has not."""
+    if config.model_type == StaticConfig.model_type:
+        if model.pooling != "mean":
+            raise UserError(
+                f"--pooling is {model.pooling}, but {model.encoder} knows only the mean of its pieces; use --pooling mean"
+            )
+        return
     try:
         encoder_class(config)
         with torch.device("meta"):  # modules without numbers

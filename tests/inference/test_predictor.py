@@ -20,6 +20,7 @@ import places
 import pytest
 import torch
 from synthetic import write_run
+from transformers import AutoTokenizer
 
 from emo_hf.data.sources import streams
 from emo_hf.errors import UserError
@@ -47,7 +48,7 @@ def model(encoders, tmp_path_factory) -> str:
     model = EmotionModel.from_encoder(encoders["roberta"], labels=LABELS, pooling="mean", embedding_size=16)
     torch.nn.init.normal_(model.classifier.weight)
     model.save_pretrained(path)
-    prediction.AutoTokenizer.from_pretrained(encoders["roberta"]).save_pretrained(path)
+    AutoTokenizer.from_pretrained(encoders["roberta"]).save_pretrained(path)
     return str(path)
 
 
@@ -83,7 +84,7 @@ def test_a_text_that_training_leaves_out_gets_no_prediction(model, empty) -> Non
 
 
 def test_they_equal_the_model(model) -> None:
-    tokenizer = prediction.AutoTokenizer.from_pretrained(model)
+    tokenizer = AutoTokenizer.from_pretrained(model)
     logits = EmotionModel.from_pretrained(model).eval()(**tokenizer(SENTENCES[0], return_tensors="pt")).logits
     [scores] = Predictor(model)([SENTENCES[0]])
     assert list(scores) == LABELS
@@ -127,7 +128,7 @@ def test_no_more_than_a_chunk_of_a_large_file_is_held(recipe, tmp_path, monkeypa
     predictor.labels, predictor.thresholds = LABELS, None
     chunks = []
     monkeypatch.setattr(
-        predictor, "probabilities", lambda chunk: chunks.append(len(chunk)) or torch.zeros(len(chunk), len(LABELS))
+        predictor, "scores", lambda chunk: chunks.append(len(chunk)) or np.zeros((len(chunk), len(LABELS)))
     )
     blocks = (
         streams.Block(
@@ -159,7 +160,7 @@ def test_the_speed_is_told_of_many_sentences_and_to_a_terminal(model, recipe, ca
 
 def test_embeddings_come_in_the_order_of_the_sentences(model) -> None:
     probabilities, embeddings = Predictor(model, batch_size=2).outputs(SENTENCES)
-    tokenizer = prediction.AutoTokenizer.from_pretrained(model)
+    tokenizer = AutoTokenizer.from_pretrained(model)
     for sentence, scores, embedding in zip(SENTENCES, probabilities, embeddings, strict=True):
         expected = EmotionModel.from_pretrained(model).eval()(**tokenizer(sentence, return_tensors="pt"))
         assert torch.allclose(embedding, expected.embeddings[0], atol=1e-5)

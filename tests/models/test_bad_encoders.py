@@ -26,8 +26,8 @@ from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pretrained import check_encoder
 
 GIVE = (
-    "give tiny-bert, tiny-roberta, a folder with config.json, weights and tokenizer, or a Hub id (which needs the "
-    "network once)"
+    "give tiny-bert, tiny-roberta, static, a folder with config.json, weights and tokenizer, or a Hub id (which needs "
+    "the network once)"
 )
 
 
