@@ -177,7 +177,8 @@ def _check_layout(config: PreTrainedConfig, model: ModelArguments) -> None:
     if config.model_type == StaticConfig.model_type:
         if model.pooling != "mean":
             raise UserError(
-                f"--pooling is {model.pooling}, but {model.encoder} knows only the mean of its pieces; use --pooling mean"
+                f"--pooling is {model.pooling}, but {model.encoder} knows only the mean of its pieces; use --pooling "
+                "mean"
             )
         return
     try:

@@ -3,8 +3,8 @@
     python recipes/bench/imbalance.py
 
 The training rows of the bundled sample, cut to 600, 77 and 10 of a class; validation and test rows as they are, of
-equal classes. One model (tiny-bert, mean pooling), five seeds, 10 epochs: as many steps as the whole sample has in 4. Each
-choice less plain cross-entropy, with 95 % intervals that are not corrected for their number. Further words go to
+equal classes. One model (tiny-bert, mean pooling), five seeds, 10 epochs: as many steps as the whole sample has in 4.
+Each choice less plain cross-entropy, with 95 % intervals that are not corrected for their number. Further words go to
 compare.py. Writes imbalance.md into the folder.
 """
 
@@ -27,7 +27,8 @@ from emo_hf.storage.files import said_plainly, write_whole
 
 COMPARE = Path(__file__).parents[1] / "compare.py"
 SIZES = (600, 77, 10)  # of the classes in the order of their labels, the last the rarest
-USUAL = ("--labels", "all", "--encoders", "tiny-bert", "--poolings", "mean", "--aux", "none", "--num_train_epochs", "10")
+MODEL = ("--encoders", "tiny-bert", "--poolings", "mean", "--aux", "none")
+USUAL = ("--labels", "all", *MODEL, "--num_train_epochs", "10")
 STUDIES = {
     "losses": "classification_loss=cross_entropy,focal,logit_adjusted",
     "weights": "class_weights=none,sqrt,balanced,effective",
