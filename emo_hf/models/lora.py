@@ -109,8 +109,11 @@ def merge_lora(model: EmotionModel) -> EmotionModel:
     for parameter in encoder.parameters():
         if parameter.dtype == torch.bfloat16:
             parameter.data = parameter.data.float()
-    for name, layer in [(name, part) for name, part in encoder.named_modules() if isinstance(part, LoraLayer)]:
-        plain: Any = layer.get_base_layer()
+    layers: list[tuple[str, Any]] = [
+        (name, part) for name, part in encoder.named_modules() if isinstance(part, LoraLayer)
+    ]
+    for name, layer in layers:
+        plain = layer.get_base_layer()
         with torch.no_grad():
             plain.weight += layer.get_delta_weight(_ADAPTER)
         encoder.set_submodule(name, plain)
@@ -124,7 +127,8 @@ def merge_lora(model: EmotionModel) -> EmotionModel:
 
 def adapter_tensors(model: EmotionModel) -> dict[str, Tensor]:
     """The adapters and all above the encoder, by the names that `PeftModel.from_pretrained` looks for."""
-    kept = {name: value for name, value in model.state_dict().items() if name not in model._keys_to_ignore_on_save}
+    frozen = model._keys_to_ignore_on_save or ()
+    kept = {name: value for name, value in model.state_dict().items() if name not in frozen}
     return {
         f"base_model.model.{name.replace(f'.{_ADAPTER}.', '.')}": value.detach().cpu().contiguous()
         for name, value in kept.items()
