@@ -150,7 +150,10 @@ class TransferAnalysis:
         there = [one for one in asked if {one[1], one[2]} <= self.predicted[one[0]].keys()]
         effects = [self.bootstraps[target].effect({better: 1.0, than: -1.0}) for target, better, than in there]
         decisions = decide(effects, self.equal_within / 100)
-        return [Question(*one, *found) for one, *found in zip(there, effects, decisions, strict=True)]
+        return [
+            Question(target, better, than, effect, decision)
+            for (target, better, than), effect, decision in zip(there, effects, decisions, strict=True)
+        ]
 
 
 def _predictions(
