@@ -12,7 +12,6 @@ import numpy as np
 from emo_hf.data.text import clean
 from emo_hf.inference.static import StaticBackend, probabilities
 from emo_hf.models.folders import cant_load, is_static_export
-from emo_hf.models.prefix import prefix_in
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +63,7 @@ class Predictor:
         from transformers import AutoTokenizer
 
         from emo_hf.inference.backends import open_backend
+        from emo_hf.models.prefix import prefix_in
 
         self.backend = open_backend(model, device=device, revision=revision)
         try:

@@ -112,10 +112,11 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 def _template(tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The template of a tokenizer, one made for it where it has another form, and the steps that stand beside it."""
     processor = tokenizer.backend_tokenizer.post_processor
-    content = _content(processor) if processor is not None else {"type": "Sequence", "processors": []}
-    steps = content["processors"] if content["type"] == "Sequence" else [content]
+    empty: dict[str, Any] = {"type": "Sequence", "processors": []}
+    content = _content(processor) if processor is not None else empty
+    steps: list[dict[str, Any]] = content["processors"] if content["type"] == "Sequence" else [content]
     found: dict[str, Any] = _of_two({}, None, None)
-    others = []
+    others: list[dict[str, Any]] = []
     for step in steps:
         if step["type"] == "TemplateProcessing":
             found = step
@@ -169,7 +170,8 @@ def _set_space(tokenizer: PreTrainedTokenizerBase, spaced: bool) -> None:
 
 def _steps(tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
     before = tokenizer.backend_tokenizer.pre_tokenizer
-    content = _content(before) if before is not None else {"type": "Sequence", "pretokenizers": []}
+    empty: dict[str, Any] = {"type": "Sequence", "pretokenizers": []}
+    content = _content(before) if before is not None else empty
     steps: list[dict[str, Any]] = content["pretokenizers"] if content["type"] == "Sequence" else [content]
     return steps
 

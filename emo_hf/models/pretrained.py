@@ -144,6 +144,7 @@ def load_tokenizer(arguments: ModelArguments, **settings: bool) -> PreTrainedTok
     `completed` says, and puts the prefix before every text. `settings` hold in place of those in its
     tokenizer_config.json.
     """
+    tokenizer: PreTrainedTokenizerBase
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             encoder_path(arguments.encoder),
