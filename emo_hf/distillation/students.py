@@ -109,6 +109,7 @@ def static_of(teacher: EmotionModel) -> EmotionModel:
         pooling="mean",
         embedding_size=own.embedding_size,
         pad_token_id=own.encoder.pad_token_id,
+        text_prefix=own.text_prefix,  # which its tokenizer, the teacher's, puts before every text
         **problem,
     )
     model = EmotionModel(config)

@@ -143,6 +143,9 @@ def test_what_students_start_from(trained):
     vectors = teacher.get_input_embeddings().weight
     torch.testing.assert_close(static.encoder.pieces.weight, vectors / vectors.norm(dim=1).mean())
     assert torch.equal(static.classifier.weight, teacher.classifier.weight)
+    teacher.config.text_prefix = "기분: "  # the students read texts by its tokenizer
+    for words in ("layers=1", "static"):
+        assert build_student(words, teacher, tokenizer)[0].config.text_prefix == "기분: "
     for words, said in (
         ("layers=2", "the teacher has 2 layers; give fewer"),
         ("layers=x", "write layers=2, static, or"),
