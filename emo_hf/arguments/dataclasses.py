@@ -42,9 +42,7 @@ class ModelArguments:
     pooling: str = field(default="cls", metadata={"help": "cls, mean, max, attention or last (of decoders)"})
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
-    ngrams: int = field(
-        default=0, metadata={"help": "letters of the longest character n-grams beside the encoder, as 4; 0: none"}
-    )
+    ngrams: int = field(default=0, metadata={"help": "character n-grams beside the encoder, up to so many letters"})
     prefix: str | None = field(
         default=None, metadata={"help": "put before every text, as 'query: '; '': nothing; default: as the encoder's"}
     )
@@ -166,7 +164,7 @@ class MetricTrainingArguments(TrainingArguments):
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "rows of an evaluation batch"})
     learning_rate: float | None = field(  # type: ignore[assignment]  # until the encoder is known
         default=None,
-        metadata={"help": "peak learning rate; default 5e-4 for a bundled encoder, else 3e-5; --lora: 2e-3, 3e-4"},
+        metadata={"help": "peak learning rate; default 5e-4 bundled, else 3e-5; --lora: 2e-3, 3e-4"},
     )
     ngrams_learning_rate: float = field(
         default=0.04, metadata={"help": "peak learning rate of the n-grams' vectors, which start at zero"}

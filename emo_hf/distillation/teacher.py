@@ -29,8 +29,10 @@ class TeacherOutputs:
     def __init__(self, folder: Path, count: int, labels: list[str]):
         self.folder, self.labels = folder, labels
         starts = range(0, count, CHUNK)
-        self._logits = [np.load(_file(folder, "logits", start), mmap_mode="r") for start in starts]
-        self._embeddings = [np.load(_file(folder, "embeddings", start), mmap_mode="r") for start in starts]
+        self._logits = [np.load(_file(folder, "logits", start), mmap_mode="r", allow_pickle=False) for start in starts]
+        self._embeddings = [
+            np.load(_file(folder, "embeddings", start), mmap_mode="r", allow_pickle=False) for start in starts
+        ]
         self.embedding_size: int = self._embeddings[0].shape[1]
 
     def rows(self, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
