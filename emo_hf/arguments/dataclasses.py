@@ -27,8 +27,8 @@ class ModelArguments:
     encoder: str = field(
         default="tiny-bert",
         metadata={
-            "help": "bundled `tiny-bert`, `tiny-roberta`, `static`, a folder, or a Hub id as klue/bert-base; of a "
-            "run its encoder is taken"
+            "help": "`tiny-bert`, `tiny-roberta`, `static`, `multilingual-e5-small`, a folder, or a Hub id as "
+            "klue/bert-base; of a run its encoder is taken"
         },
     )
     encoder_revision: str | None = field(default=None, metadata={"help": "branch, tag or commit of a Hub encoder"})
