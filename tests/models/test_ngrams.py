@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from architectures import build
+from elsewhere import pipeline_elsewhere
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -109,23 +106,8 @@ def test_save_load_and_use_elsewhere(model, tmp_path):
     loaded, report = EmotionModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"]
     torch.testing.assert_close(loaded(**inputs).logits, made(**inputs).logits, atol=0, rtol=0)
-    code = (
-        "import json, sys\nsys.modules['emo_hf'] = None\n"
-        "from transformers import pipeline\n"
-        "use = pipeline('text-classification', '.', trust_remote_code=True, top_k=None)\n"
-        "print(json.dumps([{s['label']: s['score'] for s in row} for row in use(json.loads(sys.argv[1]))]))"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     texts = [text for text in TEXTS if text]
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(texts)],
-        cwd=tmp_path,
-        env=environment | {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    elsewhere = json.loads(done.stdout.splitlines()[-1])
+    elsewhere = pipeline_elsewhere(tmp_path, texts)
     own = made(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(-1)
     for scores, row in zip(elsewhere, own, strict=True):
         np.testing.assert_allclose([scores[label] for label in LABELS], row.detach().numpy(), atol=1e-5)

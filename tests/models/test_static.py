@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from elsewhere import pipeline_elsewhere
 from transformers import AutoTokenizer
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
@@ -82,24 +79,9 @@ def test_save_load_and_use_elsewhere(model, tokenizer, tmp_path):
     loaded = load_model(tmp_path)
     assert isinstance(loaded.config.encoder, StaticConfig)
     torch.testing.assert_close(loaded(**inputs).logits, model(**inputs).logits, atol=0, rtol=0)
-    code = (
-        "import json, sys\nsys.modules['emo_hf'] = None\n"
-        "from transformers import pipeline\n"
-        "use = pipeline('text-classification', '.', trust_remote_code=True, top_k=None)\n"
-        "print(json.dumps([{s['label']: s['score'] for s in row} for row in use(json.loads(sys.argv[1]))]))"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     texts = [text for text in TEXTS if text]
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(texts)],
-        cwd=tmp_path,
-        env=environment | {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
     own = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(-1).tolist()
-    elsewhere = json.loads(done.stdout.splitlines()[-1])
+    elsewhere = pipeline_elsewhere(tmp_path, texts)
     assert [[row[label] for label in LABELS] for row in elsewhere] == [pytest.approx(row, abs=1e-5) for row in own]
 
 
