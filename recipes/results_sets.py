@@ -115,7 +115,7 @@ def goemotions(published: Path, runs: Path) -> Corpus:
         "--goemotions FOLDER",
         ("--data", str(folder / "train.tsv"), str(folder / "test.tsv"), "--label_names", str(folder / "label.txt"),
          "--labels", "all", "--per_device_train_batch_size", "32"),
-        {"best": ("--class_weights", "effective", *epochs(5)), "aux": epochs(2)},
+        {"best": ("--class_weights", "effective", *epochs(5)), "aux": epochs(2), "losses": epochs(2)},
         published / "train.tsv",
     )  # fmt: skip
 

@@ -246,6 +246,12 @@ def _note_splits(made: Prepared, absent: dict[str, list[str]]) -> None:
     made.report["labels_absent"] = absent
     if made.multi_label and (without := int((made.rows["label"].map(len) == 0).sum())):
         made.notes.append(f"{without:,} of {len(made.rows):,} rows have no label: they stay, and teach what has none")
+    train = made.rows[made.rows["split"] == "train"]
+    on_all = [label for label, count in count_labels(train, made.labels).items() if count == len(train)]
+    if made.multi_label and on_all:
+        made.notes.append(
+            f"every training row has the label {few(on_all)}: no text can tell of it, and its scores say nothing"
+        )
     for split, labels in absent.items():
         rest = len(made.labels) - len(labels)
         made.notes.append(

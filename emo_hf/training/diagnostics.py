@@ -186,6 +186,9 @@ def _margin_misfit(logs: Mapping[str, float], arguments: Any, first: bool) -> st
             f"{of_scale}"
         )
     if first and active < NEARLY_NONE:
+        if math.isnan(near) or math.isnan(far):
+            kind = "of one class" if math.isnan(near) else "of different classes"
+            return f"the {arguments.aux} loss has nothing to do: no two texts of a batch are {kind}; use --aux none"
         return (
             f"the {arguments.aux} loss has nothing to do: {measured}, and {100 * active:.2g} % of what it compares is "
             f"within the margin {arguments.margin:g}; raise --margin{of_scale}"

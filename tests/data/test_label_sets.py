@@ -216,6 +216,14 @@ def test_labels_that_a_split_lacks_are_said(tmp_path):
     assert "train holds no row of wild; every label needs a training row: add rows, or leave out wild" in said
 
 
+def test_a_label_that_every_row_has_is_said(tmp_path):
+    train = [[*names, "on"] for names in TRAIN]
+    notes = load_emotion_data(splits(tmp_path / "a.jsonl", train, train[:9]), labels="all").report["notes"]
+    assert "every training row has the label on: no text can tell of it, and its scores say nothing" in notes
+    notes = load_emotion_data(splits(tmp_path / "b.jsonl", [*train, []], train[:9]), labels="all").report["notes"]
+    assert not any("every training row" in note for note in notes)
+
+
 def test_one_label_alone_is_refused(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", [{"text": f"문장 {n}", "labels": ["joy"] * (n % 2)} for n in range(40)])
     said = "the data hold one class only ({}); asked for: {}; name at least two labels that the data hold."

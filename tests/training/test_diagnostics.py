@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -82,6 +83,14 @@ def distances(near: float, far: float, active: float) -> dict[str, float]:
             "the triplet loss has nothing to do: the texts of one class that it compares lie 10 apart, those of "
             "different classes 30, and 0.1 % of what it compares is within the margin 1; raise --margin, or use "
             "--distance normalized_euclidean, which has no scale",
+        ),
+        (
+            "triplet", "euclidean", [distances(1, math.nan, 0.0)],  # rows that all have all labels
+            "the triplet loss has nothing to do: no two texts of a batch are of different classes; use --aux none",
+        ),
+        (
+            "triplet", "euclidean", [distances(math.nan, 2, 0.0)],
+            "the triplet loss has nothing to do: no two texts of a batch are of one class; use --aux none",
         ),
         ("triplet", "euclidean", [distances(9, 10, 0.5), distances(1, 30, 0.001)], None),  # it has done its work
         ("supcon", "euclidean", [distances(5.0, 5.0, 1.0)] * 3, None),  # without a margin
