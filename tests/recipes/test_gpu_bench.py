@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import gpu
@@ -40,6 +42,18 @@ def test_every_arm_and_batch_is_a_row_and_one_that_fails_says_so(tmp_path: Path,
     assert values["bf16", "64"][0] == "out of memory" and values["bf16", "32"][0] == "1,234"
     assert "Not measured: bf16, flash attention 2, as flash_attn is not installed." in written
     assert "12 layers of 768, vocabulary 32,000, 64 tokens a row" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("guide", ["speed.md", "ko.md"])
+def test_guides_name_commands_that_there_are(guide: str, tmp_path: Path, monkeypatch) -> None:
+    asked: list[Cell] = []
+    monkeypatch.setattr(gpu, "measured", lambda cell: asked.append(cell) or NUMBERS)
+    text = (Path(gpu.__file__).parents[1] / "guides" / guide).read_text(encoding="utf-8")
+    commands = re.findall(r"python recipes/bench/gpu\.py([^`]*?)(?:`|\n```)", text)
+    assert commands
+    for words in commands:
+        assert gpu.main([*shlex.split(words), "--output", str(tmp_path)]) == 0
+    assert {cell.batch for cell in asked if cell.shape == "base"} == {32, 64, 128, 256, 512}
 
 
 @pytest.mark.parametrize(
