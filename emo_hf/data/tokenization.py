@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 import json
@@ -134,18 +133,17 @@ def _token_ids(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length:
 
     That call keeps for every token its string, its place in the text, and a mask, of which none is asked for here.
     """
-    call = functools.partial(
-        tokenizer,
-        truncation=True,
-        max_length=max_length,
-        padding=False,
-        return_attention_mask=False,  # every token is real until a batch is padded
-        return_token_type_ids=False,  # zeros for single texts, and an error where type_vocab_size is 1
-    )
+    how: dict[str, Any] = {
+        "truncation": True,
+        "max_length": max_length,
+        "padding": False,
+        "return_attention_mask": False,  # every token is real until a batch is padded
+        "return_token_type_ids": False,  # zeros for single texts, and an error where type_vocab_size is 1
+    }
     own, plain = type(tokenizer), PreTrainedTokenizerFast
     if not tokenizer.is_fast or own.__call__ is not plain.__call__ or own._encode_plus is not plain._encode_plus:
-        return call(texts)["input_ids"]
-    call(texts[:1])  # which tells the backend where to cut, and whether special tokens in a text are text
+        return tokenizer(texts, **how)["input_ids"]
+    tokenizer(texts[:1], **how)  # tells the backend where to cut, and whether special tokens in a text are text
     return [found.ids for found in tokenizer.backend_tokenizer.encode_batch_fast(texts)]
 
 
