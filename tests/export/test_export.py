@@ -24,7 +24,8 @@ from emo_hf.errors import UserError
 from emo_hf.export import formats
 from emo_hf.export.export import FORMATS, export
 from emo_hf.export.heads import stock_classifier
-from emo_hf.inference.backends import OnnxBackend, load_model
+from emo_hf.inference.backends import load_model
+from emo_hf.inference.onnx import OnnxBackend
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pooling import POOLINGS
