@@ -22,13 +22,16 @@ _FACTOR, _PRIME, _LONGEST = 1_000_003, 2**31 - 1, 16  # as of CharacterNgrams, w
 _STEP = 2.0**-11
 _ERF = np.array([math.erf(place * _STEP) for place in range(int(6 / _STEP) + 2)])
 _RISE = np.diff(_ERF, append=1.0)
+# Sentences that numpy computes before torch, once it is imported, would have been faster: at most so many, and fewer
+# of an encoder with larger layers than tiny-bert's, which have 2.4 million weights.
+FIRST, _WORK = 256, 256 * 2_400_000
 _CACHED = 2**14  # numbers at a time that a core keeps at hand
 
 
 class NumpyBackend:
     """A run with an encoder of BERT's kind, computed as torch computes it, up to its rounding.
 
-    Attributes: as of `TorchBackend`; pieces, its tokenizer.
+    Attributes: as of `TorchBackend`; pieces, its tokenizer; first, the number of sentences that it is meant for.
 
     Raises:
         ValueError, KeyError, OSError and others: whatever is not as this class knows it. That says nothing against
@@ -58,6 +61,9 @@ class NumpyBackend:
         shapes = {name: (tensor.dtype.type, tensor.shape) for name, tensor in self._weights.items()}
         if shapes != dict(_expected(config, encoder)):
             raise ValueError("other tensors than those of the layout")
+        width, inner = encoder["hidden_size"], encoder["intermediate_size"]
+        layers = encoder["num_hidden_layers"] * 2 * width * (2 * width + inner)
+        self.first = max(1, min(FIRST, _WORK // max(layers, 1)))
         self.max_tokens: int = encoder["max_position_embeddings"] - self._first_place
 
     def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

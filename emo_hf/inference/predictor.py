@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 CHUNK = 4096
 # A CPU computes no faster in larger batches, and slower in those that its caches do not hold.
 CPU_BATCH, ACCELERATOR_BATCH = 32, 128
-# Sentences of a run that numpy computes, until torch, once it is imported, would have been faster for all of them.
-FIRST = 256
 
 
 class Predictor:
@@ -60,7 +58,7 @@ class Predictor:
         prepare: Callable[[], object] = lambda: None,
     ):
         self.backend: Any
-        self._model, self._sizes, self._left = model, (batch_size, max_length), FIRST
+        self._model, self._sizes, self._seen = model, (batch_size, max_length), 0
 
         def usual() -> Any:
             prepare()
@@ -150,8 +148,8 @@ class Predictor:
             found: tuple[np.ndarray, np.ndarray] = self.backend.outputs(texts, self.max_length)
             return found
         if isinstance(self.backend, NumpyBackend):
-            self._left -= len(texts)
-            if self._left < 0:
+            self._seen += len(texts)
+            if self._seen > self.backend.first:
                 self._take(self._usual())
         ids = self.pieces.ids(texts, self.max_length)
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, BertConfig, CamembertConfig, ElectraConf
 
 from emo_hf.encoders import encoder_path
 from emo_hf.errors import UserError
-from emo_hf.inference import predictor as prediction
+from emo_hf.inference import numpy_model
 from emo_hf.inference.backends import TransformersPieces
 from emo_hf.inference.numpy_model import NumpyBackend, gelu, numpy_backend
 from emo_hf.inference.pieces import Pieces
@@ -114,7 +114,7 @@ def test_the_bundled_encoders_by_sentence_and_by_batch(encoder, tmp_path):
 
 
 def test_torch_takes_over_after_the_first_sentences(tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "FIRST", 8)
+    monkeypatch.setattr(numpy_model, "FIRST", 8)
     build(tmp_path)
     asked: list[str] = []
     predictor = Predictor(tmp_path, batch_size=2, prepare=lambda: asked.append("torch"))
@@ -126,6 +126,15 @@ def test_torch_takes_over_after_the_first_sentences(tmp_path, monkeypatch):
     asked.clear()
     large = Predictor(tmp_path, prepare=lambda: asked.append("torch"))
     assert not asked and large.scores(TEXTS * 2).shape == (12, 3) and asked == ["torch"]
+
+
+def test_a_large_encoder_is_soon_left_to_torch(tmp_path, monkeypatch):
+    build(tmp_path)
+    assert NumpyBackend(tmp_path).first == 256
+    weights = 2 * (4 * 32 * 32 + 2 * 32 * 48)  # of two layers
+    for work, first in ((100 * weights, 100), (weights - 1, 1)):
+        monkeypatch.setattr(numpy_model, "_WORK", work)
+        assert NumpyBackend(tmp_path).first == first
 
 
 def test_gelu_is_that_of_erf():
