@@ -58,6 +58,7 @@ class Predictor:
         prepare: Callable[[], object] = lambda: None,
     ):
         self.backend: Any
+        self.pieces: Any
         self._model, self._sizes, self._seen = model, (batch_size, max_length), 0
 
         def usual() -> Any:
