@@ -48,7 +48,7 @@ import json, sys
 from transformers import pipeline
 import emo_hf
 classify = pipeline("text-classification", model=sys.argv[1], top_k=None)
-print(json.dumps({"scores": {row["label"]: row["score"] for row in classify(sys.argv[2])}}))
+print(json.dumps({"scores": {row["label"]: row["score"] for row in classify([sys.argv[2]])[0]}}))
 """
 _HELP = ("predict", "export", "push", "demo", "train", "compare", "search")
 _FULL_HELP = ("train", "compare", "search")  # of Trainer's arguments too, which have to be imported for it
