@@ -26,33 +26,20 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import joblib
-import torch
-from display.notes import logged_once, say_notes
-from display.study import StudyDisplay
-from rich.console import Console
-
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
 from emo_hf.errors import UserError
-from emo_hf.models.parents import settled
 from emo_hf.report.analysis import EQUAL_WITHIN
-from emo_hf.report.report import map_encoder, write_report
 from emo_hf.storage.files import remove_leftovers, said_plainly
-from emo_hf.storage.lock import held
 from emo_hf.storage.record import is_done, read_record
-from emo_hf.study.baselines import run_baselines
-from emo_hf.study.dask import connect, execute_on
-from emo_hf.study.grid import Cell, GridArguments, Study, Task
-from emo_hf.study.local import execute_here
-from emo_hf.study.tuning import check_tuned_rows, check_tuning, choice, decides, left_alone, with_choices
-from emo_hf.training.loaded import load_data
-from emo_hf.training.lost_words import check_texts_known
-from emo_hf.training.progress import quiet_libraries
+from emo_hf.study.arguments import GridArguments
 
 if TYPE_CHECKING:
     from distributed import Client
+    from rich.console import Console
+
+    from emo_hf.study.grid import Cell, Study, Task
 
 ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
@@ -80,9 +67,14 @@ class ReportArguments:
 @command(stopped="stopped; the same command goes on with the runs that are left")
 def main(argv: Sequence[str]) -> int:
     """Train what is due, write the report, show its tables; 1 if a run failed."""
-    console = Console(highlight=False, soft_wrap=True)
-    quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a study remembers that
     study, report = read_arguments(argv)
+    # Only now, and so below: they take as long to import as all else, and --help has no use for them.
+    from display.notes import logged_once, say_notes
+    from rich.console import Console
+
+    from emo_hf.report.report import write_report
+
+    console = Console(highlight=False, soft_wrap=True)
     with said_plainly(study.folder):
         with logged_once():
             failed, notes = ([], []) if report.report_only else train(study, console)
@@ -121,6 +113,11 @@ def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
     grid, report, words, settings = parse_arguments(
         [GridArguments, ReportArguments], argv, partial=True, others=ALL, description=__doc__
     )
+    from emo_hf.models.parents import settled
+    from emo_hf.study.grid import Study
+    from emo_hf.training.progress import quiet_libraries
+
+    quiet_libraries()  # before Trainer's: a quiet process has no bars by default, and a study remembers that
     model, data, training = parse_arguments(ALL, words, settings=settings)
     # One encoder and one pooling, as a search's best.yaml names them, are a grid of one each.
     names = named(argv)
@@ -136,6 +133,8 @@ def read_arguments(argv: Sequence[str]) -> tuple[Study, ReportArguments]:
 
 def start_from(grid: GridArguments, model: ModelArguments, data: DataArguments, names: set[str]) -> ModelArguments:
     """Have all cells of a grid start from one run: its encoder and its pooling are the grid's."""
+    from emo_hf.models.parents import settled
+
     source = str(model.init_from)
     if "encoders" in names and grid.encoders != [source]:
         raise UserError(
@@ -154,6 +153,12 @@ def start_from(grid: GridArguments, model: ModelArguments, data: DataArguments, 
 
 def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[str]]:
     """Run what is due, here or on a cluster; the runs that failed, with their errors, and the notes of the data."""
+    from emo_hf.storage.lock import held
+    from emo_hf.study.baselines import run_baselines
+    from emo_hf.study.dask import connect
+    from emo_hf.study.tuning import check_tuned_rows, check_tuning
+    from emo_hf.training.loaded import load_data
+
     study.check()
     if study.grid.tune:
         check_tuning(study)
@@ -186,6 +191,10 @@ def notes_of_runs(study: Study) -> Iterator[str]:
 
 def prepare(study: Study, console: Console) -> list[Task]:
     """Write what a study has beside its runs; return the runs that are due."""
+    from emo_hf.study.tuning import decides
+    from emo_hf.training.loaded import load_data
+    from emo_hf.training.lost_words import check_texts_known
+
     data = load_data(study.data)
     for encoder in study.grid.encoders:
         found = ModelArguments(encoder=encoder, encoder_revision=study.model.encoder_revision)
@@ -202,6 +211,11 @@ def tune(
     study: Study, due: list[Task], client: Client | None, console: Console
 ) -> tuple[list[Task], list[tuple[Task, str]]]:
     """Tune the cells of the tasks; the tasks with what was chosen, and those of cells that failed, with the error."""
+    from display.study import StudyDisplay
+
+    from emo_hf.study.grid import Cell
+    from emo_hf.study.tuning import choice, left_alone, with_choices
+
     if given := left_alone(study):
         console.print(
             f"not tuned, for a value is given: {', '.join(given)} (--tune_space can name them)", markup=False
@@ -227,6 +241,10 @@ def execute(
     Maps of an encoder that is done are made `beside` the runs of the next, if those are in other processes: a map
     holds the BLAS of its process to one thread.
     """
+    from display.study import StudyDisplay
+
+    from emo_hf.report.report import map_encoder
+
     elsewhere = client is not None or _jobs(study) > 1
     failed, to_come = [], Counter(task.encoder for task in due)
     with StudyDisplay(study.folder, due, console) as display:
@@ -243,14 +261,21 @@ def execute(
 
 
 def _work(study: Study, tasks: Sequence[Task], client: Client | None) -> Iterator[tuple[Task, str | None]]:
+    from emo_hf.study.dask import execute_on
+    from emo_hf.study.local import execute_here
+
     return execute_on(client, study, tasks) if client else execute_here(study, tasks, _jobs(study))
 
 
 def _jobs(study: Study) -> int:
+    import torch
+
     return study.grid.jobs or (torch.accelerator.device_count() or _cores())
 
 
 def _cores() -> int:
+    import joblib
+
     return joblib.cpu_count(only_physical_cores=True)
 
 

@@ -59,19 +59,16 @@ def main(argv: Sequence[str]) -> None:
 
     from emo_hf.inference.prediction_files import check_output, format_of
     from emo_hf.inference.predictor import Predictor
-    from emo_hf.models.folders import is_static_export
 
     kind = format_of(arguments.output, arguments.format)
     source = source_of(arguments.input)
     if arguments.output:
         check_output(arguments.output, _on_disk(source))
-    if not is_static_export(arguments.model):  # which has no use for these libraries
-        from emo_hf.training.progress import quiet_libraries
-
-        quiet_libraries()
     # Standard input may be typed: not before all else is known to be well.
     opened = None if source is None else open_input(source, arguments, kind)
-    predictor = Predictor(arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length)
+    predictor = Predictor(
+        arguments.model, batch_size=arguments.batch_size, max_length=arguments.max_length, prepare=quiet_transformers
+    )
     opened = opened or open_input(source, arguments, kind)
     started = time.monotonic()
     with writer_of(arguments.output, kind, opened, predictor) as writer:
@@ -84,6 +81,14 @@ def main(argv: Sequence[str]) -> None:
     say_notes(opened.notes, aside=True)
     if said := empty.said():
         print(f"{opened.name}: {said}", file=sys.stderr)
+
+
+def quiet_transformers() -> None:
+    """Keep the bars and notices of transformers off the terminal."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def source_of(given: Sequence[str]) -> Path | list[str] | None:
@@ -101,10 +106,10 @@ def source_of(given: Sequence[str]) -> Path | list[str] | None:
 
 
 def _is_path(text: str) -> bool:
-    from emo_hf.data.sources.readers import READERS
+    from emo_hf.data.sources.files import KINDS
 
     try:
-        return Path(text).suffix.lower() in (*READERS, ".xls", ".zip") or Path(text).exists()
+        return Path(text).suffix.lower() in (*KINDS, ".xls", ".zip") or Path(text).exists()
     except (OSError, ValueError):  # no name of a file, so a sentence
         return False
 

@@ -18,15 +18,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from display.notes import say_notes
-
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
 from emo_hf.arguments.parsing import named, parse_arguments
-from emo_hf.models.parents import settled
-from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, SearchArguments, best_of
-from emo_hf.study.variations import describe
-from emo_hf.training.loaded import load_data
-from emo_hf.training.progress import quiet_libraries
+from emo_hf.search.arguments import SearchArguments
 
 ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 
@@ -34,10 +28,18 @@ ALL = [ModelArguments, DataArguments, MetricTrainingArguments]
 @command(stopped="stopped; the same command goes on with the trials that are left")
 def main(argv: Sequence[str]) -> None:
     """Read the arguments, run the trials that are due, and say which one is the best."""
-    quiet_libraries()  # before the arguments: a quiet process has no bars by default, and a search remembers that
     arguments, words, settings = parse_arguments(
         [SearchArguments], argv, partial=True, others=ALL, description=__doc__
     )
+    # Only now: they take as long to import as all else, and --help has no use for them.
+    from display.notes import say_notes
+
+    from emo_hf.models.parents import settled
+    from emo_hf.search.search import BEST_FILE, TABLE_FILE, Search, best_of
+    from emo_hf.training.loaded import load_data
+    from emo_hf.training.progress import quiet_libraries
+
+    quiet_libraries()  # before Trainer's: a quiet process has no bars by default, and a search remembers that
     model, data, training = parse_arguments(ALL, words, settings=settings)
     varied = Search(arguments, model, data, given(training)).space.get("encoder")
     arms = [model.encoder, *varied] if isinstance(varied, tuple) else []
@@ -69,6 +71,8 @@ def main(argv: Sequence[str]) -> None:
 
 def result(row: dict) -> str:
     """A trial in a line: its settings, and how it went."""
+    from emo_hf.study.variations import describe
+
     if row["state"] == "failed":
         said = f"failed: {row['error']}"
     elif row["state"] == "pruned":

@@ -61,7 +61,6 @@ def main(argv: Sequence[str]) -> None:
     # Only now: they take as long to import as all else, and --help has no use for them.
     from display.notes import say_notes
 
-    from emo_hf.hub.upload import check_access, push
     from emo_hf.models.parents import settled
     from emo_hf.storage.record import is_done, summary
     from emo_hf.training.going_on import check_folder, refuse_finished
@@ -79,6 +78,8 @@ def main(argv: Sequence[str]) -> None:
     if training.push_to_hub:
         training.push_to_hub = False  # Trainer's own push would upload its arguments as a pickle, at every save
         if training.process_index == 0:
+            from emo_hf.hub.upload import check_access, push
+
             repo_id = check_access(training.hub_model_id, private=training.hub_private_repo, default_name=name)
     check_arguments(model, data, training)
     training.output_dir = training.output_dir.replace("{name}", name)

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, TrainerCallback
 
 from emo_hf.arguments.dataclasses import MetricTrainingArguments
 from emo_hf.data.collation import PaddingCollator
-from emo_hf.evaluation.metrics import trainer_metrics
+from emo_hf.evaluation.trainer_metrics import trainer_metrics
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.training.trainer import MetricTrainer
 

@@ -12,8 +12,9 @@ import pandas as pd
 
 from emo_hf.data.pieces import Piece, few_pieces
 from emo_hf.data.sources.decoding import decode
+from emo_hf.data.sources.files import suffix_of
 from emo_hf.data.sources.members import DataFile
-from emo_hf.data.sources.readers import read_tables, suffix_of
+from emo_hf.data.sources.readers import read_tables
 from emo_hf.data.sources.tables import Layout, Table
 from emo_hf.data.split_names import split_of, split_of_path
 from emo_hf.errors import UserError

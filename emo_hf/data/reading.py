@@ -13,9 +13,10 @@ from emo_hf.data.assembly import Place, assemble, assemble_sheets, read_as
 from emo_hf.data.class_folders import class_folders
 from emo_hf.data.pieces import Tables, few_pieces, piece_of_file
 from emo_hf.data.sources.aihub import is_release
+from emo_hf.data.sources.files import suffix_of
 from emo_hf.data.sources.hub import is_saved, read_hub, read_saved
 from emo_hf.data.sources.members import DataFile, files_of
-from emo_hf.data.sources.readers import READERS, read_file, suffix_of
+from emo_hf.data.sources.readers import READERS, read_file
 from emo_hf.data.sources.tables import Layout, check_used
 from emo_hf.data.split_columns import with_split_columns
 from emo_hf.data.split_names import split_of_path

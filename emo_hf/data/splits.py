@@ -54,14 +54,14 @@ def make_splits(
             raise UserError(f"{split}_size is {size}; allowed is a share of the training rows, between 0 and 1.")
     if sum(sizes.values()) >= 1:
         raise UserError(f"validation_size and test_size add up to {sum(sizes.values()):g}; their sum must be below 1.")
-    rows, dropped = _without_leaks(rows)
+    rows, dropped = _without_leaks(rows.assign(key=text_keys(rows["text"])))
     if sizes:
         rows, how = _carve(rows, sizes, seed)
         for split, size in sizes.items():
             origins[split] = f"carved out of train: {size:.0%}, {how}, seed {seed}"
         rows, more = _without_leaks(rows)
         dropped = {split: dropped[split] + more[split] for split in dropped}
-    return rows, origins, dropped
+    return rows.drop(columns="key"), origins, dropped
 
 
 def keep_fraction(rows: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def count_dialogues(rows: pd.DataFrame) -> int:
 
 
 def _without_leaks(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    keys = text_keys(rows["text"])
+    keys = rows["key"]
     held_out = {split: set(keys[rows["split"] == split]) for split in ("validation", "test")}
     leaks = {
         "validation": (rows["split"] == "validation") & keys.isin(held_out["test"]),
@@ -130,7 +130,7 @@ def _carve(rows: pd.DataFrame, sizes: dict[str, float], seed: int) -> tuple[pd.D
     The words that come back tell how it was done: of few dialogues the label does not matter.
     """
     train = rows[rows["split"] == "train"]
-    unit = text_keys(train["text"])
+    unit = train["key"]
     if "dialogue" in train:  # rows without a dialogue are dialogues of one turn
         unit = train["dialogue"].where(train["dialogue"] != "", "text:" + unit)
     labels = train["label"].groupby(unit, sort=False)
@@ -172,18 +172,19 @@ def _drawn_of_sets(labels: pd.Series, unit: pd.Series, sizes: dict[str, float], 
 
 def _drawn(size: pd.Series, stratum: pd.Series, sizes: dict[str, float], rng: np.random.Generator) -> pd.Series:
     """The split of each group of rows: of each stratum so many groups that a new split has its share of the rows."""
-    new = pd.Series("train", index=size.index, dtype="str")
+    new = np.full(len(size), "train", dtype=object)
+    rows, strata = size.to_numpy(), stratum.to_numpy(dtype=object)
     for name in sorted(stratum.unique()):
-        mine = size.index[stratum == name].to_numpy()
+        mine = np.flatnonzero(strata == name)
         mine = mine[rng.permutation(len(mine))]
-        so_far = size[mine].cumsum().to_numpy()
+        so_far = rows[mine].cumsum()
         start = 0
         for split, share in sizes.items():
             goal = (so_far[start - 1] if start else 0) + max(1, round(share * so_far[-1]))
             stop = min(int(np.searchsorted(so_far, goal)) + 1, len(mine))
             new[mine[start:stop]] = split
             start = stop
-    return new
+    return pd.Series(new, size.index, dtype="str")
 
 
 def _drawn_of_few(

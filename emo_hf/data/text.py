@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Blanks that Unicode counts among letters and signs: to a tokenizer they are part of a word, which is then unknown.
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"  # of Hangul: initial, medial, its compatibility form, half width; Braille

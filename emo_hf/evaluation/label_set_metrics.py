@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
 import evaluate
 import numpy as np
-from transformers import EvalPrediction
 
-from emo_hf.evaluation.thresholds import choose_thresholds, decide, macro_f1, sigmoid
+from emo_hf.evaluation.thresholds import decide
 
 
 class LabelSetScores(evaluate.Metric):
@@ -80,27 +79,6 @@ class LabelSetScores(evaluate.Metric):
                 for c, label in enumerate(labels)
             },
         }
-
-
-def label_set_metrics(kind: str) -> Callable[[EvalPrediction], dict[str, float]]:
-    """The function that `Trainer(compute_metrics=…)` takes: scores of logits (N, C) at thresholds chosen on them.
-
-    `accuracy` is the share of the rows whose labels are all right; `kind` as in `choose_thresholds`.
-    """
-
-    def compute(prediction: EvalPrediction) -> dict[str, float]:
-        given = prediction.predictions
-        scores = sigmoid(np.asarray(given[0] if isinstance(given, tuple) else given))
-        actual = np.asarray(prediction.label_ids).astype(bool)
-        decided = decide(scores, choose_thresholds(scores, actual, kind))
-        hits, total = (decided & actual).sum(), decided.sum() + actual.sum()
-        return {
-            "accuracy": float((decided == actual).all(1).mean()),
-            "macro_f1": macro_f1(decided, actual),
-            "micro_f1": float(2 * hits / max(total, 1)),
-        }
-
-    return compute
 
 
 def label_set_intervals(

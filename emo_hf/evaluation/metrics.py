@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
 import evaluate
 import numpy as np
-from transformers import EvalPrediction
 
 _MOST_ROWS = 5000
 _FEATURES = datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")})
@@ -127,25 +126,3 @@ class EmbeddingScores(evaluate.Metric):
                 "uniformity": np.log(np.exp(-2 * squared).mean()),
             }
         return {name: float(value) for name, value in values.items()}
-
-
-def trainer_metrics(labels: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:
-    """The function that `Trainer(compute_metrics=…)` takes: accuracy and macro-F1 from logits (N, C)."""
-    scores = ClassificationScores()
-
-    def compute(prediction: EvalPrediction) -> dict[str, float]:
-        classes = classes_of(prediction)
-        result = scores.compute(predictions=classes, references=prediction.label_ids, labels=labels)
-        return {"accuracy": result["accuracy"], "macro_f1": result["macro_f1"]}
-
-    return compute
-
-
-def classes_of(prediction: EvalPrediction) -> np.ndarray:
-    """The predicted classes (N,), of logits (N, C) or where `preprocess_logits_for_metrics` has made them already.
-
-    With embeddings asked for beside, predictions are a tuple that begins with the logits.
-    """
-    given = prediction.predictions
-    first = np.asarray(given[0] if isinstance(given, tuple) else given)
-    return first if first.ndim == 1 else first.argmax(-1)

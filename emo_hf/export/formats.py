@@ -15,7 +15,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from emo_hf.errors import UserError
 from emo_hf.export.graph import trace
 from emo_hf.export.heads import name_labels, stock_classifier
-from emo_hf.inference.backends import ONNX_FILE, OnnxBackend
+from emo_hf.inference.onnx import OnnxBackend
+from emo_hf.models.folders import ONNX_FILE
 from emo_hf.models.modeling import EmotionModel
 
 TOLERANCE = 1e-4

@@ -1,18 +1,19 @@
-"""What turns token ids into logits and embeddings: a trained model on a device, or an ONNX export of it."""
+"""A trained model on a device, by torch and transformers: texts to token ids, and these to logits and embeddings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import AutoTokenizer, PreTrainedConfig
 
-from emo_hf.errors import UserError
 from emo_hf.models.configuration import EmotionConfig
-from emo_hf.models.folders import ONNX_FILE, cant_load, check_model_folder
+from emo_hf.models.folders import cant_load, check_model_folder
 from emo_hf.models.modeling import EmotionModel
-from emo_hf.models.prefix import KEY
+from emo_hf.models.prefix import prefix_in
 from emo_hf.models.pretrained import is_path, reach_hub
 
 
@@ -48,7 +49,7 @@ class TorchBackend:
 
     Attributes: labels, in the order of the logits; thresholds (C,), from which probability on a sentence has a label,
     where it may have several, else None; prefix, which its tokenizer puts before every text; max_tokens, the longest
-    sequence, or None; device.
+    sequence, or None; device; pieces, its tokenizer.
     """
 
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
@@ -59,48 +60,49 @@ class TorchBackend:
         self.thresholds = thresholds_of(self.model.config)
         self.prefix: str = self.model.config.text_prefix
         self.max_tokens: int | None = self.model.config.max_tokens
+        self.pieces = TransformersPieces(model, revision=revision)
 
     @torch.inference_mode()
-    def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D), fp32 on the CPU."""
-        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
-        found = self.model(**inputs)
-        return found.logits.float().cpu(), found.embeddings.float().cpu()
+    def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D) in fp32."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        found = self.model(**{name: torch.from_numpy(values).to(self.device) for name, values in given.items()})
+        return found.logits.float().cpu().numpy(), found.embeddings.float().cpu().numpy()
 
 
-class OnnxBackend:
-    """An ONNX export on the CPU, with as many threads as torch uses; attributes as in `TorchBackend`."""
+class TransformersPieces:
+    """The tokenizer of a model, of whichever class it is; attributes as of `Pieces`.
 
-    def __init__(self, folder: str | Path, *, device: str | None = None):
+    Raises:
+        UserError: if it can't be loaded, or has no vocabulary.
+    """
+
+    def __init__(self, model: str | Path, *, revision: str = "main"):
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise UserError(
-                f"{folder} is an ONNX export, which needs onnxruntime; pip install onnxruntime, "
-                "or give the folder of the run itself"
-            ) from error
-        if device not in (None, "cpu"):
-            raise UserError(f"device is {device!r}, but the ONNX export {folder} computes on the CPU; leave it out")
-        self.device = torch.device("cpu")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        try:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-            self.session = onnxruntime.InferenceSession(
-                Path(folder) / ONNX_FILE, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own have no base class but this one
-            raise cant_load(folder, error) from error
-        self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
-        self.thresholds = thresholds_of(config)
-        self.prefix: str = getattr(config, KEY, "")
-        self.max_tokens = EmotionConfig(encoder=config).max_tokens
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+        except Exception as error:  # every class of tokenizer reads files of its own
+            raise cant_load(model, error) from error
+        if not set(self.tokenizer.get_vocab()) - set(self.tokenizer.all_special_tokens):
+            raise cant_load(model, ValueError("its folder has no tokenizer.json, and every word would be unknown"))
+        self.longest: int = self.tokenizer.model_max_length
+        self.prefix = prefix_in(self.tokenizer)
 
-    def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D)."""
-        inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
-        logits, embeddings = self.session.run(["logits", "embeddings"], inputs)
-        return torch.from_numpy(logits), torch.from_numpy(embeddings)
+    def ids(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
+        """The token ids of N texts, of each at most `max_length`, special ones among them."""
+        encoded = self.tokenizer(
+            list(texts), truncation=True, max_length=max_length, padding=False, return_token_type_ids=False
+        )
+        found: list[list[int]] = encoded["input_ids"]
+        return found
+
+    def padded(self, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and mask (B, L) of B rows of ids."""
+        batch = self.tokenizer.pad({"input_ids": rows}, return_tensors="np")
+        return batch["input_ids"], batch["attention_mask"]
+
+    def length(self, text: str) -> int:
+        """Tokens of a text, special ones among them, uncut."""
+        return len(self.tokenizer(text)["input_ids"])
 
 
 def thresholds_of(config: PreTrainedConfig) -> list[float] | None:
@@ -108,16 +110,3 @@ def thresholds_of(config: PreTrainedConfig) -> list[float] | None:
     if config.problem_type != "multi_label_classification":
         return None
     return list(getattr(config, "thresholds", None) or [0.5] * len(config.id2label or {}))
-
-
-def open_backend(
-    model: str | Path, *, device: str | None = None, revision: str = "main"
-) -> TorchBackend | OnnxBackend:
-    """The backend of a run's folder, a Hub id, or the folder of an ONNX export.
-
-    Raises:
-        UserError: if the model can't be loaded, or onnxruntime is missing for an ONNX export.
-    """
-    if (Path(model) / ONNX_FILE).is_file():
-        return OnnxBackend(model, device=device)
-    return TorchBackend(model, device=device, revision=revision)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emo_hf.data.text import clean
+from emo_hf.inference.numpy_model import NumpyBackend, numpy_backend
+from emo_hf.inference.onnx import OnnxBackend
 from emo_hf.inference.static import StaticBackend, probabilities
-from emo_hf.models.folders import cant_load, is_static_export
+from emo_hf.models.folders import cant_load, is_onnx_export, is_static_export
 
 if TYPE_CHECKING:
     import torch
@@ -33,11 +35,13 @@ class Predictor:
     reach the thresholds that were chosen on validation rows (`thresholds`, None where there is one label a sentence).
 
     Args:
-        model: folder or Hub id of a trained model, or the folder of its ONNX or static export. The latter needs
-            neither torch nor transformers, unless tensors are asked for (`probabilities`, `outputs`).
+        model: folder or Hub id of a trained model, or the folder of its ONNX or static export. An export needs
+            neither torch nor transformers, unless tensors are asked for (`probabilities`, `outputs`); nor do the
+            first sentences of a run whose encoder is of BERT's kind, if no `device` is asked for.
         batch_size: sentences in one forward pass; by default 32 on a CPU and 128 on an accelerator.
         max_length: longest sequence in tokens; longer sentences are cut.
-        device: where to compute; by default an accelerator if there is one.
+        device: where torch is to compute; by default an accelerator if there is one.
+        prepare: is called before torch and transformers are imported for a model, if they are.
 
     Raises:
         UserError: if the model can't be loaded, or onnxruntime is missing for an ONNX export.
@@ -51,33 +55,42 @@ class Predictor:
         max_length: int = 128,
         device: str | None = None,
         revision: str = "main",
+        prepare: Callable[[], object] = lambda: None,
     ):
         self.backend: Any
+        self.pieces: Any
+        self._model, self._sizes, self._seen = model, (batch_size, max_length), 0
+
+        def usual() -> Any:
+            prepare()
+            from emo_hf.inference.backends import TorchBackend  # only now: it takes seconds
+
+            return TorchBackend(model, device=device, revision=revision)
+
+        self._usual = usual
         if is_static_export(model):
-            self.backend = StaticBackend(model, device=device)
+            self.backend = self.pieces = StaticBackend(model, device=device)
             self.tokenizer: Any = self.backend.tokenizer
             self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
             self.max_length = min(max_length, self.backend.max_tokens)
-            return
-        # Only now: a static export is used without them.
-        from transformers import AutoTokenizer
+        elif is_onnx_export(model):
+            self._take(OnnxBackend(model, device=device))
+        else:
+            self._take((numpy_backend(model) if device is None else None) or usual())
 
-        from emo_hf.inference.backends import open_backend
-        from emo_hf.models.prefix import prefix_in
-
-        self.backend = open_backend(model, device=device, revision=revision)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
-        except Exception as error:  # every class of tokenizer reads files of its own
-            raise cant_load(model, error) from error
-        if not set(self.tokenizer.get_vocab()) - set(self.tokenizer.all_special_tokens):
-            raise cant_load(model, ValueError("its folder has no tokenizer.json, and every word would be unknown"))
-        prefix, found = self.backend.prefix, prefix_in(self.tokenizer)
+    def _take(self, backend: Any) -> None:
+        """Compute by a backend from now on."""
+        self.backend, self.pieces = backend, backend.pieces
+        prefix, found = backend.prefix, self.pieces.prefix
         if prefix and found != prefix:
-            raise cant_load(model, ValueError(f"its texts begin with {prefix!r}, but with {found!r} by its tokenizer"))
-        self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
-        self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
-        self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
+            said = f"its texts begin with {prefix!r}, but with {found!r} by its tokenizer"
+            raise cant_load(self._model, ValueError(said))
+        self.tokenizer = self.pieces.tokenizer
+        self.labels, self.thresholds = backend.labels, backend.thresholds
+        batch_size, max_length = self._sizes
+        on_cpu = str(backend.device).startswith("cpu")
+        self.batch_size = batch_size or (CPU_BATCH if on_cpu else ACCELERATOR_BATCH)
+        self.max_length = min(max_length, self.pieces.longest, backend.max_tokens or max_length)
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[dict[str, float]]:
         """The probability of each label, sentence by sentence, in the order given."""
@@ -96,11 +109,12 @@ class Predictor:
         return [self.labels[place] for place in ranked if scores[place] >= self.thresholds[place]]
 
     def scores(self, sentences: list[str]) -> np.ndarray:
-        """(N, C) probabilities of N sentences that fit in memory, N > 0; of a static export without torch."""
+        """(N, C) probabilities of N sentences that fit in memory, N > 0."""
         if isinstance(self.backend, StaticBackend):
             logits = self.backend.logits(list(map(clean, sentences)), self.max_length)
-            return probabilities(logits, several=self.thresholds is not None)
-        return self.outputs(sentences)[0].numpy()
+        else:
+            logits, _ = self._arrays(sentences)
+        return probabilities(logits, several=self.thresholds is not None)
 
     def probabilities(self, sentences: list[str]) -> torch.Tensor:
         """As `scores`, as a tensor."""
@@ -110,36 +124,40 @@ class Predictor:
 
     def length(self, sentence: str) -> int:
         """Tokens of a sentence, special ones among them, before it is cut."""
-        if isinstance(self.backend, StaticBackend):
-            return self.backend.length(clean(sentence))
-        return len(self.tokenizer(clean(sentence))["input_ids"])
+        found: int = self.pieces.length(clean(sentence))
+        return found
 
     def outputs(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Probabilities (N, C) and embeddings (N, D) of N sentences that fit in memory, N > 0."""
-        logits, embeddings = self.logits(sentences)
-        return logits.softmax(-1) if self.thresholds is None else logits.sigmoid(), embeddings
+        import torch
+
+        logits, embeddings = self._arrays(sentences)
+        scores = probabilities(logits, several=self.thresholds is not None)
+        return torch.from_numpy(scores), torch.from_numpy(embeddings)
 
     def logits(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """As `outputs`, with logits (N, C) in place of their probabilities."""
         import torch
 
+        logits, embeddings = self._arrays(sentences)
+        return torch.from_numpy(logits), torch.from_numpy(embeddings)
+
+    def _arrays(self, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (N, C) and embeddings (N, D) of N sentences."""
+        texts = list(map(clean, sentences))
         if isinstance(self.backend, StaticBackend):
-            found = self.backend.outputs(list(map(clean, sentences)), self.max_length)
-            return torch.from_numpy(found[0]), torch.from_numpy(found[1])
-        encoded = self.tokenizer(
-            [clean(sentence) for sentence in sentences],
-            truncation=True,
-            max_length=self.max_length,
-            padding=False,
-            return_token_type_ids=False,
-        )
-        ids = encoded["input_ids"]
+            found: tuple[np.ndarray, np.ndarray] = self.backend.outputs(texts, self.max_length)
+            return found
+        if isinstance(self.backend, NumpyBackend):
+            self._seen += len(texts)
+            if self._seen > self.backend.first:
+                self._take(self._usual())
+        ids = self.pieces.ids(texts, self.max_length)
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         parts = []
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-            parts.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
-        places = torch.tensor(order).argsort()
-        logits, embeddings = (torch.cat(part)[places] for part in zip(*parts, strict=True))
+            parts.append(self.backend.outputs(*self.pieces.padded([ids[row] for row in rows])))
+        places = np.argsort(order)
+        logits, embeddings = (np.concatenate(part)[places] for part in zip(*parts, strict=True))
         return logits, embeddings

@@ -87,7 +87,8 @@ class StaticBackend:
 def probabilities(logits: np.ndarray, *, several: bool) -> np.ndarray:
     """(N, C) probabilities of logits: of labels that are decisions of their own (`several`), or of one of them."""
     if several:
-        return 1 / (1 + np.exp(-logits))
+        with np.errstate(over="ignore"):  # which is 0 then, as it should be
+            return 1 / (1 + np.exp(-logits))
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
 

@@ -24,6 +24,11 @@ def is_static_export(model: str | Path) -> bool:
     return (Path(model) / PIECES_FILE).is_file()
 
 
+def is_onnx_export(model: str | Path) -> bool:
+    """Whether a folder holds a graph for onnxruntime."""
+    return (Path(model) / ONNX_FILE).is_file()
+
+
 def check_model_folder(model: str | Path) -> None:
     """Refuse the folder of a study, or of a baseline's run, with the name of a run that holds a model if there is one.
 

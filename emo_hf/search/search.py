@@ -7,7 +7,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ import datasets
 import numpy as np
 from transformers import EarlyStoppingCallback
 
-from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data.collation import PaddingCollator
 from emo_hf.data.loading import EmotionData
@@ -24,6 +23,7 @@ from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.errors import UserError, first_line
 from emo_hf.losses.capabilities import AUX_FLAGS, counted
 from emo_hf.models.pretrained import default_learning_rate, load_tokenizer
+from emo_hf.search.arguments import SearchArguments
 from emo_hf.search.tables import best_yaml, trials_markdown
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.lock import held
@@ -49,21 +49,6 @@ BEST_FILE = "best.yaml"
 # The arguments of losses as a trial has them that says nothing of them.
 _OF_LOSSES: dict[str, Any] = AUX_DEFAULTS | CLASSIFIER_DEFAULTS | {"aux_kwargs": {}}
 _STUDY: dict[str, Any] = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
-
-
-@dataclass
-class SearchArguments:
-    """What a search varies, how often it tries, and where it stands."""
-
-    space: list[str] = field(
-        default_factory=list,
-        metadata={"help": "arguments to vary, `name=low..high` or `name=a,b,c`; default: what the loss has"},
-    )
-    trials: int = field(default=20, metadata={"help": "trials in all; those that are done count"})
-    search_dir: str = field(default="runs/search", metadata={"help": "folder of the search"})
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
 
 
 @dataclass(frozen=True)

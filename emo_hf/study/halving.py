@@ -18,8 +18,9 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from emo_hf.errors import UserError, first_line
 from emo_hf.storage.files import DiskFault, remove_leftovers, said_plainly
 from emo_hf.storage.record import SCHEMA, environment, now, read_record, write_record
+from emo_hf.study.arguments import TUNING_SEED
 from emo_hf.study.draw import ended, scores_until
-from emo_hf.study.grid import TUNING_SEED, Cell, Study
+from emo_hf.study.grid import Cell, Study
 from emo_hf.study.tuning import cell_words, draws, matches, rungs
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.progress import ProgressFile

@@ -21,9 +21,10 @@ from emo_hf.models.parents import DEFAULTS
 from emo_hf.redaction import redacted
 from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import TRANSFER_FILE, is_done
+from emo_hf.study.arguments import GridArguments
 from emo_hf.study.baselines import run_baselines
 from emo_hf.study.corpora import Rows, Splits, first_rows, kept_apart, splits_of
-from emo_hf.study.grid import GridArguments, Study, Task
+from emo_hf.study.grid import Study, Task
 from emo_hf.training.loaded import load_data
 
 DATA_FOLDER = "data"  # of a study: what its runs read

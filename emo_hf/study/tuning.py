@@ -16,7 +16,8 @@ from emo_hf.losses.capabilities import capability
 from emo_hf.losses.classification import OF_ONE_VALUE, counts_under
 from emo_hf.models.pretrained import check_encoder, default_learning_rate
 from emo_hf.storage.record import is_done, read_record
-from emo_hf.study.grid import TUNING_SEED, Cell, Study, Task
+from emo_hf.study.arguments import TUNING_SEED
+from emo_hf.study.grid import Cell, Study, Task
 from emo_hf.study.space import Dimension, at, default_tuning, ends, parse_space
 from emo_hf.study.variations import OPTION, Settings, check_losses, counting, parse_over, takes
 from emo_hf.training.classifier_loss import check_classification, check_labels_a_row

@@ -15,8 +15,6 @@ from transformers import Trainer
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.calibration import reliability, reliability_of_sets
-from emo_hf.evaluation.label_set_metrics import LabelSetScores
-from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
 from emo_hf.evaluation.thresholds import choose_thresholds, decide, sigmoid
 from emo_hf.storage.files import move_whole, write_whole
 from emo_hf.storage.record import ADAPTER_FOLDER, RECORD_FILE, merge_history
@@ -102,6 +100,10 @@ def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 def score_test_rows(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
     """What a record says of the test rows; `names` are those of the classes."""
+    # Not before there is something to score: they take long to import.
+    from emo_hf.evaluation.label_set_metrics import LabelSetScores
+    from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
+
     labels = predicted.labels
     if predicted.thresholds is not None:
         probabilities = sigmoid(predicted.logits)

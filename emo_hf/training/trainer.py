@@ -25,8 +25,7 @@ from emo_hf.arguments.dataclasses import MetricTrainingArguments
 from emo_hf.data.collation import PaddingCollator
 from emo_hf.distributed import wait_for_all, world_size
 from emo_hf.errors import UserError
-from emo_hf.evaluation.label_set_metrics import label_set_metrics
-from emo_hf.evaluation.metrics import classes_of, trainer_metrics
+from emo_hf.evaluation.trainer_metrics import classes_of, label_set_metrics, trainer_metrics
 from emo_hf.losses.classification import ClassificationLoss, LabelSetLoss
 from emo_hf.losses.r_drop import disagreement, twice
 from emo_hf.models.lora import is_adapted, trained_dtype

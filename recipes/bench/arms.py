@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from transformers import (
 
 from emo_hf.arguments.bounds import positive
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data.loading import EmotionData
 from emo_hf.data.tokenization import tokenize_splits
 from emo_hf.encoders import encoder_path
 from emo_hf.models.pretrained import build_model, load_tokenizer
@@ -45,16 +46,18 @@ class Work:
     batch_size: int
     max_length: int
     threads: int
+    classes: Sequence[str] | None = None
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Flags for all of it."""
         parser.add_argument("--encoder", default="tiny-bert", help="bundled one, folder or Hub id")
         parser.add_argument("--data", default="sample", help="as --data of train.py")
-        parser.add_argument("--rows", type=positive, default=512, help="training rows of an epoch")
+        parser.add_argument("--rows", type=positive, default=512, help="rows of an epoch")
         parser.add_argument("--batch_size", type=positive, default=32)
         parser.add_argument("--max_length", type=positive, default=128)
         parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
+        parser.add_argument("--classes", nargs="+", metavar="LABEL", help="as --labels of train.py")
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Work:
@@ -62,11 +65,22 @@ class Work:
         return cls(**{name: getattr(arguments, name) for name in cls.__dataclass_fields__})
 
     def texts(self) -> tuple[list[str], list[int], list[str]]:
-        """The sentences of the first rows of the training split in a random order, their classes, the label names."""
-        data = load_data(DataArguments(data=self.data))
-        train = data.splits["train"].shuffle(seed=42)
-        train = train.select(range(min(self.rows, len(train))))
-        return train["text"][:], train["label"][:], list(data.labels)
+        """The sentences of the first rows in a random order, their classes, the label names."""
+        data = self.loaded()
+        rows = self.drawn(data.splits)
+        return rows["text"][:], rows["label"][:], list(data.labels)
+
+    def loaded(self) -> EmotionData:
+        """All rows that there are."""
+        given = {"labels": list(self.classes)} if self.classes else {}
+        return load_data(DataArguments(data=[self.data], **given))
+
+    def drawn(self, splits: datasets.DatasetDict) -> datasets.Dataset:
+        """The rows to train on: of the training split, or of all splits where more are asked for than it has."""
+        rows = splits["train"]
+        if self.rows > len(rows):
+            rows = datasets.concatenate_datasets([part.with_format(None) for part in splits.values()])
+        return rows.shuffle(seed=42).select(range(min(self.rows, len(rows))))
 
 
 class Clock(TrainerCallback):
@@ -148,16 +162,13 @@ def our_trainer(
 ) -> Callable[[], MetricTrainer]:
     """What makes a `MetricTrainer`, or the kind of it that is given, as recipes/train.py sets it up."""
     model_arguments = ModelArguments(encoder=work.encoder, pooling="mean")
-    texts, _, names = work.texts()
-    data = load_data(DataArguments(data=work.data))
-    tokenizer = load_tokenizer(model_arguments)
-    tokens = tokenize_splits(data, tokenizer, max_length=work.max_length, cache_dir=None)["train"]
-    tokens = tokens.shuffle(seed=42).select(range(len(texts)))
+    data, tokenizer = work.loaded(), load_tokenizer(model_arguments)
+    tokens = work.drawn(tokenize_splits(data, tokenizer, max_length=work.max_length, cache_dir=None))
     inputs = trainer_inputs(datasets.DatasetDict(train=tokens, validation=tokens), tokenizer)
     if not fast_collator:
         inputs["data_collator"] = DataCollatorWithPadding(tokenizer)
     arguments = _plain(work, folder) | {"aux": aux, "eval_strategy": "no", "learning_rate": LEARNING_RATE} | training
-    return lambda: trainer(build_model(model_arguments, names), MetricTrainingArguments(**arguments), **inputs)
+    return lambda: trainer(build_model(model_arguments, data.labels), MetricTrainingArguments(**arguments), **inputs)
 
 
 def ours(work: Work, folder: str, *, sort: bool = True, **changed: Any) -> Epoch:

@@ -47,7 +47,8 @@ def arms(model: str, exports: Sequence[str] = ()) -> dict[str, Arm]:
 
     `exports` are folders of ONNX exports of the model.
     """
-    predictor = Predictor(model, max_length=MAX_LENGTH)
+    device = str(torch.accelerator.current_accelerator() or "cpu")  # named, so that torch has the first ones too
+    predictor = Predictor(model, max_length=MAX_LENGTH, device=device)
     # Of the model that is loaded already, on its device; cut as Predictor cuts, so that all do the same work.
     classify = pipeline(
         "text-classification",

@@ -3,6 +3,7 @@
     make bench
     python recipes/bench/training.py --arms emo_hf "sentence-transformers" --repeats 5
     python recipes/bench/training.py --encoder klue/bert-base --data AIHUB_FOLDER --batch_size 128
+    python recipes/bench/training.py --data train.tsv --classes all --rows 40000 --repeats 3
 
 Every arm trains in a process of its own, one epoch over the same rows at a time, all in turn, and the median of the
 epochs is kept; the first epoch of each is a warm-up. A ratio is the median of those of each turn, as a machine that is

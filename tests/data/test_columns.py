@@ -7,8 +7,8 @@ import pytest
 from tables import LABELS, all_texts, error_of, rows, write
 
 from emo_hf.data.loading import load_emotion_data
-from emo_hf.data.sources.columns import find_text_column, rows_of
-from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS
+from emo_hf.data.sources.columns import rows_of
+from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, find_text_column
 from emo_hf.data.sources.tables import Table
 from emo_hf.errors import UserError
 

@@ -276,7 +276,7 @@ import emo_hf.data.tokenization as tokenization
 from emo_hf.data.loading import load_emotion_data
 def never(*_, **__):
     raise AssertionError("tokenized again")
-tokenization.tokenize_batch = never
+tokenization.tokenize_table = never
 data = load_emotion_data(sys.argv[1], labels="all")
 tokens = tokenization.tokenize_splits(data, AutoTokenizer.from_pretrained(sys.argv[2]), cache_dir=sys.argv[3])
 print(tokens["train"]["labels"][:3])

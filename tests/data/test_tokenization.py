@@ -55,6 +55,32 @@ def test_tokens(data, tmp_path):
     assert not list((tmp_path / "tokens").glob("writing-*"))
 
 
+class Doubled(transformers.BertTokenizer):
+    """A tokenizer with a way of its own to be called, as some classes of transformers have."""
+
+    def __call__(self, text, *args, **kwargs):
+        return super().__call__([f"{one} {one}" for one in text], *args, **kwargs)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("own", [transformers.BertTokenizer, Doubled])
+def test_tokens_are_those_of_the_plain_call(own, side, data, tmp_path):
+    """Whatever was asked of the tokenizer before, where texts are cut and special tokens stand in them."""
+    for split in data.splits:
+        texts = [f"{text} [SEP] {'날은 ' * (row % 9)}" for row, text in enumerate(data.splits[split]["text"])]
+        columns = data.splits[split].remove_columns("text").add_column("text", texts)
+        data.splits[split] = columns.select_columns(["text", "label"])
+    words = {piece: number for number, piece in enumerate(tokenizer().get_vocab())}
+    cutter = own(vocab=words, do_lower_case=False, model_max_length=64)
+    cutter.truncation_side = side
+    cutter([SENTENCES[0]], padding="max_length", max_length=50, truncation=True, split_special_tokens=True)
+    tokens = tokenize_splits(data, cutter, max_length=12, cache_dir=tmp_path)
+    for name, split in tokens.items():
+        plain = [cutter([text], truncation=True, max_length=12)["input_ids"][0] for text in data.splits[name]["text"]]
+        assert split["input_ids"][:] == plain
+        assert split["length"][:] == [len(ids) for ids in plain] and 12 in split["length"][:]
+
+
 def test_long_texts_are_cut_to_both_limits(data, tmp_path):
     assert max(tokenize_splits(data, tokenizer(), max_length=8, cache_dir=tmp_path)["train"]["length"][:]) == 8
     short = tokenizer()

@@ -9,12 +9,9 @@ import pytest
 from transformers import EvalPrediction
 
 from emo_hf.evaluation.calibration import reliability_of_sets
-from emo_hf.evaluation.label_set_metrics import (
-    LabelSetScores,
-    label_set_intervals,
-    label_set_metrics,
-)
+from emo_hf.evaluation.label_set_metrics import LabelSetScores, label_set_intervals
 from emo_hf.evaluation.thresholds import THRESHOLDS, choose_thresholds, decide, macro_f1, sigmoid
+from emo_hf.evaluation.trainer_metrics import label_set_metrics
 
 
 @pytest.fixture(params=range(4))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from transformers import EvalPrediction
 
-from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores, trainer_metrics
+from emo_hf.evaluation.metrics import ClassificationScores, EmbeddingScores
+from emo_hf.evaluation.trainer_metrics import trainer_metrics
 
 REFERENCES = [0, 0, 0, 0, 1, 1, 2]
 PREDICTIONS = [0, 0, 1, 1, 1, 0, 1]

@@ -24,7 +24,8 @@ from emo_hf.errors import UserError
 from emo_hf.export import formats
 from emo_hf.export.export import FORMATS, export
 from emo_hf.export.heads import stock_classifier
-from emo_hf.inference.backends import OnnxBackend, load_model
+from emo_hf.inference.backends import load_model
+from emo_hf.inference.onnx import OnnxBackend
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.pooling import POOLINGS
@@ -273,6 +274,7 @@ def test_mistakes_are_one_line(runs, tmp_path, capsys, monkeypatch):
     main, run, out = recipe("export").main, str(runs["bert", "attention"]), ["--output", str(tmp_path / "out")]
     tiny = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
     BertForSequenceClassification(tiny).save_pretrained(tmp_path / "plain")
+    capsys.readouterr()  # a bar
     for words, said in {
         (run, "--to", "tflite"): f"allowed: {', '.join(FORMATS)}",
         (run, "--to", "transformers"): "pooling is attention",

@@ -12,7 +12,7 @@ from test_export import read_elsewhere, use
 from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.evaluation.label_set_metrics import LabelSetScores
 from emo_hf.export.export import export
-from emo_hf.inference.backends import OnnxBackend
+from emo_hf.inference.onnx import OnnxBackend
 from emo_hf.inference.predictor import Predictor
 from emo_hf.storage.record import load_predictions, read_record
 from emo_hf.training.loaded import load_data

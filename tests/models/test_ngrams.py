@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from emo_hf.export import formats
-from emo_hf.inference.backends import OnnxBackend
+from emo_hf.inference.onnx import OnnxBackend
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.ngrams import CharacterNgrams, letters_of

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,6 +80,16 @@ def test_every_arm_trains_on_the_same_rows(name: str, work: Work, tmp_path: Path
     else:
         assert counted.tokens == tokens
         assert counted.cells < 24 * 32
+
+
+def test_more_rows_than_training_has_are_those_of_all_splits(work: Work) -> None:
+    splits = work.loaded().splits
+    every = replace(work, rows=10_000, classes=["기쁨", "불안", "슬픔"])
+    texts, labels, names = every.texts()
+    assert sorted(texts) == sorted(text for split in splits.values() for text in split["text"])
+    assert len(texts) > len(splits["train"]) and names == ["기쁨", "불안", "슬픔"] and set(labels) == {0, 1, 2}
+    few, _, _ = replace(work, rows=len(splits["train"])).texts()
+    assert sorted(few) == sorted(splits["train"]["text"])
 
 
 def test_length_sorted_batches_hold_less_padding(encoders, tmp_path: Path) -> None:

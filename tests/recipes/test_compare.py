@@ -76,7 +76,7 @@ def test_a_report_takes_what_counts_as_equal(compare, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("jobs", "early"), [(1, []), (2, [("one", 4), ("two", 8)])])
-def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, jobs, early):
+def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, monkeypatch, jobs, early):
     due = [
         Task(name, "mean", aux, seed)
         for name in ("one", "two", "six")
@@ -98,9 +98,8 @@ def test_maps_of_an_encoder_are_made_when_its_last_run_ends(tmp_path, jobs, earl
             made.append((encoder, len(ended)))
 
     study = SimpleNamespace(grid=GridArguments(jobs=jobs), folder=tmp_path)
-    module = recipe("compare")
-    module.execute_here = run_all
-    assert module.execute(study, due, Beside(), None, Console(quiet=True)) == []
+    monkeypatch.setattr("emo_hf.study.local.execute_here", run_all)
+    assert recipe("compare").execute(study, due, Beside(), None, Console(quiet=True)) == []
     assert made == early
 
 

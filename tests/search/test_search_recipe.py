@@ -43,7 +43,7 @@ def test_the_best_trial_goes_into_train_and_compare_as_it_is(words, encoders, tm
 
     compare, studies = recipe("compare"), []
     monkeypatch.setattr(compare, "train", lambda study, console: studies.append(study) or ([], []))
-    monkeypatch.setattr(compare, "write_report", lambda *_, **__: [])
+    monkeypatch.setattr("emo_hf.report.report.write_report", lambda *_, **__: [])
     script, *typed = shlex.split(shown.strip().splitlines()[-1])[1:]
     assert script == "recipes/compare.py"
     assert compare.main(typed) == 0

@@ -11,14 +11,21 @@ import pandas as pd
 from emo_hf.data.several import COLUMNS, LIST, PLAIN
 from emo_hf.data.sources.aihub import is_release
 from emo_hf.data.sources.contents import label_like, names_of_ones, one_each, one_hot, text_like, word_like
-from emo_hf.data.sources.names import FURTHER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, matched
-from emo_hf.data.sources.readers import suffix_of
+from emo_hf.data.sources.files import suffix_of
+from emo_hf.data.sources.names import (
+    FURTHER_COLUMNS,
+    LABEL_COLUMNS,
+    MOST_NAMED,
+    TEXT_COLUMNS,
+    asked_column,
+    matched,
+    not_found,
+)
 from emo_hf.data.sources.tables import Table, clean_name
 from emo_hf.data.text import clean_column
 from emo_hf.errors import UserError, few
 from emo_hf.escaping import shell_word
 
-_NAMED = 20  # columns in a message
 _EMPTY = 0.8  # of the rows: no column of theirs
 _SPEAKERS = ("speaker", "speaker_id", "화자", "발화자")
 _NO_LABELS = (*(FURTHER_COLUMNS[role] for role in ("dialogue", "age_group", "gender")), _SPEAKERS, ("split",))
@@ -69,7 +76,9 @@ def rows_of(
     if label is None:
         ones = _columns_of_ones(table, text)
         rows["label"], form, label = names_of_ones(table.frame, ones), COLUMNS, ", ".join(ones)
-        notes.append(f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {few(ones, _NAMED)}")
+        notes.append(
+            f"{table.name}: no column is the label by its name, so those of 0 and 1 are: {few(ones, MOST_NAMED)}"
+        )
     # Each line of a wide table is a dialogue of its own.
     rows = rows.assign(form=form, column=label, file=table.name, row=table.frame.index)
     for is_left, why in _left_out(table, text, label):
@@ -102,10 +111,10 @@ def _sources(
     columns = list(table.frame.columns)
     if not table.headed:
         return _by_contents(table, text_column, label_column, like)
-    text = _asked(columns, text_column, "text", table.name) or next(
+    text = asked_column(columns, text_column, "text", table.name) or next(
         (name for name in matched(columns, TEXT_COLUMNS) if name not in table.lists), None
     )
-    label = _asked(columns, label_column, "label", table.name) or _usual_label(table)
+    label = asked_column(columns, label_column, "label", table.name) or _usual_label(table)
     if text is None:
         raise _missing("text", table, [label])
     if label is None and not _columns_of_ones(table, text):
@@ -139,7 +148,8 @@ def _by_contents(
     """Text and label of a table without a header."""
     columns = list(table.frame.columns)
     text, label = (
-        _asked(columns, asked, role, table.name) for asked, role in ((text_column, "text"), (label_column, "label"))
+        asked_column(columns, asked, role, table.name)
+        for asked, role in ((text_column, "text"), (label_column, "label"))
     )
     texts = [text] if text else [name for name in text_like(table.frame, columns) if name != label]
     labels = [label] if label else [name for name in label_like(table.frame, columns) if name not in texts]
@@ -214,30 +224,10 @@ def _columns_of_ones(table: Table, text: str) -> list[str]:
     return [] if is_doubtful or label_like(table.frame, [name for name in others if name not in known]) else before
 
 
-def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> str:
-    """The column that was asked for by name or number, or the first of a usual name.
-
-    Raises:
-        UserError: there is none, with the columns found.
-    """
-    if found := _asked(columns, wanted, "text", where) or next(iter(matched(columns, TEXT_COLUMNS)), None):
-        return found
-    raise UserError(_not_found("text", columns, where) + "; name yours with --text_column.")
-
-
-def _asked(columns: Sequence[str], wanted: str | None, role: str, where: str) -> str | None:
-    """The column of the name that was asked for, or of the number, from 1."""
-    if wanted is None or wanted in columns:
-        return wanted
-    if wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
-        return columns[int(wanted) - 1]
-    raise UserError(f"{where}: --{role}_column {wanted!r} is missing; columns found: {few(columns, _NAMED)}.")
-
-
 def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
     """What to do where no column has a usual name: proposed are columns that could be it, as a look at them shows."""
     columns = list(table.frame.columns)
-    said = _not_found(role, columns, table.name)
+    said = not_found(role, columns, table.name)
     if len(columns) == 1 and suffix_of(table.name) in (".csv", ".tsv", ".txt"):
         return UserError(f"{said}; part columns with commas, tabs or semicolons.")
     rest = [name for name in columns if name not in taken]
@@ -258,11 +248,6 @@ def _missing(role: str, table: Table, taken: Sequence[str | None]) -> UserError:
         word = shell_word(likely[0]) if likely[0].isprintable() else str(columns.index(likely[0]) + 1)
         return UserError(f"{said}; is it {likely[0]!r}? then --{role}_column {word}.")
     return UserError(f"{said}; {_or(likely)} could be it: name yours with --{role}_column.")
-
-
-def _not_found(role: str, columns: Sequence[str], where: str) -> str:
-    names = TEXT_COLUMNS if role == "text" else LABEL_COLUMNS
-    return f"{where}: no {role} column; looked for {', '.join(names)}; columns found: {few(columns, _NAMED)}"
 
 
 def _or(columns: Sequence[str]) -> str:

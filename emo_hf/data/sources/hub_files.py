@@ -18,7 +18,8 @@ from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.json.json import Json
 from huggingface_hub import hf_hub_download
 
-from emo_hf.data.sources.readers import READERS, read_tables, suffix_of
+from emo_hf.data.sources.files import suffix_of
+from emo_hf.data.sources.readers import READERS, read_tables
 from emo_hf.data.sources.tables import Table
 from emo_hf.errors import UserError
 from emo_hf.storage.files import read_object, write_whole

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-
 from emo_hf.data.sources.dialogues import dialogue_rows, is_dialogues
 from emo_hf.data.sources.header import named_rows
 from emo_hf.data.sources.json_objects import flattened, holds_objects
 from emo_hf.data.sources.label_studio import is_export, task_rows
 from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS, matched
-from emo_hf.data.sources.tables import Layout, Table, check_size, header_of
+from emo_hf.data.sources.tables import Cells, Layout, check_size, header_of
 from emo_hf.data.split_names import split_of
 from emo_hf.errors import UserError
 
@@ -51,7 +49,7 @@ def why(error: Exception) -> str:
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error).split(";")[0]
 
 
-def lines_table(name: str, lines: Sequence[tuple[int, str]], layout: Layout | None = None) -> Table:
+def lines_cells(name: str, lines: Sequence[tuple[int, str]], layout: Layout | None = None) -> Cells:
     """The table of some JSON lines, given with their numbers; with a layout they may be lists, and not objects.
 
     Raises:
@@ -79,7 +77,7 @@ def is_row(record: Any) -> bool:
     return not any(isinstance(cell, dict) for cell in record)
 
 
-def json_tables(name: str, content: Any, layout: Layout) -> list[Table]:
+def json_cells(name: str, content: Any, layout: Layout) -> list[Cells]:
     """The tables that the content of a JSON file holds: one, or one for each split.
 
     Raises:
@@ -94,8 +92,8 @@ def json_tables(name: str, content: Any, layout: Layout) -> list[Table]:
         if part.records and all(isinstance(record, list) for record in part.records):  # orient="values"
             tables.append(_table_of_lists(called, part, layout))
         elif part.records and all(isinstance(record, str) for record in part.records):
-            frame = _frame(called, {"1": part.records}, part.numbers)
-            tables.append(Table(called, frame, sheet=part.sheet, headed=False))
+            columns = _checked(called, {"1": part.records}, part.numbers)
+            tables.append(Cells(called, columns, part.numbers, sheet=part.sheet, headed=False))
         else:
             tables.append(_table_of(called, part))
     return tables
@@ -255,7 +253,7 @@ def _numbered(records: list[Any]) -> _Part:
     return _Part(records, range(1, len(records) + 1))
 
 
-def _table_of_lists(name: str, part: _Part, layout: Layout) -> Table:
+def _table_of_lists(name: str, part: _Part, layout: Layout) -> Cells:
     """Rows without names of their own, unless the first has them."""
     width = max(map(len, part.records))
     rows = [[cell_of(cell) or "" for cell in row] + [""] * (width - len(row)) for row in part.records]
@@ -269,11 +267,11 @@ def _table_of_lists(name: str, part: _Part, layout: Layout) -> Table:
         cells.append(row)
     check_size(name, len(found.names), len(cells))
     columns = dict(zip(found.names, map(list, zip(*cells, strict=True)), strict=True)) if cells else {}
-    frame = _frame(name, columns, numbers)
-    return Table(name, frame, sheet=part.sheet, headed=found.headed, in_rows=True, notes=found.notes)
+    columns = _checked(name, columns, numbers)
+    return Cells(name, columns, numbers, sheet=part.sheet, headed=found.headed, in_rows=True, notes=found.notes)
 
 
-def _table_of(name: str, part: _Part) -> Table:
+def _table_of(name: str, part: _Part) -> Cells:
     """Records, each an object."""
     records, notes = part.records, tuple[str, ...]()
     for number, record in zip(part.numbers, records, strict=True):
@@ -297,18 +295,22 @@ def _table_of(name: str, part: _Part) -> Table:
             lists.add(key)
         columns[key] = [cell_of(value) or "" for value in values]
     titles = dict(zip(columns, header_of(name, list(columns)), strict=True))
-    frame = _frame(name, {titles[key]: cells for key, cells in columns.items()}, part.numbers)
-    return Table(name, frame, lists=frozenset(titles[key] for key in lists), sheet=part.sheet, notes=tuple(notes))
+    columns = _checked(name, {titles[key]: cells for key, cells in columns.items()}, part.numbers)
+    of_lists = frozenset(titles[key] for key in lists)
+    return Cells(name, columns, part.numbers, lists=of_lists, sheet=part.sheet, notes=tuple(notes))
 
 
-def _frame(name: str, columns: dict[str, list[str]], numbers: Sequence[int]) -> pd.DataFrame:
+def _checked(name: str, columns: dict[str, list[str]], numbers: Sequence[int]) -> dict[str, list[str]]:
+    """The columns, every letter of which can be written."""
     try:
-        return pd.DataFrame(columns, numbers, dtype="str")
+        for cells in ([*columns], *columns.values()):
+            "".join(cells).encode()
     except UnicodeEncodeError as error:
         rows = zip(numbers, zip(*columns.values(), strict=True), strict=True)
         # or a name of a column is
         broken = next((number for number, row in rows if any(map(_is_broken, row))), numbers[0])
         raise UserError(f"{name}, row {broken}: half of a \\ud… escape pair; mend or remove it.") from error
+    return columns
 
 
 def cell_of(value: Any) -> str | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emo_hf.data.sources.archives import Unpacked, open_archive, read_member
-from emo_hf.data.sources.readers import READERS, read_bytes, suffix_of
+from emo_hf.data.sources.files import read_bytes, suffix_of
+from emo_hf.data.sources.readers import READERS
 from emo_hf.data.split_names import split_of_path
 from emo_hf.errors import UserError
 from emo_hf.storage.record import holds_results

@@ -6,25 +6,20 @@ import io
 import json
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pandas as pd
 
 from emo_hf.data.sources.arrow import read_parquet
 from emo_hf.data.sources.decoding import decode
 from emo_hf.data.sources.delimited import chunks, find_dialect, head_of
+from emo_hf.data.sources.files import check_content, own_delimiter, read_bytes, suffix_of
 from emo_hf.data.sources.header import Numbered, Row, fitted, named_rows
-from emo_hf.data.sources.json_shapes import is_row, json_tables, lines_table, parsed, why
+from emo_hf.data.sources.json_shapes import is_row, json_cells, lines_cells, parsed, why
 from emo_hf.data.sources.quotes import Breaks
-from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Layout, Table, check_size
+from emo_hf.data.sources.tables import FOUND_OUT, HEADLESS, Cells, Layout, Table, check_size
 from emo_hf.data.sources.workbook import read_xlsx
 from emo_hf.errors import UserError
-
-
-def suffix_of(name: str) -> str:
-    """Return the lower-case suffix of a file name, `.csv` for `Train.CSV`."""
-    return PurePath(name).suffix.lower()
 
 
 def read_tables(name: str, data: bytes, layout: Layout = FOUND_OUT) -> list[Table]:
@@ -46,12 +41,6 @@ def read_tables(name: str, data: bytes, layout: Layout = FOUND_OUT) -> list[Tabl
     return tables
 
 
-def check_content(name: str, head: bytes) -> None:
-    """Raise a `UserError` where a file that is none by its name begins as a workbook does."""
-    if head.startswith(b"PK\x03\x04"):
-        raise UserError(f"{name} is a workbook or a zip by its content; name it .xlsx or .zip, as it is.")
-
-
 def read_file(path: Path, layout: Layout = FOUND_OUT) -> list[Table]:
     """Read one file of the disk; its name, in NFC, is what errors call it.
 
@@ -59,16 +48,6 @@ def read_file(path: Path, layout: Layout = FOUND_OUT) -> list[Table]:
         UserError: a file that can't be opened, or whatever `read_tables` finds.
     """
     return read_tables(unicodedata.normalize("NFC", path.name), read_bytes(path), layout)
-
-
-def read_bytes(path: Path) -> bytes:
-    """The content of a file; raises `UserError` if it can't be opened, or is a pipe, which may never end."""
-    try:
-        if path.exists() and not path.is_file():
-            raise UserError(f"{path} is no regular file; give a file or a folder.")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} can't be opened ({error.strerror}); check its permissions.") from error
 
 
 def _read_delimited(name: str, data: bytes, layout: Layout) -> list[Table]:
@@ -97,11 +76,6 @@ def _read_delimited(name: str, data: bytes, layout: Layout) -> list[Table]:
     return [Table(name, frame, encoding, headed=found.headed, in_rows=True, notes=(*found.notes, *breaks.said(name)))]
 
 
-def own_delimiter(name: str) -> str | None:
-    """The delimiter that the suffix of a file says; None where it may as well be one text a line."""
-    return {".csv": ",", ".tsv": "\t"}.get(suffix_of(name))
-
-
 def _read_json(name: str, data: bytes, layout: Layout) -> list[Table]:
     text, encoding = decode(name, data)
     try:
@@ -109,23 +83,37 @@ def _read_json(name: str, data: bytes, layout: Layout) -> list[Table]:
     except json.JSONDecodeError as error:
         begins = text[: error.pos].strip() if error.msg == "Extra data" else ""
         if begins.startswith("{") or (begins.startswith("[") and is_row(parsed(begins))):  # JSON lines
-            return [replace(_lines(name, text, layout), encoding=encoding)]
+            return [_framed(_lines(name, text, layout), encoding)]
         raise UserError(f"{name}, row {error.lineno}: not JSON ({error.msg}); mend or export it again.") from error
     except (ValueError, RecursionError) as error:  # an endless number, ten thousand brackets
         raise UserError(f"{name}: not JSON of a table ({why(error)}); mend or export it again.") from error
-    return [replace(table, encoding=encoding) for table in json_tables(name, content, layout)]
+    return [_framed(cells, encoding) for cells in json_cells(name, content, layout)]
 
 
 def _read_jsonl(name: str, data: bytes, layout: Layout) -> list[Table]:
     text, encoding = decode(name, data)
     if text.lstrip()[:1] == "[":  # lists, or one JSON list under the name .jsonl
         return _read_json(name, data, layout)
-    return [replace(_lines(name, text, layout), encoding=encoding)]
+    return [_framed(_lines(name, text, layout), encoding)]
 
 
-def _lines(name: str, text: str, layout: Layout) -> Table:
+def _lines(name: str, text: str, layout: Layout) -> Cells:
     filled = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    return lines_table(name, filled, layout)
+    return lines_cells(name, filled, layout)
+
+
+def _framed(cells: Cells, encoding: str) -> Table:
+    frame = pd.DataFrame(cells.columns, cells.numbers, dtype="str")
+    return Table(
+        cells.name,
+        frame,
+        encoding,
+        lists=cells.lists,
+        sheet=cells.sheet,
+        headed=cells.headed,
+        in_rows=cells.in_rows,
+        notes=cells.notes,
+    )
 
 
 READERS: dict[str, Callable[[str, bytes, Layout], list[Table]]] = {

@@ -6,11 +6,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from emo_hf.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_COLUMNS, MOST_CELLS = 16_384, 100_000_000
 LAST_HEADER = 1000
@@ -64,6 +65,24 @@ class Table:
     headed: bool = True
     in_rows: bool = False
     unread: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What `Table` holds of some rows, as plain lists: pandas takes a while to import, and predictions do without it.
+
+    Attributes:
+        columns: the cells of each column, as many as there are `numbers` of rows.
+    """
+
+    name: str
+    columns: Mapping[str, Sequence[str]]
+    numbers: Sequence[int]
+    lists: frozenset[str] = frozenset()
+    sheet: str | None = None
+    headed: bool = True
+    in_rows: bool = False
     notes: tuple[str, ...] = ()
 
 
