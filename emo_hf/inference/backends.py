@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -48,8 +49,10 @@ class TorchBackend:
 
     Attributes: labels, in the order of the logits; thresholds (C,), from which probability on a sentence has a label,
     where it may have several, else None; prefix, which its tokenizer puts before every text; max_tokens, the longest
-    sequence, or None; device.
+    sequence, or None; device; workers, how many threads may ask for outputs at once.
     """
+
+    workers = 1  # torch parts the work itself
 
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
         self.model = load_model(model, revision=revision)
@@ -61,15 +64,19 @@ class TorchBackend:
         self.max_tokens: int | None = self.model.config.max_tokens
 
     @torch.inference_mode()
-    def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D), fp32 on the CPU."""
-        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
-        found = self.model(**inputs)
-        return found.logits.float().cpu(), found.embeddings.float().cpu()
+    def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D) in fp32."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        found = self.model(**{name: torch.from_numpy(values).to(self.device) for name, values in given.items()})
+        return found.logits.float().cpu().numpy(), found.embeddings.float().cpu().numpy()
 
 
 class OnnxBackend:
-    """An ONNX export on the CPU, with as many threads as torch uses; attributes as in `TorchBackend`."""
+    """An ONNX export on the CPU; attributes as in `TorchBackend`.
+
+    Each batch is computed by one thread, and as many as torch uses compute batches side by side: they never wait for
+    each other.
+    """
 
     def __init__(self, folder: str | Path, *, device: str | None = None):
         try:
@@ -83,7 +90,9 @@ class OnnxBackend:
             raise UserError(f"device is {device!r}, but the ONNX export {folder} computes on the CPU; leave it out")
         self.device = torch.device("cpu")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        self.workers = torch.get_num_threads()
+        options.intra_op_num_threads = 1
+        options.enable_mem_pattern = False  # it keeps a plan of every shape, of which there are thousands
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             self.session = onnxruntime.InferenceSession(
@@ -96,11 +105,11 @@ class OnnxBackend:
         self.prefix: str = getattr(config, KEY, "")
         self.max_tokens = EmotionConfig(encoder=config).max_tokens
 
-    def outputs(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def outputs(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """input_ids and attention_mask (B, L) -> logits (B, C) and embeddings (B, D)."""
-        inputs = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         logits, embeddings = self.session.run(["logits", "embeddings"], inputs)
-        return torch.from_numpy(logits), torch.from_numpy(embeddings)
+        return logits, embeddings
 
 
 def thresholds_of(config: PreTrainedConfig) -> list[float] | None:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emo_hf.data.text import clean
+from emo_hf.inference.batches import in_equal_lengths
 from emo_hf.inference.static import StaticBackend, probabilities
 from emo_hf.models.folders import cant_load, is_static_export
 
 if TYPE_CHECKING:
     import torch
 
-# Sentences that are sorted by length together: enough for batches without padding, little to hold.
-CHUNK = 4096
-# A CPU computes no faster in larger batches, and slower in those that its caches do not hold.
-CPU_BATCH, ACCELERATOR_BATCH = 32, 128
+# Sentences that are put together by length: enough for full batches of most lengths, little to hold.
+CHUNK = 8192
+ACCELERATOR_BATCH = 128
 
 
 class Predictor:
@@ -35,7 +36,8 @@ class Predictor:
     Args:
         model: folder or Hub id of a trained model, or the folder of its ONNX or static export. The latter needs
             neither torch nor transformers, unless tensors are asked for (`probabilities`, `outputs`).
-        batch_size: sentences in one forward pass; by default 32 on a CPU and 128 on an accelerator.
+        batch_size: sentences in one forward pass; by default 128 on an accelerator, and on a CPU as many as have 1,024
+            tokens together. A CPU computes those of one length together, so that none is padded.
         max_length: longest sequence in tokens; longer sentences are cut.
         device: where to compute; by default an accelerator if there is one.
 
@@ -76,7 +78,8 @@ class Predictor:
         if prefix and found != prefix:
             raise cant_load(model, ValueError(f"its texts begin with {prefix!r}, but with {found!r} by its tokenizer"))
         self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
-        self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
+        self.batch_size = batch_size
+        self._executor = ThreadPoolExecutor(self.backend.workers)  # its threads begin with the first sentences
         self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[dict[str, float]]:
@@ -126,20 +129,29 @@ class Predictor:
         if isinstance(self.backend, StaticBackend):
             found = self.backend.outputs(list(map(clean, sentences)), self.max_length)
             return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+        if self.backend.device.type == "cpu":
+            found = in_equal_lengths(sentences, self._cut, self.backend.outputs, self._executor, most=self.batch_size)
+            return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+        ids = self._cut(sentences)
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        parts = []
+        for start in range(0, len(order), self.batch_size or ACCELERATOR_BATCH):
+            rows = order[start : start + (self.batch_size or ACCELERATOR_BATCH)]
+            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="np")
+            parts.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
+        places = np.argsort(order)
+        logits, embeddings = (torch.from_numpy(np.concatenate(part)[places]) for part in zip(*parts, strict=True))
+        return logits, embeddings
+
+    def _cut(self, sentences: Sequence[str]) -> list[list[int]]:
+        """The token ids of some sentences, of each at most `max_length`."""
         encoded = self.tokenizer(
-            [clean(sentence) for sentence in sentences],
+            list(map(clean, sentences)),
             truncation=True,
             max_length=self.max_length,
             padding=False,
             return_token_type_ids=False,
+            return_attention_mask=False,
         )
-        ids = encoded["input_ids"]
-        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-        parts = []
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            batch = self.tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-            parts.append(self.backend.outputs(batch["input_ids"], batch["attention_mask"]))
-        places = torch.tensor(order).argsort()
-        logits, embeddings = (torch.cat(part)[places] for part in zip(*parts, strict=True))
-        return logits, embeddings
+        found: list[list[int]] = encoded["input_ids"]
+        return found
