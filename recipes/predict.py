@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--text_column", help="column of the sentences, if not a usual name: its name, or its number")
     parser.add_argument("--header", help="row of the column names, from 1, or none; default: found out")
     parser.add_argument("--sheet", help="sheet of a workbook; default: found out")
-    parser.add_argument("--batch_size", type=int, help="sentences at once; default 32 on a CPU, else 128")
+    parser.add_argument("--batch_size", type=int, help="sentences at once; default 128, on a CPU by their length")
     parser.add_argument("--max_length", type=int, default=128, help="in tokens")
     arguments = parser.parse_words(argv)
     check_number("batch_size", arguments.batch_size)

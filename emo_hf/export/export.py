@@ -14,7 +14,8 @@ from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer
 
 from emo_hf.errors import UserError
-from emo_hf.export.formats import quantize, write_onnx, write_sentence_transformers, write_transformers
+from emo_hf.export.formats import write_onnx, write_sentence_transformers, write_transformers
+from emo_hf.export.int8 import quantize
 from emo_hf.export.measurement import ROUNDS, measure, run_data
 from emo_hf.export.readme import card
 from emo_hf.export.static import write_static
@@ -91,7 +92,7 @@ def export(
         about["fp32_check"] = _WRITERS[to](folder, loaded, tokenizer, about["max_length"])
         if data:
             progress("quantising the weights to int8")
-            quantize(folder, building)
+            quantize(folder, building, data.splits["train"]["text"][:], about["max_length"])
             sentences = len(data.splits["test"])
             progress(f"measuring it on {sentences:,} test sentences, {ROUNDS + 1} times with each of 3 models")
             models = {"torch": source, "onnx": folder, "onnx-int8": building}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from emo_hf.errors import UserError
 from emo_hf.export.graph import trace
@@ -128,21 +127,6 @@ def write_onnx(
         "max_logit_difference": max(found["logits"]),
         "max_embedding_difference": max(found["embeddings"]),
     }
-
-
-def quantize(source: Path, folder: Path) -> None:
-    """The ONNX export in `source` with int8 weights, in `folder`; activations are quantised as they come."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    AutoTokenizer.from_pretrained(source, trust_remote_code=False).save_pretrained(folder)
-    (folder / "config.json").write_bytes((source / "config.json").read_bytes())
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.ERROR)  # it advises a preparation that changes nothing here, on the root logger
-    try:
-        quantize_dynamic(source / ONNX_FILE, folder / ONNX_FILE, weight_type=QuantType.QInt8)
-    finally:
-        root.setLevel(before)
 
 
 def _check_onnx() -> None:

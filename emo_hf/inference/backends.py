@@ -49,8 +49,10 @@ class TorchBackend:
 
     Attributes: labels, in the order of the logits; thresholds (C,), from which probability on a sentence has a label,
     where it may have several, else None; prefix, which its tokenizer puts before every text; max_tokens, the longest
-    sequence, or None; device; pieces, its tokenizer.
+    sequence, or None; device; pieces, its tokenizer; workers, how many threads may ask for outputs at once.
     """
+
+    workers = 1  # torch parts the work itself
 
     def __init__(self, model: str | Path, *, device: str | None = None, revision: str = "main"):
         self.model = load_model(model, revision=revision)
@@ -90,7 +92,12 @@ class TransformersPieces:
     def ids(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """The token ids of N texts, of each at most `max_length`, special ones among them."""
         encoded = self.tokenizer(
-            list(texts), truncation=True, max_length=max_length, padding=False, return_token_type_ids=False
+            list(texts),
+            truncation=True,
+            max_length=max_length,
+            padding=False,
+            return_token_type_ids=False,
+            return_attention_mask=False,
         )
         found: list[list[int]] = encoded["input_ids"]
         return found

@@ -39,6 +39,7 @@ class NumpyBackend:
     """
 
     device = "cpu"
+    workers = 1  # numpy parts the work itself
 
     def __init__(self, folder: Path):
         config = json_object(folder / "config.json")

@@ -15,7 +15,10 @@ from emo_hf.models.folders import ONNX_FILE, cant_load
 
 
 class OnnxBackend:
-    """An ONNX export on the CPU, with as many threads as torch uses, or would use.
+    """An ONNX export on the CPU.
+
+    Each batch is computed by one thread, and as many as torch uses, or would use, compute batches side by side: they
+    never wait for each other.
 
     Attributes: as of `TorchBackend`; pieces, its tokenizer; session, of onnxruntime. The longest sequence stands with
     the tokenizer, where the export wrote it.
@@ -38,7 +41,9 @@ class OnnxBackend:
         if device not in (None, "cpu"):
             raise UserError(f"device is {device!r}, but the ONNX export {folder} computes on the CPU; leave it out")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _threads()
+        options.intra_op_num_threads = 1
+        options.enable_mem_pattern = False  # it keeps a plan of every shape, of which there are thousands
+        self.workers = _threads()
         try:
             config = json_object(Path(folder) / "config.json")
             self.labels = labels_of(config)

@@ -33,7 +33,7 @@ from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.encoders import encoder_path
 from emo_hf.exit_codes import command
 from emo_hf.export.export import export
-from emo_hf.export.formats import quantize
+from emo_hf.export.int8 import quantize
 from emo_hf.inference.predictor import Predictor
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.storage.files import write_whole
@@ -50,7 +50,7 @@ def exports(folder: Path) -> tuple[Path, Path]:
         EmotionModel.from_encoder(path, labels=DEFAULT_LABELS, pooling="mean").save_pretrained(folder / encoder)
         AutoTokenizer.from_pretrained(path, trust_remote_code=False).save_pretrained(folder / encoder)
     (folder / "int8").mkdir()
-    quantize(export(folder / "tiny-bert", "onnx", folder / "onnx"), folder / "int8")
+    quantize(export(folder / "tiny-bert", "onnx", folder / "onnx"), folder / "int8", mixed_sentences(256), MAX_LENGTH)
     return export(folder / "static", "static", folder / "tables"), folder / "int8"
 
 
