@@ -255,6 +255,22 @@ def adapters(model: Mapping[str, Any]) -> list[str]:
     return [" ".join([f"LoRA r={lora.get('r')}", *others])]
 
 
+def _calibration(record: Mapping[str, Any]) -> list[str]:
+    """A line about the temperatures of a run; none where none were asked for."""
+    found = record.get("calibration") or {}
+    if not (by := found.get("temperatures")):
+        return []
+    if all(value == 1 for value in by):
+        return ["temperature: none lowers the validation loss"]
+    low, high = min(by), max(by)
+    said = f"temperature {low:.2f}" if len(by) == 1 else f"temperatures {low:.2f} to {high:.2f}"
+    before, after = (found["test"][name] for name in ("before", "after"))
+    return [
+        f"{said}: test loss {before['loss'][0]:.3f} -> {after['loss'][0]:.3f}, "
+        f"calibration error {100 * before['ece'][0]:.1f} -> {100 * after['ece'][0]:.1f} %"
+    ]
+
+
 def summary(record: dict[str, Any]) -> str:
     """A few readable lines about a completed run."""
     model, test = record["model"], record["test"]
@@ -277,6 +293,7 @@ def summary(record: dict[str, Any]) -> str:
         [
             f"{encoder}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
             f"test: {', '.join(f'{name} {test[key]:.3f}' for key, name in scores.items())}",
+            *_calibration(record),
             *classes,
             f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
         ]
