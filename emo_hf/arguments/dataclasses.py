@@ -193,7 +193,7 @@ class MetricTrainingArguments(PromiseArguments, TrainingArguments):
 
     tokens_per_batch: int = field(
         default=0,
-        metadata={"help": "tokens of a batch, padding included, instead of its rows: many short or few long ones"},
+        metadata={"help": "tokens of a batch, padding included, instead of its rows"},
     )
 
     classification_loss: str = field(
@@ -275,7 +275,7 @@ class MetricTrainingArguments(PromiseArguments, TrainingArguments):
     )
     aux_memory: int = field(
         default=0,
-        metadata={"help": "past embeddings kept as partners of a batch, for losses that compare pairs; 0 for none"},
+        metadata={"help": "past embeddings kept as partners of a batch, for losses of pairs"},
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score before it stops"}

@@ -1,4 +1,4 @@
-"""The temperature by which logits are divided so that their probabilities can be believed, fitted on validation rows."""
+"""The temperature that logits are divided by so that probabilities can be believed, fitted on validation rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-CALIBRATIONS = ("temperature", "none")
 COLDEST, HOTTEST = 0.05, 20.0  # between which a temperature is looked for
 _FOLDS = 10
 _HALVINGS = 50  # of the range of log T, which leave less of it than rounding
@@ -55,7 +54,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     The targets are those of one row more, whose class nobody knows, as in Platt (1999): rows that are all right would
     else ask for T = 0. In 1 / T the loss is convex, so that halving finds its lowest point.
     """
-    count, classes = logits.shape
+    count = len(logits)
     known = count / (count + 1)
     aim = known * logits[np.arange(count), labels].mean() + (1 - known) * logits.mean()
 

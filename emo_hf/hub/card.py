@@ -102,6 +102,8 @@ def model_card(
         intervals=_intervals(record, run_dir),
         over_seeds=_over_seeds(seeds),
         calibrated=(record.get("calibration") or {}).get("test"),
+        promises=record.get("promises") or {},
+        percent=lambda shares: [100 * share for share in shares],
         temperatures=(record.get("calibration") or {}).get("temperatures"),
         splits=data["report"]["rows"]
         if several

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo_hf.data.text import clean
+from emo_hf.evaluation.abstaining import UNKNOWN, label_sets
 from emo_hf.inference.static import StaticBackend, probabilities
 from emo_hf.models.folders import cant_load, is_static_export
 
@@ -31,6 +32,8 @@ class Predictor:
 
     Of a model that gives several labels a sentence, each probability stands by itself, and `named` says which labels
     reach the thresholds that were chosen on validation rows (`thresholds`, None where there is one label a sentence).
+    Of a model that promises something of its answers (`promises`), `named` says 모름 where it gives none, and
+    `label_sets` says which labels a sentence may have.
 
     Args:
         model: folder or Hub id of a trained model, or the folder of its ONNX or static export. The latter needs
@@ -57,6 +60,7 @@ class Predictor:
             self.backend = StaticBackend(model, device=device)
             self.tokenizer: Any = self.backend.tokenizer
             self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
+            self.promises: dict[str, Any] = self.backend.promises
             self.max_length = min(max_length, self.backend.max_tokens)
             return
         # Only now: a static export is used without them.
@@ -76,6 +80,7 @@ class Predictor:
         if prefix and found != prefix:
             raise cant_load(model, ValueError(f"its texts begin with {prefix!r}, but with {found!r} by its tokenizer"))
         self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
+        self.promises = self.backend.promises
         self.batch_size = batch_size or (CPU_BATCH if self.backend.device.type == "cpu" else ACCELERATOR_BATCH)
         self.max_length = min(max_length, self.tokenizer.model_max_length, self.backend.max_tokens or max_length)
 
@@ -89,11 +94,32 @@ class Predictor:
                 yield dict(zip(self.labels, row, strict=True))
 
     def named(self, scores: Sequence[float]) -> list[str]:
-        """The label of a sentence with these probabilities (C,), or the labels that it has, the likeliest first."""
-        ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
+        """The label of a sentence with these probabilities (C,), or the labels that it has, the likeliest first.
+
+        It is 모름 alone where the model promises few errors and is not sure enough.
+        """
         if self.thresholds is None:
-            return [self.labels[ranked[0]]]
+            likeliest = max(range(len(scores)), key=scores.__getitem__)
+            if abstention := self.promises.get("abstention"):
+                least = abstention["threshold"]
+                if least is None or scores[likeliest] < least:
+                    return [UNKNOWN]
+            return [self.labels[likeliest]]
+        ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [self.labels[place] for place in ranked if scores[place] >= self.thresholds[place]]
+
+    def label_sets(self, scores: np.ndarray) -> list[list[str]] | None:
+        """The labels that sentences with these probabilities (N, C) may have, the likeliest first.
+
+        None of a model that promises nothing of such sets.
+        """
+        if (promised := self.promises.get("label_sets")) is None:
+            return None
+        within, order = label_sets(scores, promised), np.argsort(-scores, axis=1, kind="stable")
+        return [
+            [self.labels[place] for place in ranked if row[place]]
+            for row, ranked in zip(within.tolist(), order.tolist(), strict=True)
+        ]
 
     def scores(self, sentences: list[str]) -> np.ndarray:
         """(N, C) probabilities of N sentences that fit in memory, N > 0; of a static export without torch."""

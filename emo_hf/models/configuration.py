@@ -47,6 +47,8 @@ class EmotionConfig(PreTrainedConfig):
             which probability on a row has a label (C,); 0.5 where there are none.
         temperatures: what logits were divided by after training so that their probabilities can be believed, one or
             one a label; the weights of the classifier hold it already, and nothing is left to be done.
+        abstention, label_sets: below which probability of the likeliest label a text gets no answer, and how sets of
+            labels are made, with what both promise, as `emo_hf.evaluation.promises` stores them.
 
     Raises:
         ValueError: for an unknown pooling, a size below 1, a dropout outside [0, 1), n-grams that leave the encoder
@@ -71,6 +73,8 @@ class EmotionConfig(PreTrainedConfig):
         labels: Sequence[str] | None = None,
         thresholds: Sequence[float] | None = None,
         temperatures: Sequence[float] | None = None,
+        abstention: dict[str, Any] | None = None,
+        label_sets: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if encoder is None:
@@ -114,6 +118,7 @@ class EmotionConfig(PreTrainedConfig):
         self.text_prefix = text_prefix
         self.thresholds = None if thresholds is None else [float(threshold) for threshold in thresholds]
         self.temperatures = None if temperatures is None else [float(value) for value in temperatures]
+        self.abstention, self.label_sets = abstention, label_sets
         self.keys_to_ignore_at_inference = ["embeddings", "hidden_states", "attentions"]
         super().__init__(**kwargs)
         if self.thresholds is not None:

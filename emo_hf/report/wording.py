@@ -153,8 +153,8 @@ WORDS: dict[str, dict[str, str]] = {
         "ece": "ECE",
         "test_loss_before": "보정 전 손실",
         "ece_before": "보정 전 ECE",
-        "before_note": "보정 전 손실과 ECE는 검증 문장에 맞춘 온도(Guo et al. 2017)를 쓰기 전의 값이다. 온도는 어떤 답도 "
-        "바꾸지 않는다.",
+        "before_note": "보정 전 손실과 ECE는 검증 문장에 맞춘 온도(Guo et al. 2017)를 쓰기 전의 값이다. 온도는 어떤 "
+        "답도 바꾸지 않는다.",
         "before_line": "온도를 쓰기 전",
         "seeds": "시드 수",
         "cross_entropy": "교차 엔트로피",

@@ -271,6 +271,26 @@ def _calibration(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _promises(found: Mapping[str, Any]) -> list[str]:
+    """A line about each promise of a run, and how it did on the test rows."""
+    lines = []
+    if abstention := found.get("abstention"):
+        least, test = abstention["threshold"], abstention["test"]
+        asked = f"at most {100 * abstention['max_error']:g} % of errors: "
+        if least is None:
+            lines.append(asked + "no threshold holds, so nothing is answered")
+        else:
+            errors = f"{100 * test['errors'][0]:.1f} % of them wrongly" if test["errors"] else "none of them wrongly"
+            lines.append(
+                f"{asked}answered from {least:.3f} on, {100 * test['answered'][0]:.1f} % of the test rows, {errors}"
+            )
+    if sets := found.get("label_sets"):
+        test = sets["test"]
+        held = f"{100 * test['coverage'][0]:.1f} % of the test rows have their label in them"
+        lines.append(f"label sets of {100 * sets['coverage']:g} %: {held}; {test['labels']:.2f} labels in the mean")
+    return lines
+
+
 def summary(record: dict[str, Any]) -> str:
     """A few readable lines about a completed run."""
     model, test = record["model"], record["test"]
@@ -294,6 +314,7 @@ def summary(record: dict[str, Any]) -> str:
             f"{encoder}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
             f"test: {', '.join(f'{name} {test[key]:.3f}' for key, name in scores.items())}",
             *_calibration(record),
+            *_promises(record.get("promises") or {}),
             *classes,
             f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
         ]

@@ -76,6 +76,7 @@ from emo_hf.training.outcome import (
     score_test_rows,
     warn_of_one_class,
 )
+from emo_hf.training.promised import halved
 from emo_hf.training.run_names import run_name
 from emo_hf.training.run_record import begun_record, ended
 from emo_hf.training.trackers import check_trackers, finish_trackers
@@ -243,6 +244,7 @@ def make_trainer(
     tokens = tokenize_splits(
         data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
     )
+    tokens = halved(tokens, training_arguments, data_arguments.split_seed)
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
@@ -313,7 +315,7 @@ def _train_and_test(
         remove_checkpoints(run_dir, but_sound=checkpoint is not None)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.args.per_device_train_batch_size = trainer.state.train_batch_size // max(1, trainer.args.n_gpu)
-    fitted = fit_to_validation(trainer, tokens["validation"])  # first: adapters are kept with their classifier
+    fitted = fit_to_validation(trainer, tokens)  # first: adapters are kept with their classifier
     adapter, of_adapters = merged(trainer, arguments)
     predicted = predict_in_order(trainer, tokens["test"], fitted.thresholds)
     scores = score_test_rows(predicted, data.labels)
@@ -340,7 +342,7 @@ def _train_and_test(
         "tokens": shares,
         **progress(trainer),
         "test": scores,
-        "calibration": fitted.summary(predicted),
+        **fitted.summary(predicted),
         "files": {"predictions": PREDICTIONS_FILE, "texts": TEXTS_FILE},
     }
     return details, predicted.arrays()

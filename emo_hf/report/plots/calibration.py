@@ -35,7 +35,8 @@ def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
     """Draw accuracy against confidence in ten bins over all seeds, with 95 % intervals and the share of the texts.
 
     Where runs have a temperature, a broken line shows the same before it. The intervals are binomial, of the test
-    texts: each text counts once, however many seeds answer it. Of sets of labels the share of texts that have a label against its probability, over all labels.
+    texts: each text counts once, however many seeds answer it. Of sets of labels the share of texts that have a label
+    against its probability, over all labels.
     """
     words, models = picture_words(lang), sheet.models
     line, name, across, ideal, share = (
@@ -53,7 +54,8 @@ def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
                 _line(ax, before, color=COLOURS[1], linestyle="--", linewidth=1.2)
             found_scores = scores(model)
             errors = [found_scores[name].mean for name in ("ece_before", "ece") if name in found_scores]
-            known = f" · ECE {' → '.join(f'{100 * error:.1f}' for error in errors)} %" if None not in errors else ""
+            said = [f"{100 * error:.1f}" for error in errors if error is not None]
+            known = f" · ECE {' → '.join(said)} %" if len(said) == len(errors) else ""
             ax.set_title(model.title(words["model"]) + known, fontsize=9)
             ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
             ax.set_xlabel(words[across])
