@@ -7,8 +7,31 @@ from typing import Any
 
 import numpy as np
 
+from emo_hf.errors import UserError, first_line
+
 UNKNOWN = "모름"  # the answer where a model gives none
 PROMISES = ("abstention", "label_sets")  # what a configuration calls them
+
+
+def promises_in(config: Mapping[str, Any], labels: int) -> dict[str, Any]:
+    """What a configuration promises of the answers of a model with so many labels, by name.
+
+    Raises:
+        UserError: one that nobody could keep, as of a configuration from elsewhere.
+    """
+    found = {name: config[name] for name in PROMISES if config.get(name) is not None}
+    try:
+        if "abstention" in found and (least := found["abstention"]["threshold"]) is not None:
+            float(least)
+        if "label_sets" in found:
+            bounds = np.asarray(found["label_sets"]["bounds"], dtype=np.float64)
+            if len(bounds) not in (1, labels) or not isinstance(found["label_sets"]["kind"], str):
+                raise ValueError(f"{len(bounds)} bounds for {labels} labels")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"config.json promises what can't be read ({first_line(error)}); take abstention and label_sets out of it"
+        ) from error
+    return found
 
 
 def sureness(probabilities: np.ndarray) -> np.ndarray:

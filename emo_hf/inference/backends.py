@@ -9,7 +9,7 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.abstaining import PROMISES
+from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.folders import ONNX_FILE, cant_load, check_model_folder
 from emo_hf.models.modeling import EmotionModel
@@ -58,7 +58,7 @@ class TorchBackend:
         self.model.to(self.device)  # type: ignore[arg-type]  # transformers wraps it and loses its types
         self.labels: list[str] = self.model.config.labels
         self.thresholds = thresholds_of(self.model.config)
-        self.promises = promises_of(self.model.config)
+        self.promises = promises_in(self.model.config.to_dict(), len(self.labels))
         self.prefix: str = self.model.config.text_prefix
         self.max_tokens: int | None = self.model.config.max_tokens
 
@@ -95,7 +95,7 @@ class OnnxBackend:
             raise cant_load(folder, error) from error
         self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
         self.thresholds = thresholds_of(config)
-        self.promises = promises_of(config)
+        self.promises = promises_in(config.to_dict(), len(self.labels))
         self.prefix: str = getattr(config, KEY, "")
         self.max_tokens = EmotionConfig(encoder=config).max_tokens
 
@@ -111,11 +111,6 @@ def thresholds_of(config: PreTrainedConfig) -> list[float] | None:
     if config.problem_type != "multi_label_classification":
         return None
     return list(getattr(config, "thresholds", None) or [0.5] * len(config.id2label or {}))
-
-
-def promises_of(config: PreTrainedConfig) -> dict[str, Any]:
-    """What is promised of a model's answers, by name."""
-    return {name: promised for name in PROMISES if (promised := getattr(config, name, None))}
 
 
 def open_backend(

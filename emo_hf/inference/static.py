@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from emo_hf.errors import UserError
-from emo_hf.evaluation.abstaining import PROMISES
+from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.models.folders import EMBEDDINGS_FILE, PIECES_FILE, cant_load
 
 
@@ -38,7 +38,7 @@ class StaticBackend:
             self.labels: list[str] = [config["id2label"][str(place)] for place in range(len(config["id2label"]))]
             several = config.get("problem_type") == "multi_label_classification"
             self.thresholds: list[float] | None = config["thresholds"] if several else None
-            self.promises: dict[str, Any] = {name: config[name] for name in PROMISES if config.get(name)}
+            self.promises = promises_in(config, len(self.labels))
             self.max_tokens: int = _object(Path(folder) / "tokenizer_config.json")["model_max_length"]
             self.tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
             self._pieces = np.load(Path(folder) / PIECES_FILE, allow_pickle=False)

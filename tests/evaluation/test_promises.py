@@ -9,7 +9,8 @@ import pytest
 from scipy import special
 
 from emo_hf.arguments.promises import SETS
-from emo_hf.evaluation.abstaining import label_sets, set_scores, unanswered
+from emo_hf.errors import UserError
+from emo_hf.evaluation.abstaining import label_sets, promises_in, set_scores, unanswered
 from emo_hf.evaluation.promises import (
     answers_of,
     binomial_interval,
@@ -150,3 +151,28 @@ def test_intervals_of_shares():
     low, high = binomial_interval(3, 20)
     assert sum(binomial(count, 20, low) for count in range(3, 21)) == pytest.approx(0.025)
     assert sum(binomial(count, 20, high) for count in range(4)) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"abstention": 3},
+        {"abstention": {"max_error": 0.1}},
+        {"abstention": {"threshold": "high"}},
+        {"label_sets": {"kind": "split", "bounds": [0.5, 0.5]}},
+        {"label_sets": {"kind": "split", "bounds": "all"}},
+        {"label_sets": {"bounds": [0.5]}},
+    ],
+)
+def test_a_promise_from_elsewhere_that_nobody_could_keep_is_refused(config):
+    with pytest.raises(
+        UserError, match=r"config.json promises what can't be read \(.*\); take abstention and label_s"
+    ):
+        promises_in(config, 3)
+    good = {
+        "abstention": {"threshold": None},
+        "label_sets": {"kind": "class", "bounds": [0.1, 1, 0.3]},
+        "thresholds": 1,
+    }
+    assert promises_in(good, 3) == {name: good[name] for name in ("abstention", "label_sets")}
+    assert promises_in({"abstention": None}, 3) == {}
