@@ -147,9 +147,10 @@ def writer_of(
     """What takes the predictions: the file, or standard output."""
     from emo_hf.inference.prediction_files import prediction_file, standard_output
 
+    sets = "label_sets" in predictor.promises
     if output:
-        return prediction_file(output, opened.others, predictor.labels)
-    return contextlib.nullcontext(standard_output(sys.stdout, kind, opened.others, predictor.labels))
+        return prediction_file(output, opened.others, predictor.labels, sets=sets)
+    return contextlib.nullcontext(standard_output(sys.stdout, kind, opened.others, predictor.labels, sets=sets))
 
 
 @dataclass

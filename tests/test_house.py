@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "study.variations",
     },
     "report": {"storage", "evaluation"},
-    "inference": {"storage", "data", "arguments", "models", "training"},
+    "inference": {"storage", "evaluation.abstaining", "data", "arguments", "models", "training"},
     "distillation": {"storage", "data", "arguments", "models", "training", "inference"},
     "export": {"storage", "evaluation", "data", "arguments", "models", "training", "inference"},
     "hub": {"storage", "evaluation", "encoders", "report"},

@@ -80,6 +80,8 @@ LIMITS = {
     "asymmetric_gamma": Limits(0, 100),
     "asymmetric_clip": _SHARE,
     "r_drop": Limits(0, 10**6),
+    "max_error": Limits(0, 1, open_low=True, open_high=True),
+    "coverage": Limits(0, 1, open_low=True, open_high=True),
     "aux_weight": Limits(0, 10**6),
     "aux_warmup": _STEPS,
     "aux_memory": Limits(0, 2**24),

@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from emo_hf.arguments.bounds import check_numbers
 from emo_hf.arguments.lora import checked_words
 from emo_hf.arguments.precision import bf16_is_native
+from emo_hf.arguments.promises import PromiseArguments, check_promises
 from emo_hf.data.taxonomy import DEFAULT_LABELS
 from emo_hf.errors import UserError, first_line
 
@@ -88,9 +89,7 @@ class DataArguments:
             "drops up to a fifth of a split"
         },
     )
-    task: str = field(
-        default="auto", metadata={"help": "one label a row: single; several: multi; auto: as the data have it"}
-    )
+    task: str = field(default="auto", metadata={"help": "one label a row: single; several: multi; auto: by the data"})
     several_labels: str = field(
         default="error",
         metadata={"help": "what --task single does with rows of several labels: error, first (of them) or drop"},
@@ -112,7 +111,7 @@ class DataArguments:
     split_seed: int = field(default=42, metadata={"help": "seed of the carving; the same for all runs of a study"})
     data_cache_dir: str | None = field(default=None, metadata={"help": "folder of the token cache"})
     train_fraction: float = field(
-        default=1.0, metadata={"help": "share of the training rows of each label to train on, for learning curves"}
+        default=1.0, metadata={"help": "share of each label's training rows, for learning curves"}
     )
     unseen_by: list[str] = field(
         default_factory=list,
@@ -144,8 +143,8 @@ _REFUSED = {
 
 
 @dataclass
-class MetricTrainingArguments(TrainingArguments):
-    """`TrainingArguments` plus the auxiliary metric loss.
+class MetricTrainingArguments(PromiseArguments, TrainingArguments):
+    """`TrainingArguments` plus the auxiliary metric loss and what comes after the training.
 
     Defaults that differ from `TrainingArguments`: `output_dir` (named after the run), `num_train_epochs` 4,
     `per_device_train_batch_size` 16, `per_device_eval_batch_size` 128, `learning_rate` by encoder (5e-4 for a bundled
@@ -167,7 +166,7 @@ class MetricTrainingArguments(TrainingArguments):
         metadata={"help": "peak learning rate; default 5e-4 bundled, else 3e-5; --lora: 2e-3, 3e-4"},
     )
     ngrams_learning_rate: float = field(
-        default=0.04, metadata={"help": "peak learning rate of the n-grams' vectors, which start at zero"}
+        default=0.04, metadata={"help": "peak learning rate of the n-grams' vectors, zeros first"}
     )
     label_smoothing_factor: float = field(
         default=0.1, metadata={"help": "share of the target spread over all classes (Szegedy et al. 2016); 0 for none"}
@@ -194,9 +193,7 @@ class MetricTrainingArguments(TrainingArguments):
 
     tokens_per_batch: int = field(
         default=0,
-        metadata={
-            "help": "tokens of a batch, padding included, instead of its rows: many short ones or few long ones"
-        },
+        metadata={"help": "tokens of a batch, padding included, instead of its rows"},
     )
 
     classification_loss: str = field(
@@ -207,9 +204,7 @@ class MetricTrainingArguments(TrainingArguments):
             "labels, asymmetric, which turns from the labels that a row clearly lacks (Ridnik et al. 2021)"
         },
     )
-    focal_gamma: float = field(
-        default=2.0, metadata={"help": "how far the focal loss turns away from easy rows; 0: not"}
-    )
+    focal_gamma: float = field(default=2.0, metadata={"help": "how far the focal loss turns from easy rows; 0: not"})
     logit_adjustment: float = field(
         default=1.0, metadata={"help": "how far the logit-adjusted loss goes by the shares of the classes; 0: not"}
     )
@@ -280,7 +275,7 @@ class MetricTrainingArguments(TrainingArguments):
     )
     aux_memory: int = field(
         default=0,
-        metadata={"help": "past embeddings kept as partners of a batch, for losses that compare pairs; 0 for none"},
+        metadata={"help": "past embeddings kept as partners of a batch, for losses of pairs"},
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score before it stops"}
@@ -292,6 +287,7 @@ class MetricTrainingArguments(TrainingArguments):
                 "--hub_token would be stored in plain text; log in with `hf auth login` or set HF_TOKEN instead"
             )
         check_numbers(self)
+        check_promises(self)
         # A run on another machine starts from what was asked, not from what this machine's device made of it.
         self._asked = {name: getattr(self, name) for name in ("use_cpu", "dataloader_pin_memory", "bf16")}
         if not torch.accelerator.is_available():

@@ -70,7 +70,10 @@ def _fields(classes: Sequence[type]) -> Iterator[tuple[str, dataclasses.Field]]:
         if not issubclass(cls, TrainingArguments):
             yield from ((title, field) for field in fields)
             continue
-        own = [field for field in fields if field.name in cls.__annotations__]
+        ours = {
+            name for base in cls.__mro__ if not issubclass(TrainingArguments, base) for name in base.__annotations__
+        }
+        own = [field for field in fields if field.name in ours]
         own += [field for field in fields if field.name in _OFTEN and field not in own]
         yield from (("loss", field) for field in own if field.name.startswith(_LOSS))
         yield from (("training", field) for field in own if not field.name.startswith(_LOSS))

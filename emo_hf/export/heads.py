@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.abstaining import PROMISES
 from emo_hf.inference.backends import thresholds_of
 from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.prefix import KEY
@@ -88,12 +89,15 @@ def stock_classifier(model: EmotionModel) -> tuple[PreTrainedModel, str]:
 
 
 def name_labels(config: Any, own: PreTrainedConfig) -> None:
-    """Give another model's configuration the labels of ours, their thresholds where a text may have several, and what
-    its texts begin with.
+    """Give another model's configuration the labels of ours, their thresholds where a text may have several, what its
+    texts begin with, and what is promised of its answers.
     """
     config.id2label, config.label2id = dict(own.id2label or {}), dict(own.label2id or {})
     if prefix := getattr(own, KEY, ""):
         setattr(config, KEY, prefix)
+    for name in PROMISES:
+        if promised := getattr(own, name, None):
+            setattr(config, name, promised)
     if (thresholds := thresholds_of(own)) is not None:
         config.problem_type, config.thresholds = own.problem_type, thresholds
 

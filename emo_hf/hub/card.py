@@ -101,6 +101,10 @@ def model_card(
         against_baseline=_against_baseline(run_dir),
         intervals=_intervals(record, run_dir),
         over_seeds=_over_seeds(seeds),
+        calibrated=(record.get("calibration") or {}).get("test"),
+        promises=record.get("promises") or {},
+        percent=lambda shares: [100 * share for share in shares],
+        temperatures=(record.get("calibration") or {}).get("temperatures"),
         splits=data["report"]["rows"]
         if several
         else {split: sum(rows.values()) for split, rows in data["counts"].items()},

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedConfig
 
+from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.models.configuration import EmotionConfig
 from emo_hf.models.folders import cant_load, check_model_folder
 from emo_hf.models.modeling import EmotionModel
@@ -48,8 +49,9 @@ class TorchBackend:
     """An `EmotionModel` on a device, by default an accelerator if there is one.
 
     Attributes: labels, in the order of the logits; thresholds (C,), from which probability on a sentence has a label,
-    where it may have several, else None; prefix, which its tokenizer puts before every text; max_tokens, the longest
-    sequence, or None; device; pieces, its tokenizer; workers, how many threads may ask for outputs at once.
+    where it may have several, else None; promises, by name; prefix, which its tokenizer puts before every text;
+    max_tokens, the longest sequence, or None; device; pieces, its tokenizer; workers, how many threads may ask for
+    outputs at once.
     """
 
     workers = 1  # torch parts the work itself
@@ -60,6 +62,7 @@ class TorchBackend:
         self.model.to(self.device)  # type: ignore[arg-type]  # transformers wraps it and loses its types
         self.labels: list[str] = self.model.config.labels
         self.thresholds = thresholds_of(self.model.config)
+        self.promises = promises_in(self.model.config.to_dict(), len(self.labels))
         self.prefix: str = self.model.config.text_prefix
         self.max_tokens: int | None = self.model.config.max_tokens
         self.pieces = TransformersPieces(model, revision=revision)

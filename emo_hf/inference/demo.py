@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from emo_hf.evaluation.abstaining import UNKNOWN
 from emo_hf.inference.neighbours import NO_LABEL, Neighbours
 from emo_hf.inference.predictor import Predictor
 
@@ -31,6 +32,8 @@ WORDS = {
         "{share:.0f}\u00a0% of its variance. Distances are Euclidean, in all {d} dimensions.",
         "picture": "Map of the training sentences with the place of the new one",
         "none": "No map and no neighbours: {why}.",
+        "unknown": "모름: the model is not sure enough to keep its promise of at most {share:.0%} of errors.",
+        "set": "May be: {labels}.",
         "no_label": "no label", "threshold": "threshold {least:.0%}",
         "sets": "✓ reaches the threshold of its label, the line in the bar. It was chosen on validation rows.",
         "colour": " A sentence has the colour of its likeliest label.",
@@ -46,6 +49,8 @@ WORDS = {
         "거리는 {d}차원 전체에서 잰 유클리드 거리입니다.",
         "picture": "학습 문장들과 입력한 문장의 자리를 보여 주는 지도",
         "none": "지도와 가까운 문장을 보일 수 없습니다: {why}.",
+        "unknown": "모름: 오류 {share:.0%} 이하라는 약속을 지킬 만큼 확실하지 않습니다.",
+        "set": "가능한 감정: {labels}.",
         "no_label": "감정 없음", "threshold": "기준 {least:.0%}",
         "sets": "✓는 확률이 그 감정의 기준(막대 안의 선) 이상이라는 뜻입니다. 기준은 검증 문장으로 정했습니다.",
         "colour": " 문장의 색은 그 문장의 감정 가운데 확률이 가장 높은 것입니다.",
@@ -117,7 +122,7 @@ class Demo:
             else self.bars(scores[0].tolist(), self.predictor.thresholds)
         )
         words = [self.words["cut"].format(max=self.predictor.max_length)] if self.is_cut(sentence) else []
-        notes = "".join(map(self.note, words))
+        notes = "".join(map(self.note, [*self.promised(scores.numpy()), *words]))
         if self.neighbours is None:
             return probabilities, notes, self.drawn()
         embedding = embeddings[0].numpy()
@@ -129,6 +134,16 @@ class Demo:
             notes + self.table(self.neighbours, nearest, coloured),
             self.drawn(coloured, embedding, nearest),
         )
+
+    def promised(self, scores: np.ndarray) -> list[str]:
+        """What is said of a sentence, of probabilities (1, C), by a model that promises something of its answers."""
+        said = []
+        abstention = self.predictor.promises.get("abstention")
+        if abstention and self.predictor.named(scores[0].tolist()) == [UNKNOWN]:
+            said.append(self.words["unknown"].format(share=abstention["max_error"]))
+        if sets := self.predictor.label_sets(scores):
+            said.append(self.words["set"].format(labels=", ".join(sets[0])))
+        return said
 
     def is_cut(self, sentence: str) -> bool:
         """Whether a sentence has more tokens than the model reads."""

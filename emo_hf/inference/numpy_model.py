@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.inference.pieces import SETTINGS_FILE, TOKENIZER_FILE, Pieces, json_object, labels_of, thresholds_in
 from emo_hf.models.folders import WEIGHTS_FILE
 
@@ -44,6 +45,7 @@ class NumpyBackend:
     def __init__(self, folder: Path):
         config = json_object(folder / "config.json")
         self.labels, self.thresholds = labels_of(config), thresholds_in(config)
+        self.promises = promises_in(config, len(self.labels))
         self.prefix = str(config.get("text_prefix") or "")
         self.pieces = Pieces(folder)
         encoder = config["encoder"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.inference.pieces import TOKENIZER_FILE, Pieces, json_object, labels_of, thresholds_in
 from emo_hf.models.folders import ONNX_FILE, cant_load
 
@@ -48,6 +49,7 @@ class OnnxBackend:
             config = json_object(Path(folder) / "config.json")
             self.labels = labels_of(config)
             self.thresholds = thresholds_in(config)
+            self.promises = promises_in(config, len(self.labels))
             self.prefix = str(config.get("text_prefix") or "")
             self.pieces = Pieces(folder) if (Path(folder) / TOKENIZER_FILE).is_file() else _of_transformers(folder)
             self.session = onnxruntime.InferenceSession(

@@ -64,13 +64,16 @@ def check_output(path: Path, source: Path | int | None) -> None:
 
 
 @contextlib.contextmanager
-def prediction_file(path: Path, others: Sequence[str], labels: Sequence[str]) -> Iterator[Writer]:
+def prediction_file(
+    path: Path, others: Sequence[str], labels: Sequence[str], *, sets: bool = False
+) -> Iterator[Writer]:
     """A writer into a file of the kind that its suffix says, which is there when all is written, or not at all.
 
     Args:
         path: that `check_output` finds nothing against.
         others: names of the input's other columns.
         labels: of the model.
+        sets: whether its predictions have label sets.
 
     Raises:
         UserError: what `Writer.write` raises, or a disk that does not take the file.
@@ -79,19 +82,21 @@ def prediction_file(path: Path, others: Sequence[str], labels: Sequence[str]) ->
     try:
         with writing_whole(path) as file:
             if kind == "xlsx":
-                with Workbook(path.name, others, labels) as workbook:
+                with Workbook(path.name, others, labels, sets=sets) as workbook:
                     yield workbook
                     workbook.save(file)
             else:
                 text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-                yield writer_to(text, kind, others, labels, mark=True)
+                yield writer_to(text, kind, others, labels, mark=True, sets=sets)
                 text.detach()  # all of it is in `file` then
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise UserError(f"--output {path} can't be written ({why}); give a place with room for it") from error
 
 
-def writer_to(out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, mark: bool) -> Writer:
+def writer_to(
+    out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, mark: bool, sets: bool = False
+) -> Writer:
     """A writer of "text", "csv", "tsv" or "jsonl".
 
     Args:
@@ -100,15 +105,18 @@ def writer_to(out: TextIO, kind: str, others: Sequence[str], labels: Sequence[st
         others: names of the input's other columns.
         labels: of the model.
         mark: whether CSV and TSV begin with the mark of UTF-8, which spreadsheets need and a terminal doesn't.
+        sets: whether predictions have label sets.
     """
     if kind == "text":
-        return Lines(out, labels)
+        return Lines(out, labels, sets=sets)
     if kind == "jsonl":
-        return Objects(out, others, labels)
-    return Delimited(out, "," if kind == "csv" else "\t", others, labels, mark=mark)
+        return Objects(out, others, labels, sets=sets)
+    return Delimited(out, "," if kind == "csv" else "\t", others, labels, mark=mark, sets=sets)
 
 
-def standard_output(out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str]) -> Writer:
+def standard_output(
+    out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, sets: bool = False
+) -> Writer:
     """A writer to standard output: to a file or a pipe in UTF-8, whatever encoding the system has."""
     terminal = out.isatty()
     if isinstance(out, io.TextIOWrapper):
@@ -116,4 +124,4 @@ def standard_output(out: TextIO, kind: str, others: Sequence[str], labels: Seque
             out.reconfigure(errors="backslashreplace")  # what its encoding has no letter for
         else:
             out.reconfigure(encoding="utf-8", newline="")
-    return writer_to(out, kind, others, labels, mark=not terminal)
+    return writer_to(out, kind, others, labels, mark=not terminal, sets=sets)

@@ -29,48 +29,69 @@ class Writer(Protocol):
 class Lines:
     """Label, probabilities and sentence, to be read by people: a row is a line, and steers no terminal."""
 
-    def __init__(self, out: TextIO, labels: Sequence[str]):
-        self.out, self.labels = out, labels
+    def __init__(self, out: TextIO, labels: Sequence[str], *, sets: bool = False):
+        self.out, self.labels, self.sets = out, labels, sets
 
     def write(self, row: Prediction) -> None:
         """Write a line."""
+        within = f"{{{', '.join(row.label_set or ())}}}\t" if self.sets else ""
         shown = "  ".join(f"{name} {value:.2f}" for name, value in zip(self.labels, row.scores or (), strict=False))
-        self.out.write(f"{in_a_cell(row.label)}\t{shown}\t{visible(row.text)}\n")
+        self.out.write(f"{in_a_cell(row.label)}\t{within}{shown}\t{visible(row.text)}\n")
 
 
 class Objects:
     """JSON lines: the input's other columns, sentence, label and scores, the last two null without a text.
 
-    Of a model that gives several labels a sentence, label is a list.
+    Of a model that gives several labels a sentence, label is a list; so is the label set of one that promises sets.
     """
 
-    def __init__(self, out: TextIO, others: Sequence[str], labels: Sequence[str]):
-        self.out, self.labels = out, labels
-        self.names = column_names(others, ["sentence", "label", "scores"])
+    def __init__(self, out: TextIO, others: Sequence[str], labels: Sequence[str], *, sets: bool = False):
+        self.out, self.labels, self.sets = out, labels, sets
+        self.names = column_names(others, ["sentence", "label", *_set_column(sets), "scores"])
 
     def write(self, row: Prediction) -> None:
         """Write a line."""
         scores = row.scores and {name: round(value, 4) for name, value in zip(self.labels, row.scores, strict=True)}
-        cells = (*row.others, row.text, row.label, scores)
+        cells = (*row.others, row.text, row.label, *([row.label_set] if self.sets else []), scores)
         self.out.write(json.dumps(dict(zip(self.names, cells, strict=True)), ensure_ascii=False) + "\n")
 
 
 class Delimited:
     """CSV or TSV: the input's other columns, sentence, label, and a probability a class; no cell is a formula."""
 
-    def __init__(self, out: TextIO, delimiter: str, others: Sequence[str], labels: Sequence[str], *, mark: bool):
+    def __init__(
+        self,
+        out: TextIO,
+        delimiter: str,
+        others: Sequence[str],
+        labels: Sequence[str],
+        *,
+        mark: bool,
+        sets: bool = False,
+    ):
+        self._sets = sets
         self._table = csv.writer(_Ended(out), delimiter=delimiter, lineterminator="\r\n")
         self._nothing = [""] * len(labels)
         if mark:
             out.write(MARK)
         # Names that differ by the apostrophe before a formula would else be one name twice.
-        own = ["sentence", "label", *map(csv_name, labels)]
+        own = ["sentence", "label", *_set_column(sets), *map(csv_name, labels)]
         self._table.writerow(column_names([*map(csv_name, others)], own))
 
     def write(self, row: Prediction) -> None:
         """Write a row."""
         values = self._nothing if row.scores is None else [f"{value:.4f}" for value in row.scores]
-        self._table.writerow([*map(csv_cell, (*row.others, row.text)), csv_name(in_a_cell(row.label)), *values])
+        names = [csv_name(in_a_cell(name)) for name in _named(row, self._sets)]
+        self._table.writerow([*map(csv_cell, (*row.others, row.text)), *names, *values])
+
+
+def _set_column(sets: bool) -> list[str]:
+    return ["label_set"] if sets else []
+
+
+def _named(row: Prediction, sets: bool) -> list[str | tuple[str, ...] | None]:
+    """The label of a row, and where there are such, the set of those that it may have."""
+    return [row.label, row.label_set] if sets else [row.label]
 
 
 class _Ended:
@@ -92,16 +113,17 @@ class Workbook:
         name: what errors call it.
         others: names of the input's other columns.
         labels: of the model.
+        sets: whether predictions have label sets, which go into a column of their own.
 
     Raises:
         UserError: more columns than a sheet has.
     """
 
-    def __init__(self, name: str, others: Sequence[str], labels: Sequence[str]):
+    def __init__(self, name: str, others: Sequence[str], labels: Sequence[str], *, sets: bool = False):
         import openpyxl  # takes a while to import and only this format needs it
 
-        self._name, self._rows = name, 0
-        columns = column_names(others, ["sentence", "label", *labels])
+        self._name, self._rows, self._sets = name, 0, sets
+        columns = column_names(others, ["sentence", "label", *_set_column(sets), *labels])
         if len(columns) > MOST_COLUMNS:
             raise self._too_large(f"{len(columns):,} columns, but a sheet holds {MOST_COLUMNS:,}")
         self._book = openpyxl.Workbook(write_only=True)
@@ -121,7 +143,8 @@ class Workbook:
         """Write a row; raises `UserError` for one too many, or a text that is too long for a cell."""
         if self._rows == MOST_ROWS:
             raise self._too_large(f"a sheet holds {MOST_ROWS - 1:,} rows below its header")
-        texts = [self._text(text, row.number) for text in (*row.others, row.text, in_a_cell(row.label))]
+        names = map(in_a_cell, _named(row, self._sets))
+        texts = [self._text(text, row.number) for text in (*row.others, row.text, *names)]
         self._append([*texts, *([] if row.scores is None else (round(value, 4) for value in row.scores))])
 
     def save(self, file: BinaryIO) -> None:

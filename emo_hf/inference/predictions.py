@@ -21,6 +21,7 @@ class Prediction(NamedTuple):
         text: the sentence as it stands there.
         label: the likeliest, or a tuple of those that it has, where it may have several; None without a text.
         scores: the probability of each label, in the model's order; None without a text.
+        label_set: the labels that it may have, of a model that promises such sets; else None, and without a text.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Prediction(NamedTuple):
     text: str
     label: str | tuple[str, ...] | None
     scores: list[float] | None
+    label_set: tuple[str, ...] | None = None
 
 
 def predictions(
@@ -43,13 +45,16 @@ def predictions(
     """
     filled = [clean(text) not in _EMPTY for text in texts]
     given = list(itertools.compress(texts, filled))
-    found = iter(predictor.scores(given).tolist() if given else ())
+    scored = predictor.scores(given) if given else None
+    found = iter(scored.tolist() if scored is not None else ())
+    sets = iter((predictor.label_sets(scored) or ()) if scored is not None else ())
     rows = zip(*others, strict=True) if others else itertools.repeat((), len(texts))
     for number, row, text, full in zip(numbers, rows, texts, filled, strict=True):
         scores = next(found) if full else None
         names = () if scores is None else tuple(predictor.named(scores))
         label = None if scores is None else names[0] if predictor.thresholds is None else names
-        yield Prediction(number, row, text, label, scores)
+        within = tuple(next(sets, ())) if full else ()
+        yield Prediction(number, row, text, label, scores, within or None)
 
 
 def in_a_cell(label: str | tuple[str, ...] | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo_hf.data.text import clean
+from emo_hf.evaluation.abstaining import UNKNOWN, label_sets
 from emo_hf.inference.batches import in_equal_lengths
 from emo_hf.inference.numpy_model import NumpyBackend, numpy_backend
 from emo_hf.inference.onnx import OnnxBackend
@@ -34,6 +35,8 @@ class Predictor:
 
     Of a model that gives several labels a sentence, each probability stands by itself, and `named` says which labels
     reach the thresholds that were chosen on validation rows (`thresholds`, None where there is one label a sentence).
+    Of a model that promises something of its answers (`promises`), `named` says 모름 where it gives none, and
+    `label_sets` says which labels a sentence may have.
 
     Args:
         model: folder or Hub id of a trained model, or the folder of its ONNX or static export. An export needs
@@ -74,6 +77,7 @@ class Predictor:
             self.backend = self.pieces = StaticBackend(model, device=device)
             self.tokenizer: Any = self.backend.tokenizer
             self.labels, self.thresholds = self.backend.labels, self.backend.thresholds
+            self.promises: dict[str, Any] = self.backend.promises
             self.max_length = min(max_length, self.backend.max_tokens)
         elif is_onnx_export(model):
             self._take(OnnxBackend(model, device=device))
@@ -88,7 +92,7 @@ class Predictor:
             said = f"its texts begin with {prefix!r}, but with {found!r} by its tokenizer"
             raise cant_load(self._model, ValueError(said))
         self.tokenizer = self.pieces.tokenizer
-        self.labels, self.thresholds = backend.labels, backend.thresholds
+        self.labels, self.thresholds, self.promises = backend.labels, backend.thresholds, backend.promises
         self.batch_size, max_length = self._sizes
         self._executor = ThreadPoolExecutor(backend.workers)  # its threads begin with the first sentences
         self.max_length = min(max_length, self.pieces.longest, backend.max_tokens or max_length)
@@ -103,11 +107,32 @@ class Predictor:
                 yield dict(zip(self.labels, row, strict=True))
 
     def named(self, scores: Sequence[float]) -> list[str]:
-        """The label of a sentence with these probabilities (C,), or the labels that it has, the likeliest first."""
-        ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
+        """The label of a sentence with these probabilities (C,), or the labels that it has, the likeliest first.
+
+        It is 모름 alone where the model promises few errors and is not sure enough.
+        """
         if self.thresholds is None:
-            return [self.labels[ranked[0]]]
+            likeliest = max(range(len(scores)), key=scores.__getitem__)
+            if abstention := self.promises.get("abstention"):
+                least = abstention["threshold"]
+                if least is None or scores[likeliest] < least:
+                    return [UNKNOWN]
+            return [self.labels[likeliest]]
+        ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [self.labels[place] for place in ranked if scores[place] >= self.thresholds[place]]
+
+    def label_sets(self, scores: np.ndarray) -> list[list[str]] | None:
+        """The labels that sentences with these probabilities (N, C) may have, the likeliest first.
+
+        None of a model that promises nothing of such sets.
+        """
+        if (promised := self.promises.get("label_sets")) is None:
+            return None
+        within, order = label_sets(scores, promised), np.argsort(-scores, axis=1, kind="stable")
+        return [
+            [self.labels[place] for place in ranked if row[place]]
+            for row, ranked in zip(within.tolist(), order.tolist(), strict=True)
+        ]
 
     def scores(self, sentences: list[str]) -> np.ndarray:
         """(N, C) probabilities of N sentences that fit in memory, N > 0."""

@@ -12,6 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from emo_hf.errors import UserError
+from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.models.folders import EMBEDDINGS_FILE, PIECES_FILE, cant_load
 
 
@@ -22,8 +23,8 @@ class StaticBackend:
     sums of both, divided, are its logits. So are the embeddings, of `piece_embeddings.npy` (V, D), which is read from
     the disk where it is asked for.
 
-    Attributes: labels, in the order of the logits; thresholds (C,), or None, as in `TorchBackend`; max_tokens, the
-    longest sequence.
+    Attributes: labels, in the order of the logits; thresholds (C,), or None, and promises, as in `TorchBackend`;
+    max_tokens, the longest sequence.
 
     Raises:
         UserError: files that can't be read, or a device that is not the CPU.
@@ -37,6 +38,7 @@ class StaticBackend:
             self.labels: list[str] = [config["id2label"][str(place)] for place in range(len(config["id2label"]))]
             several = config.get("problem_type") == "multi_label_classification"
             self.thresholds: list[float] | None = config["thresholds"] if several else None
+            self.promises = promises_in(config, len(self.labels))
             self.max_tokens: int = _object(Path(folder) / "tokenizer_config.json")["model_max_length"]
             self.tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
             self._pieces = np.load(Path(folder) / PIECES_FILE, allow_pickle=False)

@@ -45,11 +45,15 @@ class EmotionConfig(PreTrainedConfig):
         labels: label names in the order of the logits; kept as `id2label` and `label2id`.
         thresholds: of a model that gives several labels a row (`problem_type` "multi_label_classification"): from
             which probability on a row has a label (C,); 0.5 where there are none.
+        temperatures: what logits were divided by after training so that their probabilities can be believed, one or
+            one a label; the weights of the classifier hold it already, and nothing is left to be done.
+        abstention, label_sets: below which probability of the likeliest label a text gets no answer, and how sets of
+            labels are made, with what both promise, as `emo_hf.evaluation.promises` stores them.
 
     Raises:
         ValueError: for an unknown pooling, a size below 1, a dropout outside [0, 1), n-grams that leave the encoder
             no part of the embedding, or a `num_labels` that is not the number of labels, whose names would be lost;
-            thresholds that are not one a label, in [0, 1].
+            thresholds that are not one a label, in [0, 1]; temperatures that are not one or one a label, above 0.
     """
 
     model_type = "emo_hf"
@@ -68,6 +72,9 @@ class EmotionConfig(PreTrainedConfig):
         text_prefix: str = "",
         labels: Sequence[str] | None = None,
         thresholds: Sequence[float] | None = None,
+        temperatures: Sequence[float] | None = None,
+        abstention: dict[str, Any] | None = None,
+        label_sets: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if encoder is None:
@@ -110,6 +117,8 @@ class EmotionConfig(PreTrainedConfig):
         self.ngram_dropout = float(ngram_dropout)
         self.text_prefix = text_prefix
         self.thresholds = None if thresholds is None else [float(threshold) for threshold in thresholds]
+        self.temperatures = None if temperatures is None else [float(value) for value in temperatures]
+        self.abstention, self.label_sets = abstention, label_sets
         self.keys_to_ignore_at_inference = ["embeddings", "hidden_states", "attentions"]
         super().__init__(**kwargs)
         if self.thresholds is not None:
@@ -117,6 +126,10 @@ class EmotionConfig(PreTrainedConfig):
                 raise ValueError(f"thresholds holds {len(self.thresholds)}, but there are {len(self.labels)} labels")
             if not all(0 <= threshold <= 1 for threshold in self.thresholds):
                 raise ValueError(f"thresholds holds {max(self.thresholds, key=abs)}; each must lie in [0, 1]")
+        if self.temperatures is not None and (
+            len(self.temperatures) not in (1, len(self.labels)) or not all(value > 0 for value in self.temperatures)
+        ):
+            raise ValueError(f"temperatures is {self.temperatures}; give one, or one a label, all of them above 0")
         self.auto_map = {
             "AutoConfig": "configuration.EmotionConfig",
             "AutoModel": "modeling.EmotionModel",

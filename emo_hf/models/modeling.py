@@ -231,6 +231,17 @@ class EmotionModel(PreTrainedModel):
         with torch.no_grad():
             self.classifier.bias.copy_(torch.logit(known))
 
+    def divide_logits(self, temperatures: Sequence[float]) -> None:
+        """Divide all logits from now on, by one temperature or by one a label (C,), in the classifier's weights.
+
+        So whatever reads the weights gives the same probabilities: a pipeline, an export, another library.
+        """
+        with torch.no_grad():
+            by = torch.tensor(temperatures, dtype=torch.float64, device=self.classifier.weight.device)
+            self.classifier.weight.copy_(self.classifier.weight.double() / by[:, None])
+            self.classifier.bias.copy_(self.classifier.bias.double() / by)
+        self.config.temperatures = [float(value) for value in temperatures]
+
     def get_input_embeddings(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
 

@@ -10,6 +10,7 @@ from emo_hf.report.grouping import ModelRuns
 from emo_hf.report.table import (
     LOWER_IS_BETTER,
     MISSING,
+    NO_SCORE,
     Score,
     best_means,
     printed_mean,
@@ -35,7 +36,7 @@ def performance(analysis: Analysis, lang: str) -> Table:
         is_model, found = model.number is not None, scores(model)
         cells = naming_cells(model, lang, analysis.swept)
         for column in columns:
-            score = found[column]
+            score = found.get(column, NO_SCORE)
             is_best = is_model and score.mean is not None and printed_mean(column, score) == best[column]
             cells.append(_number(score, *printing(column)) | {"best": is_best})
         rows.append({"cells": cells, "baseline": not is_model})

@@ -18,8 +18,12 @@ from emo_hf.storage.files import write_whole
 from emo_hf.storage.record import PLAIN_LOSSES, classifier_loss, loss_name
 
 MISSING = "–"
-LOWER_IS_BETTER = ("test_loss", "ece", "coverage_error")
-PRINTED = {"test_loss": (3, 1), "coverage_error": (1, 1)}  # decimals and scale; of all else one, in percent
+LOWER_IS_BETTER = ("test_loss", "ece", "coverage_error", "test_loss_before", "ece_before")
+PRINTED = {
+    "test_loss": (3, 1),
+    "test_loss_before": (3, 1),
+    "coverage_error": (1, 1),
+}  # decimals and scale; of all else one, in percent
 OF_SETS = ("macro_f1", "micro_f1", "sample_f1", "mean_average_precision", "lrap", "coverage_error")
 MOST_LABELS = 12  # of rows with several labels, that a table shows one by one; CSV has them all
 
@@ -40,10 +44,14 @@ class Score:
         return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 
+NO_SCORE = Score(None, None)
+
+
 def scores(model: ModelRuns) -> dict[str, Score]:
     """All scores of a row as fractions: accuracy, macro_f1, f1_<label> for each class, test_loss, ece.
 
-    Where rows may have several labels, those of `OF_SETS` stand in place of the first two.
+    The last two also as they were before a temperature (`test_loss_before`, `ece_before`), where one was fitted. Where
+    rows may have several labels, those of `OF_SETS` stand in place of the first two.
     """
     tests = [run["test"] for run in model.runs]
     of_all = OF_SETS if model.multi_label else ("accuracy", "macro_f1")
@@ -52,12 +60,29 @@ def scores(model: ModelRuns) -> dict[str, Score]:
         **{f"f1_{label}": Score.over([test["per_class"][label]["f1"] for test in tests]) for label in model.labels},
         "test_loss": Score.over([test["loss"] for test in tests]),
         "ece": Score.over([test.get("ece") for test in tests]),
+        **_before(model),
     }
+
+
+def _before(model: ModelRuns) -> dict[str, Score]:
+    """Loss and ECE of the test rows without the temperatures of the runs; nothing where no run was to have one."""
+    found = [((run.get("calibration") or {}).get("test") or {}).get("before") for run in model.runs]
+    if not any(found):
+        return {}
+    return {
+        f"{column}_before": Score.over([scores[name][0] if scores else None for scores in found])
+        for column, name in (("test_loss", "loss"), ("ece", "ece"))
+    }
+
+
+def all_columns(analysis: Analysis) -> list[str]:
+    """The scores that any model of a study has."""
+    return list(dict.fromkeys(column for model in analysis.models for column in scores(model)))
 
 
 def shown_columns(analysis: Analysis) -> list[str]:
     """The scores that a table to read shows: of sets of many labels not the F1 of each."""
-    columns = list(scores(analysis.models[0]))
+    columns = all_columns(analysis)
     if not analysis.multi_label or len(analysis.labels) <= MOST_LABELS:
         return columns
     return [column for column in columns if not column.startswith("f1_")]
@@ -122,7 +147,8 @@ def _cells(analysis: Analysis, lang: str, name: Callable[[str], str], bold: str)
             cells.append(name(model.setting_text()) or MISSING)
         found = scores(model)
         for column in columns:
-            score, text = found[column], printed(column, found[column])
+            score = found.get(column, NO_SCORE)
+            text = printed(column, score)
             is_best = score.mean is not None and printed_mean(column, score) == best.get(column)
             cells.append(bold.format(text) if is_model and is_best else text)
         rows.append([*cells, str(len(model.runs))])
@@ -147,9 +173,10 @@ def more_notes(analysis: Analysis, lang: str, name: Callable[[str], str] = str) 
 
     Of sets of many labels also where the F1 of each stands.
     """
-    hidden = len(shown_columns(analysis)) < len(scores(analysis.models[0]))
+    hidden = len(shown_columns(analysis)) < len(all_columns(analysis))
     of_labels = " " + WORDS[lang]["labels_in_csv"].format(n=len(analysis.labels)) if hidden else ""
-    return of_labels + _absent_note(analysis, lang, name) + _classifier_note(analysis, lang, name)
+    before = " " + WORDS[lang]["before_note"] if "ece_before" in all_columns(analysis) else ""
+    return of_labels + before + _absent_note(analysis, lang, name) + _classifier_note(analysis, lang, name)
 
 
 def _classifier_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> str:
@@ -169,7 +196,7 @@ def _absent_note(analysis: Analysis, lang: str, name: Callable[[str], str]) -> s
 
 def csv_table(analysis: Analysis) -> str:
     """The table as CSV with plain numbers: scores as fractions in columns <score>_mean and <score>_sd."""
-    columns = list(scores(analysis.models[0]))
+    columns = all_columns(analysis)
     tuned = list(dict.fromkeys(name for model in analysis.rows for name in model.tuned))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -182,7 +209,8 @@ def csv_table(analysis: Analysis) -> str:
         row = [str(model.number or ""), *(csv_name(name) for name in (model.encoder, model.pooling, model.aux))]
         if analysis.swept:
             row.append(csv_name(model.setting_text()))
-        for score in scores(model).values():
+        found = scores(model)
+        for score in (found.get(column, NO_SCORE) for column in columns):
             row += ["" if value is None else f"{value:.6f}" for value in (score.mean, score.sd)]
         row += [str(len(model.runs)), *(csv_name(str(model.tuned.get(name, ""))) for name in tuned)]
         writer.writerow(row)

@@ -22,6 +22,11 @@ WORDS: dict[str, dict[str, str]] = {
         "f1": "F1",
         "test_loss": "Test loss",
         "ece": "ECE",
+        "test_loss_before": "Test loss before",
+        "ece_before": "ECE before",
+        "before_note": "Loss and ECE before: without the temperature that was fitted on the validation rows (Guo et "
+        "al. 2017), by which no answer changes.",
+        "before_line": "before the temperature",
         "seeds": "Seeds",
         "cross_entropy": "cross-entropy",
         "epoch": "epoch",
@@ -146,6 +151,11 @@ WORDS: dict[str, dict[str, str]] = {
         "f1": "F1",
         "test_loss": "테스트 손실",
         "ece": "ECE",
+        "test_loss_before": "보정 전 손실",
+        "ece_before": "보정 전 ECE",
+        "before_note": "보정 전 손실과 ECE는 검증 문장에 맞춘 온도(Guo et al. 2017)를 쓰기 전의 값이다. 온도는 어떤 "
+        "답도 바꾸지 않는다.",
+        "before_line": "온도를 쓰기 전",
         "seeds": "시드 수",
         "cross_entropy": "교차 엔트로피",
         "epoch": "에폭",

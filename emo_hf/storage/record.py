@@ -255,6 +255,42 @@ def adapters(model: Mapping[str, Any]) -> list[str]:
     return [" ".join([f"LoRA r={lora.get('r')}", *others])]
 
 
+def _calibration(record: Mapping[str, Any]) -> list[str]:
+    """A line about the temperatures of a run; none where none were asked for."""
+    found = record.get("calibration") or {}
+    if not (by := found.get("temperatures")):
+        return []
+    if all(value == 1 for value in by):
+        return ["temperature: none lowers the validation loss"]
+    low, high = min(by), max(by)
+    said = f"temperature {low:.2f}" if len(by) == 1 else f"temperatures {low:.2f} to {high:.2f}"
+    before, after = (found["test"][name] for name in ("before", "after"))
+    return [
+        f"{said}: test loss {before['loss'][0]:.3f} -> {after['loss'][0]:.3f}, "
+        f"calibration error {100 * before['ece'][0]:.1f} -> {100 * after['ece'][0]:.1f} %"
+    ]
+
+
+def _promises(found: Mapping[str, Any]) -> list[str]:
+    """A line about each promise of a run, and how it did on the test rows."""
+    lines = []
+    if abstention := found.get("abstention"):
+        least, test = abstention["threshold"], abstention["test"]
+        asked = f"at most {100 * abstention['max_error']:g} % of errors: "
+        if least is None:
+            lines.append(asked + "no threshold holds, so nothing is answered")
+        else:
+            errors = f"{100 * test['errors'][0]:.1f} % of them wrongly" if test["errors"] else "none of them wrongly"
+            lines.append(
+                f"{asked}answered from {least:.3f} on, {100 * test['answered'][0]:.1f} % of the test rows, {errors}"
+            )
+    if sets := found.get("label_sets"):
+        test = sets["test"]
+        held = f"{100 * test['coverage'][0]:.1f} % of the test rows have their label in them"
+        lines.append(f"label sets of {100 * sets['coverage']:g} %: {held}; {test['labels']:.2f} labels in the mean")
+    return lines
+
+
 def summary(record: dict[str, Any]) -> str:
     """A few readable lines about a completed run."""
     model, test = record["model"], record["test"]
@@ -277,6 +313,8 @@ def summary(record: dict[str, Any]) -> str:
         [
             f"{encoder}, {model['pooling']} pooling, {loss}, seed {record['seed']} ({chosen})",
             f"test: {', '.join(f'{name} {test[key]:.3f}' for key, name in scores.items())}",
+            *_calibration(record),
+            *_promises(record.get("promises") or {}),
             *classes,
             f"{record['wall_seconds']:.0f} s, record and model in {record['arguments']['training']['output_dir']}",
         ]

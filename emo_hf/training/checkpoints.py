@@ -36,6 +36,7 @@ MAY_CHANGE = frozenset(
         *("dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
         *("per_device_eval_batch_size", "eval_accumulation_steps", "eval_on_start", "do_train", "do_eval"),
         "do_predict",
+        *("calibration", "coverage_sets"),  # which come after the training
     )
 )
 _NO_FLAGS = ("data_fingerprint", "processes")  # they decide as well

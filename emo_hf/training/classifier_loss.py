@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from emo_hf.arguments.dataclasses import MetricTrainingArguments
+from emo_hf.arguments.promises import check_promised_rows
 from emo_hf.errors import UserError
 from emo_hf.evaluation.thresholds import THRESHOLDS
 from emo_hf.losses.capabilities import check_labels
@@ -59,6 +60,7 @@ def check_labels_a_row(arguments: MetricTrainingArguments, multi_label: bool) ->
     """
     options = arguments.aux_kwargs if isinstance(arguments.aux_kwargs, dict) else {}
     check_labels(arguments.aux, arguments.mining, options, multi_label)
+    check_promised_rows(arguments, multi_label)
     if arguments.thresholds not in THRESHOLDS:
         raise UserError(f"--thresholds is {arguments.thresholds!r}; allowed: {', '.join(THRESHOLDS)}")
     if multi_label:

@@ -15,7 +15,8 @@ from transformers import Trainer
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.calibration import reliability, reliability_of_sets
-from emo_hf.evaluation.thresholds import choose_thresholds, decide, sigmoid
+from emo_hf.evaluation.temperature import loss_at
+from emo_hf.evaluation.thresholds import decide, sigmoid
 from emo_hf.storage.files import move_whole, write_whole
 from emo_hf.storage.record import ADAPTER_FOLDER, RECORD_FILE, merge_history
 
@@ -83,13 +84,8 @@ def predict_in_order(trainer: Trainer, rows: datasets.Dataset, thresholds: np.nd
             f"the model's logits are not finite, so training diverged; lower --learning_rate, which is "
             f"{trainer.args.learning_rate}, or keep --max_grad_norm above 0"
         )
-    return Predicted(logits, embeddings, labels, float((found.metrics or {})["test_loss"]), thresholds)
-
-
-def chosen_thresholds(trainer: Trainer, rows: datasets.Dataset, kind: str) -> np.ndarray:
-    """The thresholds (C,) of the model that training ended with, chosen on tokenized validation rows."""
-    found = predict_in_order(trainer, rows)
-    return choose_thresholds(sigmoid(found.logits), found.labels, kind)
+    # Trainer's own loss counts rows twice that fill the last batch of several processes.
+    return Predicted(logits, embeddings, labels, loss_at(logits, labels), thresholds)
 
 
 def _restore(values: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -53,6 +53,7 @@ from emo_hf.storage.record import (
     write_record,
 )
 from emo_hf.training.adapted import merged, refuse_shards
+from emo_hf.training.calibrated import fit_to_validation
 from emo_hf.training.checkpoints import (
     MadeWith,
     check_same_arguments,
@@ -68,7 +69,6 @@ from emo_hf.training.lost_words import look_at_tokens
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
     by_length,
-    chosen_thresholds,
     named,
     predict_in_order,
     progress,
@@ -76,6 +76,7 @@ from emo_hf.training.outcome import (
     score_test_rows,
     warn_of_one_class,
 )
+from emo_hf.training.promised import halved
 from emo_hf.training.run_names import run_name
 from emo_hf.training.run_record import begun_record, ended
 from emo_hf.training.trackers import check_trackers, finish_trackers
@@ -243,6 +244,7 @@ def make_trainer(
     tokens = tokenize_splits(
         data, tokenizer, max_length=data_arguments.max_length, cache_dir=data_arguments.data_cache_dir
     )
+    tokens = halved(tokens, training_arguments, data_arguments.split_seed)
     trainer = MetricTrainer(
         model=model,
         args=training_arguments,
@@ -313,12 +315,9 @@ def _train_and_test(
         remove_checkpoints(run_dir, but_sound=checkpoint is not None)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.args.per_device_train_batch_size = trainer.state.train_batch_size // max(1, trainer.args.n_gpu)
+    fitted = fit_to_validation(trainer, tokens)  # first: adapters are kept with their classifier
     adapter, of_adapters = merged(trainer, arguments)
-    thresholds = None
-    if data.multi_label:
-        thresholds = chosen_thresholds(trainer, tokens["validation"], trainer.args.thresholds)
-        trainer.model.config.thresholds = thresholds.tolist()
-    predicted = predict_in_order(trainer, tokens["test"], thresholds)
+    predicted = predict_in_order(trainer, tokens["test"], fitted.thresholds)
     scores = score_test_rows(predicted, data.labels)
     if trainer.is_world_process_zero():
         warn_of_one_class(run_dir.name, predicted, data.labels)
@@ -343,6 +342,7 @@ def _train_and_test(
         "tokens": shares,
         **progress(trainer),
         "test": scores,
+        **fitted.summary(predicted),
         "files": {"predictions": PREDICTIONS_FILE, "texts": TEXTS_FILE},
     }
     return details, predicted.arrays()

@@ -65,6 +65,8 @@ NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "asymmetric_gamma": ("0 to 100", REAL),
     "asymmetric_clip": ("0 to below 1", SHARE),
     "r_drop": ("0 to 1,000,000", REAL),
+    "max_error": ("above 0 to below 1", ("0", "1", "-1", "nan", "1e308")),
+    "coverage": ("above 0 to below 1", ("0", "1", "-1", "nan", "1e308")),
     "aux_memory": ("0 to 16,777,216", WHOLE),
     "margin": ("0 to 1,000,000", REAL),
     "early_stopping_patience": ("1 to 1,000,000,000", BEYOND),
@@ -96,6 +98,26 @@ def test_every_number_has_its_limits():
 
 WORDS: dict[str, tuple[str, list[str], str]] = {
     "an unknown argument": ("train", ["--poling", "mean"], "unknown argument '--poling'; did you mean --pooling?"),
+    "an unknown calibration": (
+        "train",
+        ["--calibration", "platt"],
+        "--calibration is 'platt'; allowed: temperature, none",
+    ),
+    "a sweep over an unknown calibration": (
+        "compare",
+        ["--over", "calibration=none,platt"],
+        "--over calibration: --calibration is 'platt'; allowed: temperature, none",
+    ),
+    "unknown sets": (
+        "train",
+        ["--coverage", "0.9", "--coverage_sets", "raps"],
+        "--coverage_sets is 'raps'; allowed: adaptive, split, class",
+    ),
+    "sets that nothing asks for": (
+        "train",
+        ["--coverage_sets", "class"],
+        "--coverage_sets is class, but no sets are asked for; add --coverage 0.9, or leave it",
+    ),
     "an unknown pooling": (
         "train",
         ["--pooling", "middle"],

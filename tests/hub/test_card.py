@@ -106,3 +106,25 @@ def test_names_cannot_break_the_card(trained) -> None:
     assert yaml.safe_load(front)["language"] == "ko" and "license" not in yaml.safe_load(front)
     assert "<script>" not in card and "\nlicense: mit" not in card and "<img" not in card.split("\n---\n", 1)[1]
     assert "/home/someone" not in card
+
+
+def test_the_card_says_what_is_promised_and_how_a_pipeline_keeps_it(trained):
+    record = read_record(trained) or {}
+    record["calibration"]["temperatures"] = [1.0]
+    assert "calibrated" not in model_card(record, "me/mine", trained)
+    record["calibration"]["temperatures"] = [1.25]
+    assert "its logits were divided by 1.250, fitted on" in model_card(record, "me/mine", trained)
+    assert "모름" not in model_card(record, "me/mine", trained)
+    share = [0.5, 0.4, 0.6]
+    abstention = {"max_error": 0.1, "confidence": 0.95, "threshold": 0.8, "rows": 300, "answered": 200, "errors": 9}
+    sets = {"coverage": 0.9, "confidence": 0.95, "kind": "adaptive", "bounds": [0.7], "rows": 300}
+    record["promises"] = {
+        "abstention": abstention | {"test": {"answered": share, "errors": [0.08, 0.05, 0.11]}},
+        "label_sets": sets | {"test": {"coverage": [0.93, 0.9, 0.95], "labels": 1.5, "single": 0.5}},
+    }
+    card = model_card(record, "me/mine", trained)
+    assert "at most 10 % of errors among its answers, with 95 % confidence" in card and "is 0.8000 or more" in card
+    assert "answers 50.0 % [40.0, 60.0], of those 8.0 % [5.0, 11.0] wrongly" in card
+    assert 'config.abstention["threshold"]' in card and "93.0 % [90.0, 95.0], and have 1.50 labels" in card
+    record["promises"]["abstention"] |= {"threshold": None, "test": {"answered": [0.0, 0.0, 0.1], "errors": None}}
+    assert "No threshold holds that, so that every answer is 모름." in model_card(record, "me/mine", trained)

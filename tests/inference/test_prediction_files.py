@@ -53,7 +53,8 @@ class Known:
 
     labels = LABELS
     thresholds = None
-    named = Predictor.named
+    promises: dict[str, Any] = {}  # noqa: RUF012
+    named, label_sets = Predictor.named, Predictor.label_sets
 
     def __init__(self, model: str, **_: Any):
         pass

@@ -125,7 +125,7 @@ class Held(str):
 def test_no_more_than_a_chunk_of_a_large_file_is_held(recipe, tmp_path, monkeypatch) -> None:
     """50,000 lines, through a model that computes nothing; its own work on a chunk is over with the chunk."""
     predictor = Predictor.__new__(Predictor)
-    predictor.labels, predictor.thresholds = LABELS, None
+    predictor.labels, predictor.thresholds, predictor.promises = LABELS, None, {}
     chunks = []
     monkeypatch.setattr(
         predictor, "scores", lambda chunk: chunks.append(len(chunk)) or np.zeros((len(chunk), len(LABELS)))

@@ -44,7 +44,14 @@ def begin(encoders, three_sets, tmp_path) -> Callable[..., Path]:
 def test_a_run_learns_sets_and_keeps_what_is_needed_to_use_them(begin, three_sets):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # as Trainer's, of label smoothing
-        folder = begin("run", num_train_epochs=20, aux="contrastive", save_strategy="epoch", eval_strategy="epoch")
+        folder = begin(
+            "run",
+            num_train_epochs=20,
+            aux="contrastive",
+            save_strategy="epoch",
+            eval_strategy="epoch",
+            calibration="none",  # which thresholds chosen anew below would not go along with
+        )
     record = read_record(folder)
     assert record["arguments"]["training"]["label_smoothing_factor"] == 0.0
     assert record["model"]["classifier_loss"] == {"classification_loss": "binary_cross_entropy"}

@@ -1,0 +1,151 @@
+"""Runs that promise: what their promise rests on, where it stands, and what they answer then."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from export import main as export
+from label_set_rows import run_arguments
+from predict import main as predict
+
+from emo_hf import Predictor
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.data.loading import load_emotion_data
+from emo_hf.errors import UserError
+from emo_hf.evaluation.promises import choose_sets, choose_threshold
+from emo_hf.storage.record import load_predictions, read_record
+from emo_hf.training.promised import HELD, halved
+from emo_hf.training.run import make_trainer, run
+
+TEXTS = ["오늘 학교에서 정말 울었어", "주말에 신났어", "어제 집에서 초조했어", "밥을 먹었어"]
+
+
+def words_of(encoder: str, data: str, folder, **own):
+    settings = {"num_train_epochs": 3, "learning_rate": 2e-3, "bf16": False, "disable_tqdm": True} | own
+    return (
+        ModelArguments(encoder=encoder, pooling="mean", embedding_size=16),
+        DataArguments(data=data, max_length=32),
+        MetricTrainingArguments(output_dir=str(folder), **settings),
+    )
+
+
+@pytest.fixture(scope="module")
+def promising(encoders, csv_file, tmp_path_factory):
+    """A run that answers some texts, and its record."""
+    folder = tmp_path_factory.mktemp("promising") / "run"
+    record = run(*words_of(encoders["bert"], csv_file, folder, max_error=0.5, coverage=0.7, num_train_epochs=10))
+    return folder, record
+
+
+def test_a_half_of_validation_chooses_nothing(encoders, csv_file, tmp_path):
+    words = words_of(encoders["bert"], csv_file, tmp_path, max_error=0.2)
+    trainer, tokens = make_trainer(*words, load_emotion_data(csv_file))
+    whole, whole_tokens = make_trainer(*words_of(encoders["bert"], csv_file, tmp_path), load_emotion_data(csv_file))
+    assert HELD not in whole_tokens and len(whole.eval_dataset) == 36
+    assert len(trainer.eval_dataset) == len(tokens["validation"]) == len(tokens[HELD]) == 18
+    assert np.bincount(tokens[HELD]["labels"]).tolist() == [6, 6, 6]
+    ids = [set(map(tuple, rows["input_ids"])) for rows in (tokens["validation"], tokens[HELD])]
+    assert not ids[0] & ids[1] and ids[0] | ids[1] == set(map(tuple, whole_tokens["validation"]["input_ids"]))
+    with pytest.raises(UserError, match=r"takes half of the validation rows, and there is 1; give a larger"):
+        halved({"validation": tokens[HELD].select([0])}, words[2], 0)
+
+
+def test_a_promise_stands_in_record_and_configuration_and_rests_on_the_held_rows(promising, csv_file):
+    folder, record = promising
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for name in ("abstention", "label_sets"):
+        found = dict(record["promises"][name])
+        found.pop("test")
+        assert config[name] == found and found["rows"] == 18 and found["confidence"] == 0.95
+    words = words_of("", csv_file, folder, max_error=0.5)
+    _, tokens = make_trainer(
+        *words_of(str(folder), csv_file, folder.parent / "x", max_error=0.5), load_emotion_data(csv_file)
+    )
+    predictor, data = Predictor(folder), load_emotion_data(csv_file)
+    places = {
+        tuple(ids): place
+        for place, ids in enumerate(predictor.tokenizer(data.splits["validation"]["text"][:])["input_ids"])
+    }
+    parts = []
+    for split in ("validation", HELD):
+        rows = [places[tuple(ids)] for ids in tokens[split]["input_ids"]]
+        probabilities = predictor.scores([data.splits["validation"]["text"][row] for row in rows])
+        parts.append((probabilities, np.asarray(tokens[split]["labels"])))
+    answers = [(scores.max(1), scores.argmax(1) == labels) for scores, labels in parts]
+    made = choose_threshold(*answers, words[2].max_error)
+    assert made.threshold == pytest.approx(config["abstention"]["threshold"], abs=1e-5)
+    assert (made.answered, made.errors) == (config["abstention"]["answered"], config["abstention"]["errors"])
+    assert choose_sets(*parts[1], 0.7, "adaptive").bounds == pytest.approx(config["label_sets"]["bounds"], abs=1e-5)
+
+
+def test_a_text_below_the_threshold_gets_no_answer_but_its_probabilities(promising, tmp_path, capsys):
+    folder, record = promising
+    predictor = Predictor(folder)
+    least = record["promises"]["abstention"]["threshold"]
+    assert least is not None
+    predictor.promises = predictor.promises | {"abstention": {"threshold": 0.999}}
+    assert predictor.named([0.9985, 0.001, 0.0005]) == ["모름"] and predictor.named([0.9995, 0, 0]) == ["불안"]
+    output = tmp_path / "out.csv"
+    predict([str(folder), *TEXTS, "--output", str(output)])
+    with output.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores = Predictor(folder).scores(TEXTS)
+    assert list(rows[0]) == ["sentence", "label", "label_set", "불안", "슬픔", "기쁨"]
+    for row, own in zip(rows, scores, strict=True):
+        likeliest = ["불안", "슬픔", "기쁨"][own.argmax()]
+        assert row["label"] == (likeliest if own.max() >= least else "모름")
+        assert row["label_set"].split("|")[0] == likeliest  # with all that it may be, whatever is answered
+        assert [float(row[name]) for name in ("불안", "슬픔", "기쁨")] == pytest.approx(own, abs=1e-4)
+    capsys.readouterr()
+    predict([str(folder), TEXTS[0], "--format", "jsonl"])
+    said = json.loads(capsys.readouterr().out)
+    assert said["label_set"] == rows[0]["label_set"].split("|") and said["label"] == rows[0]["label"]
+    predict([str(folder), TEXTS[0]])
+    assert capsys.readouterr().out.split("\t")[1] == "{" + rows[0]["label_set"].replace("|", ", ") + "}"
+    assert predict([str(folder), TEXTS[0], "--output", str(tmp_path / "out.xlsx")]) in (None, 0)
+
+
+def test_an_export_keeps_the_promise(promising, tmp_path):
+    pytest.importorskip("onnxruntime")
+    folder, _ = promising
+    export([str(folder), "--to", "onnx", "--output", str(tmp_path / "onnx")])
+    own, there = Predictor(folder), Predictor(tmp_path / "onnx")
+    assert there.promises == own.promises and set(own.promises) == {"abstention", "label_sets"}
+    scores = [predictor.scores(TEXTS) for predictor in (own, there)]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-4)
+    assert there.label_sets(scores[1]) == own.label_sets(scores[0])
+
+
+def test_the_record_says_how_the_promise_did_on_test_rows(promising):
+    folder, record = promising
+    arrays = load_predictions(read_record(folder) | {"directory": folder})
+    shares = np.exp(arrays["logits"]) / np.exp(arrays["logits"]).sum(1, keepdims=True)
+    answered = shares.max(1) >= record["promises"]["abstention"]["threshold"]
+    wrong = shares.argmax(1) != arrays["labels"]
+    test = record["promises"]["abstention"]["test"]
+    assert test["answered"][0] == pytest.approx(answered.mean())
+    assert test["errors"][0] == pytest.approx(wrong[answered].mean()) and test["errors"][1] <= test["errors"][0]
+    sets = record["promises"]["label_sets"]["test"]
+    assert 0 < sets["coverage"][0] <= 1 <= sets["labels"] <= 3
+
+
+def test_where_no_threshold_holds_a_line_says_so_and_nothing_is_answered(encoders, csv_file, tmp_path, caplog):
+    record = run(*words_of(encoders["bert"], csv_file, tmp_path / "run", max_error=0.05, max_steps=2))
+    assert record["promises"]["abstention"]["threshold"] is None
+    assert "no threshold promises at most 5 % of errors, by 18 validation rows: every answer is 모름" in caplog.text
+    assert record["promises"]["abstention"]["test"] == {
+        "answered": [0.0, 0.0, pytest.approx(0.06, abs=0.01)],
+        "errors": None,
+    }
+    predictor = Predictor(tmp_path / "run")
+    assert {predictor.named(list(scores.values()))[0] for scores in predictor(TEXTS)} == {"모름"}
+
+
+@pytest.mark.parametrize("name", ["max_error", "coverage"])
+def test_rows_of_several_labels_are_promised_nothing(encoders, three_sets, tmp_path, name):
+    words = run_arguments(encoders["bert"], three_sets, tmp_path / "run", **{name: 0.1})
+    with pytest.raises(UserError, match=rf"--{name} is 0.1, but these rows have several labels each, and it promises"):
+        run(*words)
