@@ -166,9 +166,9 @@ class _Rewritten:
         table, out = node.input[0], node.output[0]
         if table not in self._done:
             values = self._value(table)
-            scales = _scales(np.abs(values).max(1, keepdims=True), _ROW_STEPS)
-            rows = np.rint(values / scales).astype(np.int8)
-            self._done[table] = self._store(f"{table}_table_bytes", rows), self._store(f"{table}_table_scales", scales)
+            steps = _scales(np.abs(values).max(1, keepdims=True), _ROW_STEPS)
+            whole = np.rint(values / steps).astype(np.int8)
+            self._done[table] = self._store(f"{table}_table_bytes", whole), self._store(f"{table}_table_scales", steps)
         rows, scales = self._done[table]
         self._add("Gather", [rows, node.input[1]], f"{out}_row_bytes")
         self._add("Gather", [scales, node.input[1]], f"{out}_row_scales")
