@@ -22,7 +22,7 @@ EPOCH = {
 def check_record(folder: Path, baseline: bool = False) -> dict:
     """The record and its predictions, complete and of one piece."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    assert set(record) == (TOP if baseline else TOP | {"tokens"})
+    assert set(record) == (TOP if baseline else TOP | {"tokens", "calibration"})
     assert record["schema"] == 1
     assert record["run_id"] == folder.name
     assert (record["status"], record["error"]) == ("completed", None)

@@ -64,7 +64,7 @@ def fit_to_validation(trainer: Trainer, tokens: datasets.DatasetDict) -> Fitted:
         asked = False
     if not (asked or several or args.promising):
         return Fitted(None, None, len(rows), {})
-    found = predict_in_order(trainer, rows)
+    found = predict_in_order(trainer, rows, split="validation")
     thresholds = choose_thresholds(sigmoid(found.logits), found.labels, args.thresholds) if several else None
     calibrated = calibrate(found.logits, found.labels) if asked else None
     logits = found.logits
@@ -77,7 +77,7 @@ def fit_to_validation(trainer: Trainer, tokens: datasets.DatasetDict) -> Fitted:
         model.config.thresholds = thresholds.tolist()
     promises: dict[str, Abstention | LabelSets] = {}
     if args.promising:
-        held = predict_in_order(trainer, tokens[HELD])
+        held = predict_in_order(trainer, tokens[HELD], split=HELD)
         promises = promise(args, (logits, found.labels), (held.logits, held.labels))
         for name, made in promises.items():
             setattr(model.config, name, made.stored())

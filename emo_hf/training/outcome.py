@@ -70,14 +70,16 @@ def by_length(split: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray]:
     return split.select(order), order
 
 
-def predict_in_order(trainer: Trainer, rows: datasets.Dataset, thresholds: np.ndarray | None = None) -> Predicted:
-    """The model's answers to tokenized rows.
+def predict_in_order(
+    trainer: Trainer, rows: datasets.Dataset, thresholds: np.ndarray | None = None, *, split: str = "test"
+) -> Predicted:
+    """The model's answers to tokenized rows of a split, by whose name trackers log their scores.
 
     Raises:
         UserError: logits that are not finite.
     """
     ordered, order = by_length(rows)
-    found = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix="test")
+    found = trainer.predict(ordered, ignore_keys=["hidden_states", "attentions"], metric_key_prefix=split)
     logits, embeddings, labels = (_restore(part, order) for part in (*found.predictions, found.label_ids))
     if not np.isfinite(logits).all():
         raise UserError(

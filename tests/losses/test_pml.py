@@ -80,7 +80,7 @@ def test_the_folder_of_a_run_holds_the_proxies_of_its_best_epoch(speck, tmp_path
     from emo_hf import DataArguments, MetricTrainingArguments, ModelArguments
     from emo_hf.training import run as training
 
-    scores, of_epochs = iter([0.3, 0.9, 0.5, 0.7]), []
+    scores, of_epochs = iter([0.3, 0.9, 0.5, 0.7, 0.7]), []  # three epochs, then validation and test rows
     monkeypatch.setattr("emo_hf.training.trainer.trainer_metrics", lambda _: lambda _: {"macro_f1": next(scores)})
 
     class Keep(training.TrainerCallback):

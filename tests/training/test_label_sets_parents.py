@@ -33,7 +33,8 @@ def parents(encoders, three_sets, csv_file, tmp_path_factory) -> dict[str, Path]
 def test_a_run_from_one_of_sets_keeps_its_classifier_and_chooses_thresholds_anew(parents, tmp_path):
     other = write_sets(tmp_path / "more.csv", {"train": 60, "validation": 60, "test": 30}, seed=9)
     data = DataArguments(data=other, labels=LABELS[::-1], max_length=32)
-    record = start_run(tmp_path / "on", ModelArguments(init_from=str(parents["several"])), data, learning_rate=0.0)
+    model = ModelArguments(init_from=str(parents["several"]))
+    record = start_run(tmp_path / "on", model, data, learning_rate=0.0, calibration="none")
     assert record["model"]["parent"]["kept"] == ["encoder", "pooling", "embedding", "classifier"]
     theirs, ours = (load_file(folder / "model.safetensors") for folder in (parents["several"], tmp_path / "on"))
     for name, tensor in theirs.items():

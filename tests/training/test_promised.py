@@ -66,8 +66,7 @@ def test_a_promise_stands_in_record_and_configuration_and_rests_on_the_held_rows
     )
     predictor, data = Predictor(folder), load_emotion_data(csv_file)
     places = {
-        tuple(ids): place
-        for place, ids in enumerate(predictor.tokenizer(data.splits["validation"]["text"][:])["input_ids"])
+        tuple(ids): place for place, ids in enumerate(predictor.pieces.ids(data.splits["validation"]["text"][:], 128))
     }
     parts = []
     for split in ("validation", HELD):
