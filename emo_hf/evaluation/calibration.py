@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Reliability:
     def intervals(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Of the accuracy of each bin, exact binomial ones (Clopper & Pearson 1934), (bins,) each, NaN where empty."""
         right, tail = np.nan_to_num(self.accuracy) * self.counts, (1 - confidence) / 2
-        low = stats.beta.ppf(tail, right, self.counts - right + 1)
-        high = stats.beta.ppf(1 - tail, right + 1, self.counts - right)
+        low = special.betaincinv(right, self.counts - right + 1, tail)
+        high = special.betaincinv(right + 1, self.counts - right, 1 - tail)
         low, high = np.where(right > 0, low, 0.0), np.where(right < self.counts, high, 1.0)
         return np.where(self.counts, low, np.nan), np.where(self.counts, high, np.nan)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special  # its stats take long to import
 
 from emo_hf.evaluation.abstaining import set_scores, sureness
 
@@ -68,7 +68,7 @@ class LabelSets:
 
 def p_value(errors: np.ndarray | int, rows: np.ndarray | int, max_error: float) -> Any:
     """The probability of so few errors, or fewer, among rows (each a trial of its own) that err at `max_error`."""
-    return stats.binom.cdf(errors, rows, max_error)
+    return special.bdtr(errors, rows, max_error)
 
 
 def choose_threshold(
@@ -94,7 +94,7 @@ def choose_threshold(
     """
     thresholds = _thresholds(chosen_by[0])
     errors, answered = _counts(*chosen_by, thresholds)
-    start = int(np.argmin(stats.binom.logcdf(errors, answered, max_error)))
+    start = int(np.argmin(p_value(errors, answered, max_error)))
     errors, answered = _counts(*held, thresholds)
     holds = p_value(errors, answered, max_error) <= 1 - confidence
     holds[:start] = True
@@ -149,7 +149,7 @@ def _bound(scores: np.ndarray, coverage: float, confidence: float) -> float:
 def needed_rank(rows: int, coverage: float, confidence: float = CONFIDENCE) -> int | None:
     """The least k such that the k-th of so many scores is above `coverage` of all, with confidence; None: none is."""
     ranks = np.arange(1, rows + 1)
-    enough = stats.beta.cdf(coverage, ranks, rows + 1 - ranks) <= 1 - confidence
+    enough = special.betainc(ranks, rows + 1 - ranks, coverage) <= 1 - confidence
     return int(ranks[enough][0]) if enough.any() else None
 
 
@@ -161,6 +161,6 @@ def answers_of(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarra
 def binomial_interval(count: int, rows: int, confidence: float = 0.95) -> tuple[float, float]:
     """Of a share, exact (Clopper & Pearson 1934); from 0 to 1 where there are no rows."""
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, count, rows - count + 1)) if count else 0.0
-    high = float(stats.beta.ppf(1 - tail, count + 1, rows - count)) if count < rows else 1.0
+    low = float(special.betaincinv(count, rows - count + 1, tail)) if count else 0.0
+    high = float(special.betaincinv(count + 1, rows - count, 1 - tail)) if count < rows else 1.0
     return low, high
