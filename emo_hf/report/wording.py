@@ -27,6 +27,7 @@ WORDS: dict[str, dict[str, str]] = {
         "before_note": "Loss and ECE before: without the temperature that was fitted on the validation rows (Guo et "
         "al. 2017), by which no answer changes.",
         "before_line": "before the temperature",
+        "ece_was": " (before {})",
         "seeds": "Seeds",
         "cross_entropy": "cross-entropy",
         "epoch": "epoch",
@@ -156,6 +157,7 @@ WORDS: dict[str, dict[str, str]] = {
         "before_note": "보정 전 손실과 ECE는 검증 문장에 맞춘 온도(Guo et al. 2017)를 쓰기 전의 값이다. 온도는 어떤 "
         "답도 바꾸지 않는다.",
         "before_line": "온도를 쓰기 전",
+        "ece_was": " (보정 전 {})",
         "seeds": "시드 수",
         "cross_entropy": "교차 엔트로피",
         "epoch": "에폭",

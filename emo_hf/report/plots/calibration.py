@@ -53,9 +53,11 @@ def draw_calibration(sheet: Analysis, path: Path, *, lang: str = "en") -> Path:
             if (before := pooled(sheet, model, before=True)) is not None:
                 _line(ax, before, color=COLOURS[1], linestyle="--", linewidth=1.2)
             found_scores = scores(model)
-            errors = [found_scores[name].mean for name in ("ece_before", "ece") if name in found_scores]
+            errors = [found_scores[name].mean for name in ("ece", "ece_before") if name in found_scores]
             said = [f"{100 * error:.1f}" for error in errors if error is not None]
-            known = f" · ECE {' → '.join(said)} %" if len(said) == len(errors) else ""
+            known = f" · ECE {said[0]} %" if said and len(said) == len(errors) else ""
+            if known and said[1:]:
+                known += words["ece_was"].format(*said[1:])
             ax.set_title(model.title(words["model"]) + known, fontsize=9)
             ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
             ax.set_xlabel(words[across])
