@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.abstaining import promises_in
+from emo_hf.inference.pieces import SETTINGS_FILE, TOKENIZER_FILE, json_object, labels_of, thresholds_in
 from emo_hf.models.folders import EMBEDDINGS_FILE, PIECES_FILE, cant_load
 
 
@@ -34,13 +33,11 @@ class StaticBackend:
         if device not in (None, "cpu"):
             raise UserError(f"device is {device!r}, but the static export {folder} computes on the CPU; leave it out")
         try:
-            config = _object(Path(folder) / "config.json")
-            self.labels: list[str] = [config["id2label"][str(place)] for place in range(len(config["id2label"]))]
-            several = config.get("problem_type") == "multi_label_classification"
-            self.thresholds: list[float] | None = config["thresholds"] if several else None
+            config = json_object(Path(folder) / "config.json")
+            self.labels, self.thresholds = labels_of(config), thresholds_in(config)
             self.promises = promises_in(config, len(self.labels))
-            self.max_tokens: int = _object(Path(folder) / "tokenizer_config.json")["model_max_length"]
-            self.tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+            self.max_tokens: int = json_object(Path(folder) / SETTINGS_FILE)["model_max_length"]
+            self.tokenizer = Tokenizer.from_file(str(Path(folder) / TOKENIZER_FILE))
             self._pieces = np.load(Path(folder) / PIECES_FILE, allow_pickle=False)
             self._embeddings = np.load(Path(folder) / EMBEDDINGS_FILE, mmap_mode="r", allow_pickle=False)
             rows, columns = self._pieces.shape
@@ -93,8 +90,3 @@ def probabilities(logits: np.ndarray, *, several: bool) -> np.ndarray:
             return 1 / (1 + np.exp(-logits))
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
-
-
-def _object(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
