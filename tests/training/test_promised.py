@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -81,10 +82,13 @@ def test_a_promise_stands_in_record_and_configuration_and_rests_on_the_held_rows
 
 
 def test_a_text_below_the_threshold_gets_no_answer_but_its_probabilities(promising, tmp_path, capsys):
-    folder, record = promising
+    folder = tmp_path / "run"
+    shutil.copytree(promising[0], folder)
     predictor = Predictor(folder)
-    least = record["promises"]["abstention"]["threshold"]
-    assert least is not None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    least = float(np.median(predictor.scores(TEXTS).max(1)))  # some texts are below it, some are not
+    config["abstention"]["threshold"] = least
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     predictor.promises = predictor.promises | {"abstention": {"threshold": 0.999}}
     assert predictor.named([0.9985, 0.001, 0.0005]) == ["모름"] and predictor.named([0.9995, 0, 0]) == ["불안"]
     output = tmp_path / "out.csv"
@@ -92,6 +96,7 @@ def test_a_text_below_the_threshold_gets_no_answer_but_its_probabilities(promisi
     with output.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     scores = Predictor(folder).scores(TEXTS)
+    assert sum(row["label"] == "모름" for row in rows) == 2
     assert list(rows[0]) == ["sentence", "label", "label_set", "불안", "슬픔", "기쁨"]
     for row, own in zip(rows, scores, strict=True):
         likeliest = ["불안", "슬픔", "기쁨"][own.argmax()]
