@@ -43,7 +43,9 @@ class ModelArguments:
     pooling: str = field(default="cls", metadata={"help": "cls, mean, max, attention or last (of decoders)"})
     embedding_size: int = field(default=256, metadata={"help": "dimension of the embedding"})
     embedding_dropout: float = field(default=0.1, metadata={"help": "dropout on the pooled vector"})
-    ngrams: int = field(default=0, metadata={"help": "character n-grams beside the encoder, up to so many letters"})
+    ngrams: int | None = field(
+        default=None, metadata={"help": "letters of the longest n-grams beside it; default 4 beside tiny ones, else 0"}
+    )
     prefix: str | None = field(
         default=None, metadata={"help": "put before every text, as 'query: '; '': nothing; default: as the encoder's"}
     )

@@ -92,7 +92,7 @@ def model_card(
         prefix=model.get("prefix"),
         lora=", ".join(adapters(model)),
         adapter=adapter,
-        number=None if ngrams or model.get("lora") else original_number(model["pooling"], model["aux"]),
+        number=None if model.get("lora") else original_number(model["pooling"], model["aux"]),
         bundled=model["encoder"] in BUNDLED,
         encoder=model["name"] if parent else model["encoder"],
         parent=parent.get("run_id") or (hub_id(parent.get("from")) if parent else None),

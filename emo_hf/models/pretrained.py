@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ _GIVE = (
     "give tiny-bert, tiny-roberta, static, a folder with config.json, weights and tokenizer, or a Hub id (which needs "
     "the network once)"
 )
+_NGRAMS, _WITH_NGRAMS = 4, ("tiny-bert", "tiny-roberta")  # what a small encoder gains most by
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -173,6 +175,18 @@ def prefix_of(arguments: ModelArguments) -> str:
     return str(stored.get(KEY) or "")
 
 
+def ngrams_of(arguments: ModelArguments) -> int:
+    """Letters of the longest n-grams beside the encoder: as asked for, else 4 beside a small one of ours; 0: none."""
+    if arguments.ngrams is not None:
+        return arguments.ngrams
+    return _NGRAMS if _origin(arguments.encoder, arguments.encoder_revision) in _WITH_NGRAMS else 0
+
+
+def with_ngrams(arguments: ModelArguments) -> dict[str, Any]:
+    """The arguments by their names, with the n-grams that the model gets."""
+    return asdict(arguments) | {"ngrams": ngrams_of(arguments)}
+
+
 def _check_layout(config: PreTrainedConfig, model: ModelArguments) -> None:
     """Refuse what is no encoder of text, and a pooling that takes what an encoder has not."""
     if config.model_type == StaticConfig.model_type:
@@ -238,9 +252,9 @@ def build_model(arguments: ModelArguments, labels: Sequence[str], *, multi_label
             embedding_size=arguments.embedding_size,
             embedding_dropout=arguments.embedding_dropout,
             multi_label=multi_label,
-            ngrams=arguments.ngrams,
+            ngrams=(ngrams := ngrams_of(arguments)),
             text_prefix=prefix_of(arguments),
-            tokenizer=load_tokenizer(arguments) if arguments.ngrams else None,
+            tokenizer=load_tokenizer(arguments) if ngrams else None,
             revision=arguments.encoder_revision or "main",
         )
     except torch.OutOfMemoryError:
@@ -268,14 +282,21 @@ def default_learning_rate(model: ModelArguments | PreTrainedConfig, *, adapted: 
 
 def of_bundled(encoder: str, revision: str | None = None) -> bool:
     """Whether an encoder is a bundled one, or a model that was trained from one, by what is stored here."""
+    return _origin(encoder, revision) in BUNDLED
+
+
+def _origin(encoder: str, revision: str | None) -> Any:
+    """The encoder that another was first trained from, as it tells, else its record; of a bundled one itself."""
     if encoder in BUNDLED:
-        return True
+        return encoder
     stored = stored_object(encoder, revision, "config.json")
     inside = stored.get("encoder")
     base = (inside if isinstance(inside, dict) else stored).get("base_encoder")
+    if base is not None:
+        return base
     # Of a run from before encoders told their origin the record does.
-    of_run = (stored_object(encoder, revision, "record.json").get("model") or {}) if base is None else {}
-    return base in BUNDLED or (isinstance(of_run, dict) and of_run.get("encoder") in BUNDLED)
+    of_run = stored_object(encoder, revision, "record.json").get("model")
+    return of_run.get("encoder") if isinstance(of_run, dict) else None
 
 
 def stored_object(model: str, revision: str | None, name: str) -> dict[str, Any]:

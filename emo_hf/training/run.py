@@ -8,7 +8,6 @@ import functools
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from emo_hf.models.pretrained import (
     hub_commit,
     load_tokenizer,
     prefix_of,
+    with_ngrams,
 )
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.model_numbers import original_number
@@ -138,8 +138,7 @@ def run(
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)
     run_dir = Path(training_arguments.output_dir)
     check_folder(model_arguments, run_dir)
-    others = model_arguments.ngrams or model_arguments.lora
-    number = None if others else original_number(model_arguments.pooling, training_arguments.aux)
+    number = None if model_arguments.lora else original_number(model_arguments.pooling, training_arguments.aux)
     tracked = f"{run_dir.name} (Model {number})" if number else run_dir.name
     training_arguments.run_name = training_arguments.run_name or tracked  # trackers would draw one, twice
     started = time.monotonic()
@@ -273,7 +272,7 @@ def _prepare(
     refuse_finished(model_arguments, data_arguments, training_arguments, run_dir)
     data = load_data(data_arguments)
     made_with = MadeWith(
-        asdict(model_arguments)
+        with_ngrams(model_arguments)
         | {"data_fingerprint": data.fingerprint, "max_length": data_arguments.max_length}
         | training_arguments.to_dict()
         | {"processes": training_arguments.world_size}

@@ -13,6 +13,7 @@ import torch
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, plain
 from emo_hf.arguments.lora import parse_lora
+from emo_hf.models.pretrained import with_ngrams
 from emo_hf.storage.record import SCHEMA, environment, now
 from emo_hf.training.classifier_loss import differing
 from emo_hf.training.run_names import encoder_name
@@ -44,7 +45,7 @@ def begun_record(
             **({"classifier_loss": own} if (own := differing(vars(training))) else {}),
             **({"settings": dict(settings)} if settings else {}),
         },
-        "arguments": {"model": asdict(model), "data": asdict(data), "training": plain(training)},
+        "arguments": {"model": with_ngrams(model), "data": asdict(data), "training": plain(training)},
         "seed": training.seed,
         **({"tuned": dict(tuned)} if tuned else {}),
         **environment(),
