@@ -60,13 +60,15 @@ def test_the_card_has_the_number_and_the_arguments_that_the_model_has(trained, p
     assert loss in text.replace("\\_", "_") and ("margin" in text) == (aux in ("contrastive", "triplet"))
 
 
-def test_a_model_with_ngrams_is_none_of_the_published_ones(trained) -> None:
+def test_a_model_with_ngrams_says_that_the_published_one_has_none(trained) -> None:
     record = read_record(trained)
     record["model"] |= {"pooling": "cls", "aux": "none"}
+    record["arguments"]["model"]["ngrams"] = 0
     assert "it is Model 1." in model_card(record, "me/mini") and "n-grams" not in model_card(record, "me/mini")
     record["arguments"]["model"]["ngrams"] = 4
     text = model_card(record, "me/mini")
-    assert "embedding with character n-grams of up to 4 letters;" in text and "it is Model" not in text
+    assert "embedding with character n-grams of up to 4 letters;" in text
+    assert "it is Model 1, which has no n-grams there." in text
 
 
 def test_a_prefix_is_told_and_a_packed_encoder_is_a_model_of_the_hub(trained) -> None:
