@@ -23,7 +23,7 @@ from pathlib import Path
 import compare
 import numpy as np
 import pandas as pd
-from results import AS_TRAINED, OTHER_MACHINES, in_short, made_with, markdown, needed
+from results import AS_PUBLISHED, OTHER_MACHINES, in_short, made_with, markdown, needed
 
 from emo_hf.arguments.words import CommandParser
 from emo_hf.data.text import text_keys
@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
         kept = {} if len(asked) == len(corpus.studies) else sections(path)
         for study in asked:
             folder = arguments.runs / corpus.name / study
-            given = [*ONE_MODEL, *STUDIES[study][1], *AS_TRAINED, *corpus.words, *corpus.studies[study]]
+            given = [*ONE_MODEL, *STUDIES[study][1], *AS_PUBLISHED, *corpus.words, *corpus.studies[study]]
             if failed := compare.main([*given, "--study_dir", str(folder)]):
                 return failed
             kept[STUDIES[study][0]] = section(corpus, study, folder)

@@ -64,7 +64,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_words(argv)
     corpora = ["sample", f"kote3={arguments.kote3}", f"goemotions3={goemotions(arguments.goemotions, arguments.runs)}"]
     study = arguments.runs / "transfer"
-    words = ["--sources", *corpora, "--targets", *corpora, "--pooling", "mean", "--study_dir", str(study)]
+    words = ["--sources", *corpora, "--targets", *corpora, "--pooling", "mean", "--ngrams", "0"]
+    words += ["--study_dir", str(study)]
     more = ["--rows", *arguments.rows, "--seeds", *arguments.seeds]
     if failed := transfer.main([*words, *more]):
         return failed

@@ -158,10 +158,11 @@ def our_trainer(
     aux: str = "triplet",
     trainer: type[MetricTrainer] = MetricTrainer,
     fast_collator: bool = True,
+    ngrams: int = 0,
     **training: Any,
 ) -> Callable[[], MetricTrainer]:
     """What makes a `MetricTrainer`, or the kind of it that is given, as recipes/train.py sets it up."""
-    model_arguments = ModelArguments(encoder=work.encoder, pooling="mean")
+    model_arguments = ModelArguments(encoder=work.encoder, pooling="mean", ngrams=ngrams)
     data, tokenizer = work.loaded(), load_tokenizer(model_arguments)
     tokens = work.drawn(tokenize_splits(data, tokenizer, max_length=work.max_length, cache_dir=None))
     inputs = trainer_inputs(datasets.DatasetDict(train=tokens, validation=tokens), tokenizer)
@@ -310,6 +311,7 @@ ARMS: dict[str, tuple[Callable[..., Epoch], dict[str, Any]]] = {
     OURS: (ours, {}),
     FP32: (ours, {"bf16": False}),
     "emo_hf, without the auxiliary loss": (ours, {"aux": "none"}),
+    "emo_hf, with character n-grams": (ours, {"ngrams": 4}),
     "emo_hf, batches in random order": (ours, {"sort": False}),
     "emo_hf, fp32 and random order": (ours, {"bf16": False, "sort": False}),
     "emo_hf, transformers' layers": (ours, {"fused_layers": False}),

@@ -45,7 +45,7 @@ def score(data: str, aux: str, seed: int, arm: str, encoder: str, pooling: str, 
     quiet_libraries()
     torch.set_num_threads(threads)
     trainer_class, own = ARMS[arm]
-    model_arguments = ModelArguments(encoder=encoder, pooling=pooling)
+    model_arguments = ModelArguments(encoder=encoder, pooling=pooling, ngrams=0)
     loaded, tokenizer = load_data(DataArguments(data=data, **SIZES)), load_tokenizer(model_arguments)
     with tempfile.TemporaryDirectory() as folder:
         arguments = MetricTrainingArguments(

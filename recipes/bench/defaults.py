@@ -22,7 +22,7 @@ from emo_hf.report.contrasts import contrasts
 from emo_hf.storage.files import write_whole
 
 COMPARE = Path(__file__).parents[1] / "compare.py"
-USUAL = ("--aux", "none", "contrastive", "triplet", "supcon", "--seeds", "1", "2", "3", "4", "5")
+USUAL = ("--ngrams", "0", "--aux", "none", "contrastive", "triplet", "supcon", "--seeds", "1", "2", "3", "4", "5")
 
 
 @command(stopped="stopped; the same command goes on with the runs that are left")

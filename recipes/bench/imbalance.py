@@ -27,7 +27,7 @@ from emo_hf.storage.files import said_plainly, write_whole
 
 COMPARE = Path(__file__).parents[1] / "compare.py"
 SIZES = (600, 77, 10)  # of the classes in the order of their labels, the last the rarest
-MODEL = ("--encoders", "tiny-bert", "--poolings", "mean", "--aux", "none")
+MODEL = ("--encoders", "tiny-bert", "--poolings", "mean", "--aux", "none", "--ngrams", "0")
 USUAL = ("--labels", "all", *MODEL, "--num_train_epochs", "10")
 STUDIES = {
     "losses": "classification_loss=cross_entropy,focal,logit_adjusted",

@@ -36,7 +36,7 @@ A_ROW = 7.9  # as KOTE has them
 
 def epoch_of(work: Work, folder: str, aux: str, labels: int) -> Callable[[], float]:
     """What trains an epoch of a fresh model and gives the seconds of a step; 0 labels are one of three a row."""
-    model = ModelArguments(encoder=work.encoder, pooling="mean")
+    model = ModelArguments(encoder=work.encoder, pooling="mean", ngrams=0)
     texts, classes, names = work.texts()
     tokenizer = load_tokenizer(model)
     rows: dict[str, Any] = {"input_ids": tokenizer(texts, truncation=True, max_length=work.max_length)["input_ids"]}
