@@ -59,7 +59,7 @@ def write_sentence_transformers(
     if model.config.ngrams:
         raise UserError(
             "--to sentence-transformers: the embedding holds character n-grams, which sentence-transformers has not; "
-            "--to onnx has them"
+            "--to onnx has them, and a model trained with --ngrams 0 has none"
         )
     if model.config.pooling == "attention":
         raise UserError(

@@ -105,7 +105,10 @@ def name_labels(config: Any, own: PreTrainedConfig) -> None:
 def _head(model: EmotionModel) -> _Head:
     config, pooling = model.config.encoder, model.config.pooling
     if model.config.ngrams:
-        raise UserError("--to transformers: no stock head has the model's character n-grams; --to onnx has them")
+        raise UserError(
+            "--to transformers: no stock head has the model's character n-grams; --to onnx has them, and a model "
+            "trained with --ngrams 0 has none"
+        )
     head = _HEADS.get(config.model_type)
     if head is None or type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise UserError(
