@@ -95,6 +95,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the studies")
     parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the pages")
     arguments = parser.parse_words(argv)
+    make_folder(arguments.pages)
     corpora = [SAMPLE, *([kote(arguments.kote, arguments.runs)] if arguments.kote else [])]
     for corpus in corpora:
         for study, words in STUDIES.items():
@@ -105,6 +106,12 @@ def main(argv: Sequence[str]) -> int:
     path = write_whole(arguments.pages / "verdicts.md", verdicts(corpora, arguments.runs).encode())
     print(f"wrote {path}")
     return 0
+
+
+def make_folder(pages: Path) -> None:
+    """Make the folder of the pages, before hours of training."""
+    with said_plainly(pages):
+        pages.mkdir(parents=True, exist_ok=True)
 
 
 def kote(published: Path, runs: Path) -> Corpus:

@@ -23,7 +23,7 @@ from pathlib import Path
 import compare
 import numpy as np
 import pandas as pd
-from results import AS_PUBLISHED, OTHER_MACHINES, in_short, made_with, markdown, needed
+from results import AS_PUBLISHED, OTHER_MACHINES, in_short, made_with, make_folder, markdown, needed
 
 from emo_hf.arguments.words import CommandParser
 from emo_hf.data.text import text_keys
@@ -83,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
     corpora = [make(given, arguments.runs) for name, make in made.items() if (given := getattr(arguments, name))]
     if not corpora:
         raise UserError("nothing to do; give --goemotions FOLDER, --kote FILE or both")
+    make_folder(arguments.pages)
     for corpus in corpora:
         path = arguments.pages / f"{corpus.name}.md"
         asked = [study for study in corpus.studies if study in arguments.studies]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import transfer
 import yaml
-from results import made_by
+from results import made_by, make_folder
 from results_sets import copied
 
 from emo_hf.arguments.words import CommandParser
@@ -62,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the study")
     parser.add_argument("--pages", type=Path, default=Path(__file__).parent / "results", help="folder of the page")
     arguments = parser.parse_words(argv)
+    make_folder(arguments.pages)
     corpora = ["sample", f"kote3={arguments.kote3}", f"goemotions3={goemotions(arguments.goemotions, arguments.runs)}"]
     study = arguments.runs / "transfer"
     words = ["--sources", *corpora, "--targets", *corpora, "--pooling", "mean", "--ngrams", "0"]

@@ -35,9 +35,9 @@ def test_a_page_has_the_scores_and_verdicts_of_its_studies(speck, tmp_path: Path
     small = ("--encoders", speck[0], "--poolings", "mean", "--seeds", "1", "2", "--max_length", "32")
     monkeypatch.setattr(results_sets, "ONE_MODEL", small)
     monkeypatch.setattr(results_sets, "epochs", lambda number: ("--num_train_epochs", "1"))
-    words = ["--goemotions", str(tmp_path), "--runs", str(tmp_path / "runs"), "--pages", str(tmp_path)]
+    words = ["--goemotions", str(tmp_path), "--runs", str(tmp_path / "runs"), "--pages", str(tmp_path / "pages")]
     assert results_sets.main(words) == 0
-    page = (tmp_path / "goemotions.md").read_text(encoding="utf-8")
+    page = (tmp_path / "pages/goemotions.md").read_text(encoding="utf-8")
     studies = ["best", "aux", "losses"]
     assert re.findall("^## (.*)$", page, re.MULTILINE) == [results_sets.STUDIES[study][0] for study in studies]
     for study in studies:
@@ -59,12 +59,12 @@ def test_a_page_has_the_scores_and_verdicts_of_its_studies(speck, tmp_path: Path
     capsys.readouterr()
     assert results_sets.main(words) == 0
     assert capsys.readouterr().out.count("0 due") == len(studies)
-    assert (tmp_path / "goemotions.md").read_text(encoding="utf-8") == page
+    assert (tmp_path / "pages/goemotions.md").read_text(encoding="utf-8") == page
     # one section is made anew, from its study alone; the others stand as they were
     shutil.rmtree(tmp_path / "runs/goemotions/best")
-    (tmp_path / "goemotions.md").write_text(page.replace(" – none |", " – NONE |"), encoding="utf-8")
+    (tmp_path / "pages/goemotions.md").write_text(page.replace(" – none |", " – NONE |"), encoding="utf-8")
     assert results_sets.main([*words, "--studies", "aux"]) == 0
-    assert (tmp_path / "goemotions.md").read_text(encoding="utf-8") == page
+    assert (tmp_path / "pages/goemotions.md").read_text(encoding="utf-8") == page
     assert not (tmp_path / "runs/goemotions/best").exists()
 
 

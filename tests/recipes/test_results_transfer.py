@@ -54,7 +54,6 @@ def test_the_page_has_the_sources_the_table_and_the_pictures(tmp_path, monkeypat
     publish(tmp_path)
     monkeypatch.setattr(results_transfer.transfer, "main", main)
     pages, runs = tmp_path / "pages", tmp_path / "runs"
-    pages.mkdir()
     words = ["--kote3", "kote3.csv", "--goemotions", str(tmp_path), "--runs", str(runs), "--pages", str(pages)]
     assert results_transfer.main([*words, "--rows", "0", "12"]) == 0
     corpora = ["sample", "kote3=kote3.csv", f"goemotions3={runs / 'goemotions3_data' / 'goemotions3.yaml'}"]
