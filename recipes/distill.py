@@ -53,7 +53,13 @@ def main(argv: Sequence[str]) -> None:
     start = folder.parent / "starts" / folder.name
     with said_plainly(folder), held(folder, "stop it, or give another --output_dir"):
         student = distill(
-            teachers, arguments, start, seed=training.seed, use_cpu=bool(training.use_cpu), progress=Progress()
+            teachers,
+            arguments,
+            start,
+            seed=training.seed,
+            use_cpu=bool(training.use_cpu),
+            bf16=bool(training.bf16),
+            progress=Progress(),
         )
         print(
             f"{student['texts']:,} texts, training rows among them; {student['left_out']:,} are left out, as "

@@ -112,6 +112,7 @@ def distill(
     *,
     seed: int = 42,
     use_cpu: bool = True,
+    bf16: bool = False,
     progress: Callable[[str, int, int], object] = lambda what, done, count: None,
 ) -> dict[str, Any]:
     """Teach a student and save it in `folder`, as a run's parent is saved; its record comes back.
@@ -125,6 +126,7 @@ def distill(
         folder: of the student.
         seed: of its training.
         use_cpu: whether an accelerator is left alone.
+        bf16: whether its products are computed in bfloat16.
         progress: is called with what is being done, and how much of how much is.
 
     Raises:
@@ -165,6 +167,7 @@ def distill(
             embedding_weight=arguments.embedding_weight,
             seed=seed,
             use_cpu=use_cpu,
+            bf16=bf16,
             progress=lambda done, steps: progress("teaching", done, steps),
         )
     return _saved(folder, student, own_tokenizer, teachers, texts, data, {"left_out": left_out, "loss": loss})

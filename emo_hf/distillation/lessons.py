@@ -22,6 +22,8 @@ from transformers import (
 from emo_hf.distillation.objective import Pupil
 from emo_hf.distillation.teacher import TeacherOutputs
 from emo_hf.models.modeling import EmotionModel
+from emo_hf.training.cpu.dropout import use_fast_dropout
+from emo_hf.training.cpu.layers import use_fused_layers
 
 
 class Lessons(Dataset):
@@ -64,6 +66,7 @@ def teach(
     embedding_weight: float,
     seed: int,
     use_cpu: bool,
+    bf16: bool = False,
     progress: Callable[[int, int], object] = lambda done, steps: None,
 ) -> float:
     """Train the student in place on N texts; returns the mean loss.
@@ -79,9 +82,13 @@ def teach(
         temperature, embedding_weight: as in `Pupil`.
         seed: of the order, of dropout, and of a new projection.
         use_cpu: whether an accelerator is left alone.
+        bf16: whether products are computed in bfloat16.
         progress: is called with the steps that are done and all.
     """
     set_seed(seed)
+    use_fast_dropout(student)
+    if use_cpu or not torch.accelerator.is_available():
+        use_fused_layers(student)
     pupil = Pupil(student, outputs.embedding_size, temperature=temperature, weight=embedding_weight)
     longest = min(max_length, tokenizer.model_max_length, student.config.max_tokens or max_length)
     encoded = tokenizer(list(texts), truncation=True, max_length=longest, return_token_type_ids=False)
@@ -99,6 +106,7 @@ def teach(
         report_to=[],
         seed=seed,
         use_cpu=use_cpu,
+        bf16=bf16,
         dataloader_pin_memory=not use_cpu,
         disable_tqdm=True,
     )

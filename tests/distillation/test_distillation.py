@@ -171,13 +171,14 @@ def test_texts_of_rows_that_score_are_left_out(trained, csv_file, tmp_path):
         texts_to_learn([str(path)], None, data)
 
 
-@pytest.mark.parametrize("student", ["static", "layers=1"])
-def test_a_student_says_what_its_teacher_says(taught, texts_file, student, tmp_path):
+@pytest.mark.parametrize(("student", "bf16"), [("static", False), ("layers=1", False), ("layers=1", True)])
+def test_a_student_says_what_its_teacher_says(taught, texts_file, student, bf16, tmp_path):
     arguments = DistillArguments(
         texts=[texts_file], student=student, distill_epochs=8, cache_dir=str(tmp_path / "cache"),
         distill_learning_rate=1e-2 if student == "static" else 3e-3,
     )  # fmt: skip
-    record = distill([str(taught)], arguments, tmp_path / "student")
+    record = distill([str(taught)], arguments, tmp_path / "student", bf16=bf16)
+    assert load_model(tmp_path / "student").dtype == torch.float32  # products alone are in bf16
     unseen = [text for label in LABELS for text in sentences(label)[200:230]]
     teacher, pupil = (Predictor(path, device="cpu").probabilities(unseen) for path in (taught, tmp_path / "student"))
     assert (teacher.argmax(-1) == pupil.argmax(-1)).float().mean() > 0.9
