@@ -51,7 +51,9 @@ def build_student(
     if student == STATIC:
         return static_of(teacher), tokenizer
     own = teacher.config
-    arguments = ModelArguments(encoder=student, pooling=own.pooling, embedding_size=own.embedding_size)
+    arguments = ModelArguments(
+        encoder=student, pooling=own.pooling, embedding_size=own.embedding_size, ngrams=own.ngrams
+    )
     model = build_model(arguments, own.labels, multi_label=own.multi_label)
     take_classifier(model, teacher)
     return model, load_tokenizer(arguments)

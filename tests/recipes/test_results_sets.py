@@ -60,6 +60,23 @@ def test_a_page_has_the_scores_and_verdicts_of_its_studies(speck, tmp_path: Path
     assert results_sets.main(words) == 0
     assert capsys.readouterr().out.count("0 due") == len(studies)
     assert (tmp_path / "pages/goemotions.md").read_text(encoding="utf-8") == page
+    # the three models of the first section teach others, which a section of their own has
+    (tmp_path / "comments.txt").write_text("\n".join(f"{text} {n}" for n, text in enumerate(texts)), encoding="utf-8")
+    monkeypatch.setattr(results_sets, "STUDENT", ("--student", "static", "--distill_epochs", "1"))
+    wanted = ["--studies", "distilled", "--texts", str(tmp_path / "comments.txt")]
+    for _ in range(2):  # what is done there is not done again
+        assert results_sets.main([*words, *wanted]) == 0
+        capsys.readouterr()
+    more = (tmp_path / "pages/goemotions.md").read_text(encoding="utf-8")
+    assert more.startswith(page.rstrip("\n")) and f"## {results_sets.DISTILLED}" in more and "comments.txt" in more
+    students = [load_predictions(one) for one in read_records(tmp_path / "runs/goemotions/distilled")]
+    at_fixed = [
+        f1_score(one["labels"], special.expit(one["logits"]) >= 0.3, average="macro", zero_division=0)
+        for one in students
+    ]
+    line = [line for line in more.splitlines() if "threshold 0.3 for all |" in line][-1]
+    assert len(students) == 2 and line.split("|")[2].split()[0] == f"{100 * np.mean(at_fixed):.1f}"
+    (tmp_path / "pages/goemotions.md").write_text(page, encoding="utf-8")
     # one section is made anew, from its study alone; the others stand as they were
     shutil.rmtree(tmp_path / "runs/goemotions/best")
     (tmp_path / "pages/goemotions.md").write_text(page.replace(" – none |", " – NONE |"), encoding="utf-8")
@@ -84,7 +101,8 @@ def test_what_is_missing_is_said_in_a_line(tmp_path: Path, capsys) -> None:
 def test_what_is_committed_is_what_the_recipe_writes(corpus: str) -> None:
     page = (RECIPES / "results" / f"{corpus}.md").read_text(encoding="utf-8")
     asked = [question for question, _ in results_sets.STUDIES.values()]
-    assert re.findall("^## (.*)$", page, re.MULTILINE) == (asked if corpus == "kote" else asked[:3])
+    wanted = [*(asked if corpus == "kote" else asked[:3]), results_sets.DISTILLED]
+    assert re.findall("^## (.*)$", page, re.MULTILINE) == wanted
 
 
 def test_the_readme_quotes_the_page_of_goemotions() -> None:
