@@ -19,10 +19,9 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 import hashlib
 import itertools
 import json
-import math
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+from transformers import PrinterCallback, set_seed
 
 from emo_hf.arguments.bounds import check_number, positive
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
@@ -75,8 +75,6 @@ class Corpus:
 
     def trained(self, rows: np.ndarray, seed: int, folder: str) -> MetricTrainer:
         """A trainer whose model was trained on these training rows."""
-        from transformers import PrinterCallback, set_seed
-
         arguments = MetricTrainingArguments(
             output_dir=folder, aux="none", num_train_epochs=self.epochs, seed=seed, disable_tqdm=True,
             learning_rate=default_learning_rate(self.model), eval_strategy="no", save_strategy="no",
@@ -123,7 +121,7 @@ def curve(corpus: Corpus, strategy: str, sizes: Sequence[int], seed: int, pool: 
     return np.stack(found)
 
 
-def kept_curve(path: Path, settings: dict[str, Any], made: Any) -> Curve:
+def kept_curve(path: Path, settings: dict[str, Any], made: Callable[[], Curve]) -> Curve:
     """The curve that stands in a file, if it is of these settings; else `made()`, which is written there."""
     said = json.dumps(settings, sort_keys=True)
     if path.exists():
@@ -205,8 +203,10 @@ def main(argv: Sequence[str]) -> None:
     if data.multi_label:
         raise UserError(f"{own.corpus} has rows of several labels; this is measured on rows of one")
     corpus = Corpus(data, own.max_length, own.epochs)
-    if own.sizes[-1] + own.pool > corpus.rows and own.sizes[-1] >= corpus.rows:
+    if own.sizes[-1] > corpus.rows:
         raise UserError(f"--sizes ends at {own.sizes[-1]}, but there are {corpus.rows} training rows; give fewer")
+    if own.pool < max(more - size for size, more in itertools.pairwise(own.sizes)):
+        raise UserError(f"--pool is {own.pool}, which is fewer rows than a step of --sizes labels; give more")
     settings = {
         "fingerprint": data.fingerprint, "sizes": own.sizes, "epochs": own.epochs, "max_length": own.max_length,
         "pool": own.pool,
