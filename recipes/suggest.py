@@ -3,9 +3,9 @@
     python recipes/suggest.py RUN --pool comments.csv --n 100
     python recipes/suggest.py RUN --labelled ~/Downloads/labelled_1a2b3c4d.csv --output more.csv
 
-The first writes labelling.html into --output: open it in any browser, label with the keys 1 to 9, save the CSV. What is
-typed is kept in the browser at once. Beside it stand suggestions.csv, the rows with what the model says of them, and
-suggestions.json. Texts that the run was trained or tested on, and those of --labelled, are not suggested.
+The first writes labelling.html into --output: open it in any browser, label with the keys 1 to 9, save the CSV. What
+is typed is kept in the browser at once. Beside it stand suggestions.csv, the rows with what the model says of them,
+and suggestions.json. Texts that the run was trained or tested on, and those of --labelled, are not suggested.
 
 The second writes one file of the run's rows, in their splits, and the labelled ones, to train on.
 """
@@ -79,7 +79,6 @@ def pick_rows(arguments: argparse.Namespace) -> None:
     from emo_hf.data.labelled import read_labelled
     from emo_hf.data.pool import columns_of, known_texts, read_pool
     from emo_hf.data.seen_texts import text_hashes
-    from emo_hf.escaping import shell_word
     from emo_hf.inference.predictor import Predictor
     from emo_hf.models.folders import check_model_folder
     from emo_hf.storage.files import said_plainly
@@ -116,10 +115,11 @@ def pick_rows(arguments: argparse.Namespace) -> None:
     page = written[-1]
     print(f"open {page} in a browser, label, and save {name}; then, with its path:")
     if data is None:
-        print(f"  python recipes/train.py --data {name} --labels {' '.join(map(shell_word, predictor.labels))}")
+        task = " --task multi" if several else ""
+        print(f"  python recipes/train.py --data {name} --labels {' '.join(map(_word, predictor.labels))}{task}")
     else:
         more = folder / "more.csv"
-        words = f"{shell_word(str(arguments.model))} --labelled {name} --output {shell_word(str(more))}"
+        words = f"{_word(arguments.model)} --labelled {name} --output {_word(more)}"
         print(f"  python recipes/suggest.py {words}")
     say_notes([*notes, *pool.notes, *pool.said()])
 
@@ -132,10 +132,14 @@ def progress(done: int, count: int) -> None:
 
 def data_of(record: dict[str, Any] | None, model: str) -> tuple[EmotionData | None, list[str]]:
     """The data of a run as they were when it was trained, or None and a note why its rows can't be told."""
+    from emo_hf.arguments.dataclasses import DataArguments
     from emo_hf.inference.neighbours import training_data
+    from emo_hf.training.loaded import load_data
 
     try:
         data = training_data(record)
+        if record and record["arguments"]["data"].get("unseen_by"):  # without the rows that a run before it has seen
+            data = load_data(DataArguments(**record["arguments"]["data"]))
         if data.fingerprint == ((record or {}).get("data") or {}).get("fingerprint"):
             return data, []
         why = "its data have changed since"
@@ -175,33 +179,36 @@ def join_rows(arguments: argparse.Namespace) -> None:
         print(f"data: {counts['known']:,} labelled rows left out, as their texts are in the run's data already")
 
 
-def training_command(
-    record: dict[str, Any], data: EmotionData, source: Path, columns: tuple[str, str]
-) -> str:
+def training_command(record: dict[str, Any], data: EmotionData, source: Path, columns: tuple[str, str]) -> str:
     """The command that trains a run as before on another file: its arguments that are not the defaults."""
     from dataclasses import fields
 
     from emo_hf.arguments.dataclasses import DataArguments
     from emo_hf.data.sources.names import LABEL_COLUMNS, TEXT_COLUMNS
-    from emo_hf.escaping import shell_word
     from emo_hf.study.rerun import settings_of
 
     folder = Path("runs/train") / f"{record['run_id']}_more"
     settings: dict[str, Any] = {"data": source, "labels": list(data.labels)}
     if data.multi_label:
         settings["task"] = "multi"
-    for name, given, usual in zip(("text_column", "label_column"), columns, (TEXT_COLUMNS, LABEL_COLUMNS), strict=True):
-        if given.lower() not in usual:
+    usual = {"text_column": TEXT_COLUMNS, "label_column": LABEL_COLUMNS}
+    for given, (name, names) in zip(columns, usual.items(), strict=True):
+        if given.lower() not in names:
             settings[name] = given
     reading = {field.name for field in fields(DataArguments)} - {"max_length"}
     settings |= {name: value for name, value in settings_of(record).items() if name not in reading}
     settings["output_dir"] = folder
     words = ["python", "recipes/train.py"]
     for name, value in settings.items():
-        values = value if isinstance(value, list) else [value]
         if value is not None:
-            words += [f"--{name}", *(shell_word(str(one).lower() if isinstance(one, bool) else str(one)) for one in values)]
+            words += [f"--{name}", *map(_word, value if isinstance(value, list) else [value])]
     return " ".join(words)
+
+
+def _word(value: Any) -> str:
+    from emo_hf.escaping import shell_word
+
+    return shell_word(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 if __name__ == "__main__":

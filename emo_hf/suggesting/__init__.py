@@ -1,1 +1,1 @@
-"""What to label next: rows of a pool without labels, picked by what a model makes of them, and a page to label them."""
+"""What to label next: rows of a pool, picked by what a model makes of them, and a page on which to label them."""

@@ -5,18 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Protocol
 
 from emo_hf.escaping import script_json
 from emo_hf.report.page_font import font_face
 from emo_hf.suggesting.page_words import LABELLING_WORDS
-
-
-class Picked(Protocol):
-    """Rows to label: their texts (K,), and what the model takes each for."""
-
-    texts: list[str]
-    predictions: list[list[str]]
 
 
 def page_key(texts: Sequence[str], labels: Sequence[str], *, several: bool) -> str:
@@ -31,7 +23,14 @@ def saved_name(key: str) -> str:
 
 
 def labelling_page(
-    found: Picked, labels: Sequence[str], key: str, *, several: bool, columns: tuple[str, str], lang: str
+    texts: Sequence[str],
+    predictions: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    key: str,
+    *,
+    several: bool,
+    columns: tuple[str, str],
+    lang: str,
 ) -> str:
     """The page as HTML.
 
@@ -40,7 +39,8 @@ def labelling_page(
     stand in it unchanged, as they are to be trained on.
 
     Args:
-        found: the rows.
+        texts: of the rows (K,).
+        predictions: the labels that the model gives each of them (K,).
         labels: of the model, in the order of their numbers.
         key: as `page_key` makes it.
         several: whether a row may have several labels.
@@ -58,8 +58,8 @@ def labelling_page(
         "labels": list(labels),
         "several": several,
         "columns": list(columns),
-        "texts": found.texts,
-        "says": found.predictions,
+        "texts": list(texts),
+        "says": list(map(list, predictions)),
         "file": saved_name(key),
         "words": words,
     }

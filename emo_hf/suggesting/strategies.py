@@ -1,4 +1,4 @@
-"""Which rows of a pool to label next: by how unsure a model is of them, and by how much they differ from each other."""
+"""Which rows of a pool to label next: by how unsure a model is of them, and how much they differ from each other."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def pick(
     - `entropy`, `margin`, `least_confidence`: those that the model is least sure of.
     - `diverse`: k-means++ in the embedding, in which a row weighs as much as the model is unsure of it, by its margin;
       as the weighted k-means of Zhdanov (2019).
-    - `badge`: k-means++ over the gradients that the likeliest labels would give the classifier (Ash et al. 2020), which
-      are long where the model is unsure and alike where rows are alike.
+    - `badge`: k-means++ over the gradients that the likeliest labels would give the classifier (Ash et al. 2020): long
+      where the model is unsure, and alike where rows are alike.
 
     Args:
         scores: probabilities (N, C).

@@ -105,12 +105,13 @@ def write_suggestions(
         UserError: there is a page of other rows already, whose labels may be in a browser alone.
     """
     key = page_key(found.texts, labels, several=several)
-    page, path = labelling_page(found, labels, key, several=several, columns=columns, lang=lang), folder / PAGE_FILE
+    path = folder / PAGE_FILE
     if path.exists() and f'"key":"{key}"' not in path.read_text(encoding="utf-8", errors="replace"):
         raise UserError(
             f"{path} holds other rows, whose labels may not be saved yet; give another --output, or delete it once "
             "they are"
         )
+    page = labelling_page(found.texts, found.predictions, labels, key, several=several, columns=columns, lang=lang)
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "schema": SCHEMA, "kind": "suggestions", "finished": now(), **details, "picked": len(found.texts),

@@ -1,13 +1,13 @@
-"""Do labels bring more where suggest.py picks the rows? Curves of macro-F1 over the rows labelled, against random ones.
+"""Do labels bring more where suggest.py picks the rows? Curves of macro-F1, beside those of random rows.
 
     python recipes/bench/suggesting.py kote3.csv
     python recipes/bench/suggesting.py goemotions3=goemotions3.yaml --strategies margin badge --seeds 1 2 3
 
-CORPUS is what --data takes, or a YAML file of arguments, as transfer.py has it. Of its training rows --sizes are labelled
-step by step: the first at random, the others as a strategy picks them by the model of the step before. Each step trains
-a new model (tiny-bert, mean pooling, the last epoch) and scores it on the test rows, which are the same for all. Intervals
-are over seeds (first rows, training, picking) and test rows. What is done is kept in --runs and not done again. Writes
-NAME.md there.
+CORPUS is what --data takes, or a YAML file of arguments, as transfer.py has it. Of its training rows --sizes are
+labelled step by step: the first at random, the others as a strategy picks them by the model of the step before. Each
+step trains a new model (tiny-bert, mean pooling, the last epoch) and scores it on the test rows, the same for all.
+Intervals are over seeds (first rows, training, picking) and test rows. What is done is kept in --runs and not done
+again. Writes NAME.md there.
 """
 
 from __future__ import annotations
@@ -160,7 +160,13 @@ def table(curves: Mapping[tuple[str, int], np.ndarray], labels: np.ndarray, size
     lines += [
         f"| {size} | {' | '.join(points(bootstrap.effect({(name, size): 1})) for name in names)} |" for size in sizes
     ]
-    lines += ["", "Less as many random rows:", "", f"| rows | {' | '.join(others)} |", "|---:|" + "---:|" * len(others)]
+    lines += [
+        "",
+        "Less as many random rows:",
+        "",
+        f"| rows | {' | '.join(others)} |",
+        "|---:|" + "---:|" * len(others),
+    ]
     for size in sizes[1:]:
         cells = [points(bootstrap.effect({(name, size): 1, ("random", size): -1}), "+") for name in others]
         lines.append(f"| {size} | {' | '.join(cells)} |")
