@@ -16,6 +16,7 @@ from emo_hf.exit_codes import command  # the first import: Ctrl-C among the othe
 
 # isort: split
 
+import functools
 import hashlib
 import itertools
 import json
@@ -50,7 +51,8 @@ from emo_hf.training.run import model_at_start
 from emo_hf.training.trainer import MetricTrainer
 
 SIZES = (60, 120, 180, 240, 360, 480)
-Curve = np.ndarray  # (sizes, test rows) predicted classes
+Classes = np.ndarray  # of the test rows
+Made = Callable[[], Classes]
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ class Corpus:
         return predict_in_order(trainer, self.tokens["test"]).classes
 
 
-def curve(corpus: Corpus, strategy: str, sizes: Sequence[int], seed: int, pool: int) -> Curve:
-    """The classes of the test rows after each step; one seed has the same first rows for all strategies."""
+def curve(corpus: Corpus, strategy: str, sizes: Sequence[int], seed: int, pool: int) -> Classes:
+    """The classes of the test rows after each step (sizes, N); one seed has the same first rows for all strategies."""
     order = np.random.default_rng(seed).permutation(corpus.rows)
     labelled, left = order[: sizes[0]], order[sizes[0] :]
     found = []
@@ -110,24 +112,28 @@ def curve(corpus: Corpus, strategy: str, sizes: Sequence[int], seed: int, pool: 
             trainer = corpus.trained(np.sort(labelled), seed, folder)
             found.append(corpus.tested(trainer))
             if step + 1 < len(sizes):
-                candidates, more = left[:pool], sizes[step + 1] - size
-                # Random rows are the next in random order already: nobody need be asked.
-                places = np.arange(more)
-                if strategy != "random":
-                    said = corpus.asked(trainer, candidates)
-                    places = pick(strategy, softmax(said.logits), said.embeddings, more, seed=seed + step)
+                candidates, said = left[:pool], corpus.asked(trainer, left[:pool])
+                more = sizes[step + 1] - size
+                places = pick(strategy, softmax(said.logits), said.embeddings, more, seed=seed + step)
                 labelled = np.concatenate([labelled, candidates[places]])
                 left = np.delete(left, places)
     return np.stack(found)
 
 
-def kept_curve(path: Path, settings: dict[str, Any], made: Callable[[], Curve]) -> Curve:
-    """The curve that stands in a file, if it is of these settings; else `made()`, which is written there."""
+def of_random(corpus: Corpus, size: int, seed: int) -> Classes:
+    """The classes of the test rows (N,) after so many random rows; fewer are a part of more."""
+    order = np.random.default_rng(seed).permutation(corpus.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        return corpus.tested(corpus.trained(np.sort(order[:size]), seed, folder))
+
+
+def kept(path: Path, settings: dict[str, Any], made: Made) -> Classes:
+    """The classes that stand in a file, if it is of these settings; else `made()`, which is written there."""
     said = json.dumps(settings, sort_keys=True)
     if path.exists():
         with np.load(path, allow_pickle=False) as arrays:
             if str(arrays["settings"]) == said:
-                found: Curve = arrays["classes"]
+                found: Classes = arrays["classes"]
                 return found
     found = made()
     with writing_whole(path) as file:
@@ -141,6 +147,11 @@ def points(effect: Effect, sign: str = "") -> str:
     return "{} [{}, {}]".format(*(f"{100 * value:{sign}.1f}" for value in values))
 
 
+def doubled(sizes: Sequence[int], rows: int) -> list[int]:
+    """The sizes of random rows: those of the strategies, and twice as many, if there are so many rows."""
+    return sorted({*sizes, *(2 * size for size in sizes[1:] if 2 * size <= rows)})
+
+
 def needed(sizes: Sequence[int], scores: Sequence[float], wanted: float) -> str:
     """So many random rows reach a score, by straight lines between the sizes; `> 480` where none of them do."""
     for (low, high), (before, after) in zip(itertools.pairwise(sizes), itertools.pairwise(scores), strict=True):
@@ -151,38 +162,56 @@ def needed(sizes: Sequence[int], scores: Sequence[float], wanted: float) -> str:
     return f"> {sizes[-1]}"
 
 
-def table(curves: Mapping[tuple[str, int], np.ndarray], labels: np.ndarray, sizes: Sequence[int]) -> list[str]:
-    """Scores at each size, what each strategy gains over random rows, and how it does with half of their number."""
+def table(curves: Mapping[tuple[str, int], np.ndarray], labels: np.ndarray) -> list[str]:
+    """Scores at each size, what each strategy gains over random rows, and how it does with half of their number.
+
+    Args:
+        curves: the classes (S, N) of the test rows over seeds, by strategy and size.
+        labels: the true classes (N,).
+    """
     bootstrap = MultiBootstrap(curves, labels)
     names = list(dict.fromkeys(name for name, _ in curves))
     others = [name for name in names if name != "random"]
-    lines = [f"| rows | {' | '.join(names)} |", "|---:|" + "---:|" * len(names)]
-    lines += [
-        f"| {size} | {' | '.join(points(bootstrap.effect({(name, size): 1})) for name in names)} |" for size in sizes
+    sizes, of_others = (sorted({size for name, size in curves if name in some}) for some in (["random"], others))
+    reached = [float(bootstrap.scores["random", size].mean()) for size in sizes]
+
+    def of(name: str, size: int) -> str:
+        return points(bootstrap.effect({(name, size): 1})) if (name, size) in curves else ""
+
+    def less(name: str, size: int, other: int) -> str:
+        return points(bootstrap.effect({(name, size): 1, ("random", other): -1}), "+")
+
+    def same(name: str, size: int) -> str:
+        return needed(sizes, reached, float(bootstrap.scores[name, size].mean()))
+
+    scores = [[str(size), *(of(name, size) for name in names)] for size in sizes]
+    gains = [[str(size), *(less(name, size, size) for name in others)] for size in of_others[1:]]
+    halves = [
+        [f"{size}, {2 * size}", *(f"{less(name, size, 2 * size)}; {same(name, size)}" for name in others)]
+        for size in of_others[1:]
+        if 2 * size in sizes
     ]
-    lines += [
-        "",
-        "Less as many random rows:",
-        "",
-        f"| rows | {' | '.join(others)} |",
-        "|---:|" + "---:|" * len(others),
+    return [
+        *_lines(["rows", *names], scores),
+        *["", "Less as many random rows:", "", *_lines(["rows", *others], gains)],
+        *["", "Less twice as many random rows; and how many random rows reach the same:", ""],
+        *_lines(["rows, random", *others], halves),
     ]
-    for size in sizes[1:]:
-        cells = [points(bootstrap.effect({(name, size): 1, ("random", size): -1}), "+") for name in others]
-        lines.append(f"| {size} | {' | '.join(cells)} |")
-    lines += ["", "Less twice as many random rows, and random rows that reach the same:", ""]
-    lines += [f"| rows, random | {' | '.join(others)} |", "|---|" + "---:|" * len(others)]
-    of_random = [float(bootstrap.scores["random", size].mean()) for size in sizes]
-    for size in sizes:
-        if size == sizes[0] or 2 * size not in sizes:
-            continue
-        cells = []
-        for name in others:
-            less = points(bootstrap.effect({(name, size): 1, ("random", 2 * size): -1}), "+")
-            same = needed(sizes, of_random, float(bootstrap.scores[name, size].mean()))
-            cells.append(f"{less}; {same}")
-        lines.append(f"| {size}, {2 * size} | {' | '.join(cells)} |")
-    return lines
+
+
+def _lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---:"] * len(header), *rows)]
+
+
+def digest(settings: dict[str, Any]) -> str:
+    """A part of a file's name that tells settings apart."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def said(name: str, make: Callable[..., Classes], *given: Any) -> Classes:
+    """What `make` makes of what is given, after a line that says what it is."""
+    print(name, file=sys.stderr, flush=True)
+    return make(*given)
 
 
 @command(stopped="stopped; the same command goes on with the curves that are left")
@@ -190,7 +219,7 @@ def main(argv: Sequence[str]) -> None:
     """Draw the curves that are due, and write the tables."""
     parser = CommandParser(__doc__)
     parser.add_argument("corpus", metavar="CORPUS", help="as transfer.py has it; NAME=PATH names it")
-    parser.add_argument("--strategies", nargs="+", default=["margin", "diverse", "badge"], choices=STRATEGIES)
+    parser.add_argument("--strategies", nargs="+", default=["margin", "diverse", "badge"], choices=STRATEGIES[1:])
     parser.add_argument("--sizes", nargs="+", type=positive, default=list(SIZES), help="rows that are labelled")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--epochs", type=float, default=20, help="of each training")
@@ -213,35 +242,27 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"--sizes ends at {own.sizes[-1]}, but there are {corpus.rows} training rows; give fewer")
     if own.pool < max(more - size for size, more in itertools.pairwise(own.sizes)):
         raise UserError(f"--pool is {own.pool}, which is fewer rows than a step of --sizes labels; give more")
-    settings = {
-        "fingerprint": data.fingerprint, "sizes": own.sizes, "epochs": own.epochs, "max_length": own.max_length,
-        "pool": own.pool,
-    }  # fmt: skip
-    folder = own.runs / name
-    runs: dict[str, list[Curve]] = {}
+    of_training = {"fingerprint": data.fingerprint, "epochs": own.epochs, "max_length": own.max_length}
+    of_picking = of_training | {"sizes": own.sizes, "pool": own.pool}
+    curves: dict[tuple[str, int], list[Classes]] = {}
     with said_plainly(own.runs):
-        folder.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        (own.runs / name).mkdir(parents=True, exist_ok=True)
         for seed in own.seeds:  # in this order a stopped run has whole seeds
-            for strategy in dict.fromkeys(["random", *own.strategies]):
-
-                def made(strategy: str = strategy, seed: int = seed) -> Curve:
-                    print(f"{name}: {strategy}, seed {seed}", file=sys.stderr, flush=True)
-                    return curve(corpus, strategy, own.sizes, seed, own.pool)
-
-                path = folder / f"{strategy}_seed{seed}_{digest}.npz"
-                runs.setdefault(strategy, []).append(kept_curve(path, settings, made))
-    of_sizes = {
-        (strategy, size): np.stack([run[place] for run in found])
-        for strategy, found in runs.items()
-        for place, size in enumerate(own.sizes)
-    }
+            for size in doubled(own.sizes, corpus.rows):
+                path = own.runs / name / f"random_seed{seed}_{size}_{digest(of_training)}.npz"
+                made = functools.partial(said, path.stem, of_random, corpus, size, seed)
+                curves.setdefault(("random", size), []).append(kept(path, of_training, made))
+            for strategy in own.strategies:
+                path = own.runs / name / f"{strategy}_seed{seed}_{digest(of_picking)}.npz"
+                made = functools.partial(said, path.stem, curve, corpus, strategy, own.sizes, seed, own.pool)
+                for size, classes in zip(own.sizes, kept(path, of_picking, made), strict=True):
+                    curves.setdefault((strategy, size), []).append(classes)
     labels = np.asarray(data.splits["test"]["label"][:])
     head = (
         f"{name}: {corpus.rows:,} training rows, {len(labels):,} test rows, {len(own.seeds)} seeds, {own.epochs:g} "
         "epochs; macro-F1 with 95 % intervals, not corrected for their number."
     )
-    text = "\n".join([head, "", *table(of_sizes, labels, own.sizes)]) + "\n"
+    text = "\n".join([head, "", *table({key: np.stack(found) for key, found in curves.items()}, labels)]) + "\n"
     with writing_whole(own.runs / f"{name}.md") as file:
         file.write(text.encode())
     print(f"{text}\nwrote {own.runs / f'{name}.md'}")

@@ -36,18 +36,27 @@ class Plain:
 
 def test_rows_are_labelled_step_by_step_as_the_strategy_picks_them():
     found = {}
-    for strategy in ("random", "margin", "diverse"):
+    for strategy in ("margin", "diverse"):
         corpus = Plain()
         curve = suggesting.curve(corpus, strategy, [10, 30, 60], 4, 1000)
         assert curve.tolist() == [[10] * 7, [30] * 7, [60] * 7]
         found[strategy] = [set(rows) for rows in corpus.labelled]
         assert [len(rows) for rows in found[strategy]] == [10, 30, 60]
         assert found[strategy][0] < found[strategy][1] < found[strategy][2]
+    corpus = Plain()
+    assert [suggesting.of_random(corpus, size, 4)[0] for size in (10, 30, 60)] == [10, 30, 60]
+    found["random"] = [set(rows) for rows in corpus.labelled]
+    assert found["random"][0] < found["random"][1] < found["random"][2]
     first = found["random"][0]
     assert all(rows[0] == first for rows in found.values())
     left = sorted(set(range(ROWS)) - first, reverse=True)
     assert found["margin"][1] - first == set(left[:20]) and found["margin"][2] - first == set(left[:50])
     assert found["random"][1] - first != set(left[:20])
+
+
+def test_random_rows_are_drawn_up_to_twice_as_many():
+    assert suggesting.doubled([60, 120, 180], 1000) == [60, 120, 180, 240, 360]
+    assert suggesting.doubled([60, 120, 180], 300) == [60, 120, 180, 240]
 
 
 def test_only_rows_of_the_pool_are_asked_about():
@@ -60,13 +69,13 @@ def test_only_rows_of_the_pool_are_asked_about():
 def test_the_table_has_the_scores_and_their_differences():
     random = np.random.default_rng(0)
     labels = random.integers(3, size=300)
-    rates = {("random", 60): 0.5, ("random", 120): 0.6, ("random", 240): 0.7}
+    rates = {("random", 60): 0.5, ("random", 120): 0.6, ("random", 240): 0.7, ("random", 480): 0.75}
     rates |= {("margin", 60): 0.5, ("margin", 120): 0.69, ("margin", 240): 0.8}
     curves = {
         key: np.where(random.random((3, 300)) < rate, labels, random.integers(3, size=(3, 300)))
         for key, rate in rates.items()
     }
-    lines = suggesting.table(curves, labels, [60, 120, 240])
+    lines = suggesting.table(curves, labels)
 
     def score(key):
         return np.mean([f1_score(labels, run, average="macro") for run in curves[key]])
@@ -76,7 +85,9 @@ def test_the_table_has_the_scores_and_their_differences():
     gains = [line for line in lines if line.startswith("| 120 | +")]
     assert len(gains) == 1
     assert gains[0].startswith(f"| 120 | {100 * (score(('margin', 120)) - score(('random', 120))):+.1f} [")
-    assert lines[-1].startswith("| 120, 240 | ") and "; " in lines[-1]
+    half = 100 * (score(("margin", 240)) - score(("random", 480)))
+    assert lines[-1].startswith(f"| 240, 480 | {half:+.1f} [") and lines[-1].endswith("; > 480 |")
+    assert lines[-2].startswith("| 120, 240 | ")
 
 
 def test_random_rows_that_reach_a_score_lie_on_straight_lines():
@@ -92,9 +103,9 @@ def test_a_curve_of_other_settings_is_drawn_anew(tmp_path):
         drawn.append(value)
         return np.array([[value]])
 
-    assert suggesting.kept_curve(path, {"epochs": 1}, lambda: made(1)).tolist() == [[1]]
-    assert suggesting.kept_curve(path, {"epochs": 1}, lambda: made(2)).tolist() == [[1]]
-    assert suggesting.kept_curve(path, {"epochs": 2}, lambda: made(3)).tolist() == [[3]]
+    assert suggesting.kept(path, {"epochs": 1}, lambda: made(1)).tolist() == [[1]]
+    assert suggesting.kept(path, {"epochs": 1}, lambda: made(2)).tolist() == [[1]]
+    assert suggesting.kept(path, {"epochs": 2}, lambda: made(3)).tolist() == [[3]]
     assert drawn == [1, 3]
 
 
@@ -106,7 +117,7 @@ def test_a_curve_of_other_settings_is_drawn_anew(tmp_path):
         (["--sizes", "6", "6000"], "but there are 144 training rows"),
         (["--sizes", "6", "60", "--pool", "10"], "fewer rows than a step"),
         (["--seeds", "-1"], "--seeds is -1; allowed: 0 to"),
-        (["--strategies", "best"], "invalid choice: 'best'"),
+        (["--strategies", "random"], "invalid choice: 'random'"),
     ],
 )
 def test_mistakes_are_one_line(words, said, csv_file, tmp_path, capsys):
@@ -120,5 +131,5 @@ def test_a_short_curve_of_real_models(csv_file, tmp_path, capsys):
     assert suggesting.main([*words, "--runs", str(tmp_path), "--max_length", "16"]) == 0
     said = capsys.readouterr().out
     assert "144 training rows, 60 test rows, 2 seeds" in said and "| 12 | " in said
-    assert len(list(tmp_path.glob("mini/*.npz"))) == 4
+    assert len(list(tmp_path.glob("mini/*.npz"))) == 8
     assert (tmp_path / "mini.md").read_text(encoding="utf-8") in said
