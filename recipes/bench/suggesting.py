@@ -221,6 +221,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("corpus", metavar="CORPUS", help="as transfer.py has it; NAME=PATH names it")
     parser.add_argument("--strategies", nargs="+", default=["margin", "diverse", "badge"], choices=STRATEGIES[1:])
     parser.add_argument("--sizes", nargs="+", type=positive, default=list(SIZES), help="rows that are labelled")
+    parser.add_argument("--random", nargs="+", type=positive, help="random rows; default these, and twice as many")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--epochs", type=float, default=20, help="of each training")
     parser.add_argument("--max_length", type=positive, default=128, help="in tokens")
@@ -238,8 +239,10 @@ def main(argv: Sequence[str]) -> None:
     if data.multi_label:
         raise UserError(f"{own.corpus} has rows of several labels; this is measured on rows of one")
     corpus = Corpus(data, own.max_length, own.epochs)
-    if own.sizes[-1] > corpus.rows:
-        raise UserError(f"--sizes ends at {own.sizes[-1]}, but there are {corpus.rows} training rows; give fewer")
+    if missing := [size for size in own.sizes if size not in (own.random or own.sizes)]:
+        raise UserError(f"--random lacks {missing[0]}, which --sizes has; a strategy is compared with as many rows")
+    if max([*own.sizes, *(own.random or ())]) > corpus.rows:
+        raise UserError(f"--sizes and --random may be up to {corpus.rows}, as many as there are training rows")
     if own.pool < max(more - size for size, more in itertools.pairwise(own.sizes)):
         raise UserError(f"--pool is {own.pool}, which is fewer rows than a step of --sizes labels; give more")
     of_training = {"fingerprint": data.fingerprint, "epochs": own.epochs, "max_length": own.max_length}
@@ -248,7 +251,7 @@ def main(argv: Sequence[str]) -> None:
     with said_plainly(own.runs):
         (own.runs / name).mkdir(parents=True, exist_ok=True)
         for seed in own.seeds:  # in this order a stopped run has whole seeds
-            for size in doubled(own.sizes, corpus.rows):
+            for size in own.random or doubled(own.sizes, corpus.rows):
                 path = own.runs / name / f"random_seed{seed}_{size}_{digest(of_training)}.npz"
                 made = functools.partial(said, path.stem, of_random, corpus, size, seed)
                 curves.setdefault(("random", size), []).append(kept(path, of_training, made))

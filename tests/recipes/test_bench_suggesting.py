@@ -114,7 +114,8 @@ def test_a_curve_of_other_settings_is_drawn_anew(tmp_path):
     [
         (["--sizes", "60"], "give two sizes or more"),
         (["--sizes", "60", "60"], "must rise"),
-        (["--sizes", "6", "6000"], "but there are 144 training rows"),
+        (["--sizes", "6", "6000"], "may be up to 144"),
+        (["--sizes", "6", "60", "--random", "6"], "--random lacks 60, which --sizes has"),
         (["--sizes", "6", "60", "--pool", "10"], "fewer rows than a step"),
         (["--seeds", "-1"], "--seeds is -1; allowed: 0 to"),
         (["--strategies", "random"], "invalid choice: 'random'"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import suggest
 import train
+from browser import CHROMIUM, browser
 from conftest import CUES, LABELS, PLACES, TIMES, sentences
 
 from emo_hf.export.export import export
@@ -125,6 +127,42 @@ def test_label_sets_go_the_same_way(trained_sets, tmp_path, capsys, monkeypatch)
     assert after["data"]["report"]["task"] == "multi" and after["data"]["labels"] == names
     assert after["data"]["report"]["rows"]["train"] == before["data"]["report"]["rows"]["train"] + 4
     assert after["data"]["counts"]["test"] == before["data"]["counts"]["test"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to open the page in")
+@pytest.mark.parametrize("several", [False, True])
+def test_a_person_labels_in_a_browser_and_the_model_is_trained_again(
+    several, trained, trained_sets, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    run = trained_sets if several else trained
+    pool = write(tmp_path / "pool.csv", [{"text": f"{text} {PLACES[0]}"} for text in NEW])
+    said = called(capsys, run, "--pool", pool, "--n", 5, "--strategy", "diverse")
+    page_file = next(tmp_path.glob("runs/suggest/*/labelling.html"))
+    words = shlex.split(next(line for line in said.splitlines() if "--labelled" in line))
+    file = tmp_path / words[words.index("--labelled") + 1]
+    with browser(tmp_path / "profile") as page:
+        page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        page.call("Page.navigate", url=page_file.as_uri())
+        page.wait("document.querySelectorAll('#labels button').length > 0")
+        for digits in ("1", "3", "2"):
+            for digit in (digits, str(int(digits) + 1)) if several else digits:
+                page.press(digit, f"Digit{digit}")
+            if several:
+                page.press("Enter", "Enter")
+        page.press("s", "KeyS", ctrl=True)
+        end = time.monotonic() + 30
+        while not file.exists() or not file.stat().st_size:
+            assert time.monotonic() < end, "no file was saved"
+            time.sleep(0.1)
+    said = called(capsys, *words[2:])
+    words = shlex.split(next(line for line in said.splitlines() if "recipes/train.py" in line))
+    assert train.main([*words[2:], *SHORT]) == 0
+    before, after = read_record(run), read_record(Path(words[words.index("--output_dir") + 1]))
+    places = [{0, 1}, {2, 3}, {1, 2}] if several else [{0}, {2}, {1}]
+    for place, name in enumerate(before["data"]["labels"]):
+        more = after["data"]["counts"]["train"][name] - before["data"]["counts"]["train"][name]
+        assert more == sum(place in found for found in places), name
 
 
 def test_one_file_of_texts_and_labels_is_read_together_with_the_saved_one(rows, speck, tmp_path):
