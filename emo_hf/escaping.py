@@ -1,7 +1,8 @@
-"""Names and sentences of others as a part of Markdown, LaTeX, CSV and commands, where they stay text."""
+"""Names and sentences of others as a part of Markdown, LaTeX, CSV, scripts and commands, where they stay text."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -39,6 +40,16 @@ def csv_cell(text: str) -> str:
     if not text.lstrip().startswith(_FORMULA[:4]) and not text.startswith(_FORMULA):
         return text
     return text if _HARMLESS.fullmatch(text) else f"'{text}"
+
+
+def script_json(value: Any) -> Any:
+    """JSON that may stand in a script element of a page: no `<`, so nothing in it ends the element."""
+    from markupsafe import Markup
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
 
 
 def shell_word(word: str) -> str:

@@ -19,27 +19,38 @@ SWITCHES = "--headless --no-sandbox --disable-gpu --no-first-run --disable-backg
 
 
 class Page:
-    """The one tab of a browser; `requested` and `errors` gather what its pages asked for and threw."""
+    """The one tab of a browser; `requested` and `errors` gather what its pages asked for and threw.
+
+    `dialogs` gathers the kinds of the questions that they asked, as `beforeunload`, all of which are answered by yes.
+    """
 
     def __init__(self, socket: Any):
         self.socket, self.number = socket, 0
         self.requested: list[str] = []
         self.errors: list[str] = []
+        self.dialogs: list[str] = []
         for domain in ("Page", "Network", "Runtime"):
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        number = self._send(method, parameters)
         while True:
             message = json.loads(self.socket.recv(timeout=60))
             if message.get("method") == "Network.requestWillBeSent":
                 self.requested.append(message["params"]["request"]["url"])
             elif message.get("method") == "Runtime.exceptionThrown":
                 self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
-            elif message.get("id") == self.number:
+            elif message.get("method") == "Page.javascriptDialogOpening":
+                self.dialogs.append(message["params"]["type"])
+                self._send("Page.handleJavaScriptDialog", {"accept": True})
+            elif message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
+
+    def _send(self, method: str, parameters: dict[str, Any]) -> int:
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        return self.number
 
     def evaluate(self, script: str) -> Any:
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
@@ -70,6 +81,16 @@ class Page:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
+
+    def press(self, key: str, code: str, *, ctrl: bool = False, repeat: bool = False) -> None:
+        """A key, down and up; one letter is typed too, where something takes it."""
+        named = {"key": key, "code": code, "modifiers": 2 if ctrl else 0}
+        typed = {"text": key} if len(key) == 1 and not ctrl else {}
+        # Without its number a key that types nothing would do nothing of its own.
+        numbers = {"Enter": 13, "Backspace": 8, "Tab": 9, "Escape": 27}
+        named |= {"windowsVirtualKeyCode": numbers[key]} if key in numbers else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", autoRepeat=repeat, **named, **typed)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def picture(self, path: Path) -> None:
         shown = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     },
     "report": {"storage", "evaluation"},
     "inference": {"storage", "evaluation.abstaining", "data", "arguments", "models", "training"},
+    "suggesting": {"storage", "data", "inference", "report.page_font"},
     "distillation": {"storage", "data", "arguments", "models", "training", "inference"},
     "export": {"storage", "evaluation", "data", "arguments", "models", "training", "inference"},
     "hub": {"storage", "evaluation", "encoders", "report"},

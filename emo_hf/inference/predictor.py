@@ -157,9 +157,13 @@ class Predictor:
         """Probabilities (N, C) and embeddings (N, D) of N sentences that fit in memory, N > 0."""
         import torch
 
-        logits, embeddings = self._arrays(sentences)
-        scores = probabilities(logits, several=self.thresholds is not None)
+        scores, embeddings = self.scores_and_embeddings(sentences)
         return torch.from_numpy(scores), torch.from_numpy(embeddings)
+
+    def scores_and_embeddings(self, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """As `outputs`, as arrays, which need no torch."""
+        logits, embeddings = self._arrays(sentences)
+        return probabilities(logits, several=self.thresholds is not None), embeddings
 
     def logits(self, sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """As `outputs`, with logits (N, C) in place of their probabilities."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from emo_hf.escaping import script_json
 from emo_hf.report import answers, page_tables, page_tuning
 from emo_hf.report import findings as questions
 from emo_hf.report.analysis import Analysis
@@ -41,7 +41,7 @@ def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
 
     # Everything is escaped where it stands in the page, and what scripts read is JSON without a `<`.
     environment = Environment(loader=PackageLoader("emo_hf.report", "templates"), autoescape=True)
-    environment.filters["json"] = _json
+    environment.filters["json"] = script_json
     words = PAGE_WORDS[lang] | (PAGE_SET_WORDS[lang] if analysis.multi_label else {})
     shown = {"words": words, "lang": lang, **context(analysis, lang=lang)}
     template = environment.get_template("report.html")
@@ -213,13 +213,3 @@ def _settings(analysis: Analysis, lang: str) -> dict[str, Any]:
         "started": min((run["started"] for run in records if run.get("started")), default=None),
         "finished": max((run["finished"] for run in records if run.get("finished")), default=None),
     }
-
-
-def _json(value: Any) -> Any:
-    """JSON that may stand in a script element: no `<`, so nothing in it ends the element."""
-    from markupsafe import Markup
-
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
