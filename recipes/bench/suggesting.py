@@ -63,7 +63,7 @@ class Corpus:
     max_length: int
     epochs: float
 
-    model = ModelArguments(encoder="tiny-bert", pooling="mean")
+    model = ModelArguments(encoder="tiny-bert", pooling="mean", ngrams=0)
 
     @cached_property
     def tokens(self) -> datasets.DatasetDict:
