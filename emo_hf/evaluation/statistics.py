@@ -131,12 +131,30 @@ class MultiBootstrap:
         scored = {
             name: np.stack([f1_of_each(weights.counts(run)) for run in runs]) for name, runs in predictions.items()
         }
-        made = []
-        for label in range(weights.classes):
-            bootstrap = cls.__new__(cls)
-            bootstrap._take({name: found[..., label] for name, found in scored.items()}, len(labels), ())
-            made.append(bootstrap)
-        return made
+        return [
+            cls.of_scores({name: found[..., label] for name, found in scored.items()}, len(labels))
+            for label in range(weights.classes)
+        ]
+
+    @classmethod
+    def of_scores(
+        cls,
+        scored: Mapping[Any, np.ndarray],
+        rows: int,
+        *,
+        deterministic: Collection[Any] = (),
+        pooled: bool | None = None,
+    ) -> MultiBootstrap:
+        """One for any score from 0 to 1 of each model's runs, under the weightings (1 + resamples) of `row_weights`.
+
+        scored: (S, 1 + resamples) of each model. pooled: whether the models' variances over seeds are taken together,
+        where another score of the same runs has said so; by default these scores do.
+        """
+        bootstrap = cls.__new__(cls)
+        bootstrap._take(scored, rows, deterministic)
+        if pooled is not None:
+            bootstrap.seeds.pooled = pooled
+        return bootstrap
 
     def _take(self, scored: Mapping[Any, np.ndarray], rows: int, deterministic: Collection[Any]) -> None:
         """Each model's runs scored on the test rows as they are and then on each resample (S, 1 + resamples)."""
@@ -201,10 +219,14 @@ def _resampled_rows(
     for name, runs in predictions.items():
         if runs.shape[1:] != labels.shape:
             raise UserError(f"the predictions of {name} are {runs.shape}, but there are {len(labels)} test rows")
-    count = len(labels)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    weights = np.concatenate([np.ones((1, count)), drawn]).astype(np.float32)
+    weights = row_weights(len(labels), resamples, seed)
     return RowWeights(labels, class_count(labels, predictions.values()), weights)
+
+
+def row_weights(rows: int, resamples: int, seed: int) -> np.ndarray:
+    """(1 + resamples, N) how often each test row counts: once, and then as it is drawn with replacement."""
+    drawn = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=resamples)
+    return np.concatenate([np.ones((1, rows)), drawn]).astype(np.float32)
 
 
 def seed_effect(

@@ -19,6 +19,7 @@ from emo_hf.report.answered import Finding, Outlook, Unanswered, outlook_of
 from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast, baseline_contrasts, contrasts, sweep_contrasts
 from emo_hf.report.grouping import ModelRuns, by_encoder, group_runs
 from emo_hf.report.predictions import Arrays, LinearBaseline, answers, read_linear, read_predictions
+from emo_hf.report.risk_curves import Risks
 from emo_hf.storage.record import RECORD_FILE, read_record, read_records, study_arguments
 
 logger = logging.getLogger(__name__)
@@ -141,6 +142,19 @@ class Analysis:
         runs = self.classes | {LINEAR_CELL: self.linear.classes[None]}
         return MultiBootstrap(runs, self.true_classes, deterministic={LINEAR_CELL})
 
+    @cached_property
+    def risks(self) -> Risks | None:
+        """Risk against coverage of every model in `classes` and of the linear baseline.
+
+        None where a row may have several labels, nothing can be compared, or the study is a sweep.
+        """
+        if self.multi_label or self.swept or not self.classes:
+            return None
+        runs = {model.cell: found for model in self.models if (found := self.readable(model))}
+        if self.linear.classes is None:
+            return Risks.of(runs)
+        return Risks.of(runs | {LINEAR_CELL: [self.linear.arrays]}, frozenset({LINEAR_CELL}))
+
     @property
     def questions(self) -> list[Contrast]:
         """All that the models of the study allow to ask about each other."""
@@ -161,7 +175,7 @@ class Analysis:
     @property
     def unanswered(self) -> list[Unanswered]:
         """Every question of which no pair of models has two seeds or more on both sides."""
-        return [Unanswered(asked, self._lacking(asked)) for asked in self.questions if not asked.within(self.repeated)]
+        return [Unanswered(asked, self.lacking(asked)) for asked in self.questions if not asked.within(self.repeated)]
 
     @cached_property
     def against_baseline(self) -> list[Finding] | list[Unanswered]:
@@ -173,7 +187,7 @@ class Analysis:
             return []
         asked = baseline_contrasts([model.cell for model in self.models])
         having = set() if self.linear.classes is None else self.repeated | {LINEAR_CELL}
-        return self._decided(asked, having) or [Unanswered(asked[0], self._lacking(asked[0]))]
+        return self._decided(asked, having) or [Unanswered(asked[0], self.lacking(asked[0]))]
 
     def _decided(self, questions: list[Contrast], having: set[Cell]) -> list[Finding]:
         """The questions that the models `having` what it takes can answer, each decided within its family."""
@@ -195,7 +209,7 @@ class Analysis:
             decided = decide([effects[place][0] for place in family], self.equal_within / 100)
             decisions |= zip(family, decided, strict=True)
         return [
-            Finding(asked, contrast, self._lacking(asked), effect, decisions[place], kinds.count(kinds[place]), chosen)
+            Finding(asked, contrast, self.lacking(asked), effect, decisions[place], kinds.count(kinds[place]), chosen)
             for place, ((asked, contrast), (effect, chosen)) in enumerate(zip(answers, effects, strict=True))
         ]
 
@@ -216,7 +230,8 @@ class Analysis:
             return best.effect, best.name
         return self.bootstrap.effect(contrast.weights), None
 
-    def _lacking(self, asked: Contrast) -> dict[Cell, str]:
+    def lacking(self, asked: Contrast) -> dict[Cell, str]:
+        """The models for which a pair of a question can not be compared, each with the reason; see `Finding`."""
         if asked.about_baseline and self.linear.reason:
             return {LINEAR_CELL: self.linear.reason}
         seeds = {model.cell: len(model.runs) for model in self.models}

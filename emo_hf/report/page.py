@@ -22,6 +22,8 @@ from emo_hf.report.page_words import PAGE_WORDS
 from emo_hf.report.plots.embeddings import map_of, thinned_rows
 from emo_hf.report.plots.layout import COLOURS, WITHOUT
 from emo_hf.report.predictions import answers as answers_of
+from emo_hf.report.risk_words import RISK_WORDS
+from emo_hf.report.risks import risk_findings_note, risk_sentences
 from emo_hf.report.sentences import group_scores, read_runs, read_test_rows, sentences
 from emo_hf.report.set_words import PAGE_SET_WORDS
 from emo_hf.report.summary import caution, duration, summary
@@ -31,7 +33,7 @@ from emo_hf.report.wording import WORDS
 from emo_hf.storage.files import write_whole
 
 PAGE_FILE = "report.html"
-PICTURES = ("labels", "cooccurrence", "thresholds", "history", "confusion", "calibration", "sweep", "tuning")
+PICTURES = ("labels", "cooccurrence", "thresholds", "history", "confusion", "calibration", "risks", "sweep", "tuning")
 
 
 def write_page(analysis: Analysis, path: Path, *, lang: str = "en") -> Path:
@@ -76,6 +78,9 @@ def context(analysis: Analysis, *, lang: str = "en") -> dict[str, Any]:
         "table_notes": more_notes(analysis, lang),
         "clusters": page_tables.clusters(analysis, lang),
         "cluster_sentences": [] if analysis.swept else cluster_sentences(analysis, lang=lang),
+        "risks": page_tables.risks(analysis, lang),
+        "risk_sentences": risk_sentences(analysis, lang=lang),
+        "risk_notes": [RISK_WORDS[lang]["note"], risk_findings_note(analysis, lang)],
         "drawn": _pictures(analysis.folder),
         "tuning": page_tuning.tuning(analysis, lang),
         "settings": _settings(analysis, lang),

@@ -7,6 +7,7 @@ from typing import Any
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.clusters import COLUMNS, cluster_scores
 from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.risks import headings, risk_rows, with_interval
 from emo_hf.report.table import (
     LOWER_IS_BETTER,
     MISSING,
@@ -58,6 +59,25 @@ def clusters(analysis: Analysis, lang: str) -> Table | None:
     arrows = [(words[column].rpartition(" ")[0], words[column][-1]) for column in COLUMNS]
     headings = [_number_heading(f"{name}\u00a0{arrow}", arrow == "↓") for name, arrow in arrows]  # on one line
     return {"header": [*naming_headings(lang, analysis.swept), *headings], "rows": rows}
+
+
+def risks(analysis: Analysis, lang: str) -> Table | None:
+    """Areas under risk and coverage, and errors at some coverages; None where there are none."""
+    found = risk_rows(analysis, lang)
+    if not found:
+        return None
+    _, _, _, _, *columns = headings(lang)
+    rows = []
+    for (number, encoder, pooling, aux), effects in found:
+        cells = [_text(number), _text(encoder) | {"rest": f"{pooling} · {aux}"}]
+        cells += [_text(text) | {"wide": True} for text in (pooling, aux)]
+        for effect in effects:
+            text, _, interval = with_interval(effect).partition(" ")
+            spread = f" {interval}" if interval else ""
+            cells.append({"text": text, "spread": spread, "sort": effect.estimate, "number": True})
+        rows.append({"cells": cells, "baseline": number == MISSING})
+    header = [_number_heading(name.replace(" ", "\u00a0"), lower_is_better=True) for name in columns]
+    return {"header": [*naming_headings(lang, analysis.swept), *header], "rows": rows}
 
 
 def naming_headings(lang: str, swept: bool) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,12 @@ class LinearBaseline:
     Attributes:
         classes: what it predicts on the test rows (N,), or sets of labels (N, C), or None.
         reason: a key of the report's words, where `classes` is None.
+        arrays: its predictions, where `classes` are there.
     """
 
     classes: np.ndarray | None
     reason: str | None = None
+    arrays: Arrays = field(default_factory=dict)
 
 
 def answers(arrays: Arrays) -> np.ndarray:
@@ -78,4 +80,4 @@ def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBas
         return LinearBaseline(None, "no_predictions")
     if not np.array_equal(arrays["labels"], labels):
         return LinearBaseline(None, "other_rows")
-    return LinearBaseline(answers(arrays))
+    return LinearBaseline(answers(arrays), arrays=arrays)

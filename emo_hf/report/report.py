@@ -19,9 +19,11 @@ from emo_hf.report.plots.confusion import draw_confusion
 from emo_hf.report.plots.embeddings import draw_embeddings, map_of
 from emo_hf.report.plots.history import draw_history
 from emo_hf.report.plots.labels import draw_cooccurrence, draw_labels
+from emo_hf.report.plots.risks import draw_risks
 from emo_hf.report.plots.thresholds import draw_thresholds
 from emo_hf.report.plots.tuning import draw_tuning
 from emo_hf.report.predictions import read_predictions
+from emo_hf.report.risks import write_risks
 from emo_hf.report.sweep import draw_sweep, write_sweep
 from emo_hf.report.table import write_csv_table, write_latex_table, write_table
 from emo_hf.report.tuning import tuned_models, write_tuning
@@ -45,11 +47,12 @@ def write_report(
 ) -> list[Path]:
     """Write the table and the pictures of a study into its folder and return their paths.
 
-    Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, and for each encoder history_,
-    embeddings_, confusion_ and calibration_<encoder>.png, with `umap=True` also umap_<encoder>.png. A sweep has
-    sweep.md and sweep_<argument>.png instead of clusters and pictures; a study that was tuned also tuning.md and
-    tuning_<encoder>.png. Where rows may have several labels there are no clusters and confusions, but labels.png,
-    cooccurrence.png and thresholds_<encoder>.png, and maps are coloured by `map_label`, by default the commonest.
+    Files: report.html, table.md, .csv and .tex, findings.md, clusters.md and .csv, risks.md, and for each encoder
+    history_, embeddings_, confusion_, calibration_ and risks_<encoder>.png, with `umap=True` also umap_<encoder>.png.
+    A sweep has sweep.md and sweep_<argument>.png instead of clusters, risks and pictures; a study that was tuned also
+    tuning.md and tuning_<encoder>.png. Where rows may have several labels there are no clusters, risks and confusions,
+    but labels.png, cooccurrence.png and thresholds_<encoder>.png, and maps are coloured by `map_label`, by default the
+    commonest.
     The same records give the same files, byte for byte. `jobs` pictures are drawn side by side, each in a process of
     its own beyond one. Two models count as equal where a difference beyond `equal_within` points of macro-F1 is ruled
     out.
@@ -75,6 +78,8 @@ def write_report(
         if not analysis.multi_label:
             paths.append(write_clusters(analysis, folder / "clusters.md", lang=lang))
             paths.append(write_clusters_csv(analysis, folder / "clusters.csv"))
+            if analysis.risks is not None:
+                paths.append(write_risks(analysis, folder / "risks.md", lang=lang))
         paths += _draw_sheets(analysis, ["t-SNE", "UMAP"] if umap else ["t-SNE"], lang, jobs)
     paths += _write_tuning(analysis, lang)
     paths.append(write_page(analysis, folder / PAGE_FILE, lang=lang))
@@ -110,11 +115,12 @@ def _write_tuning(analysis: Analysis, lang: str) -> list[Path]:
 
 def _draw_sheets(analysis: Analysis, methods: list[str], lang: str, jobs: int) -> list[Path]:
     """The pictures of each encoder, `jobs` at a time."""
-    kinds: list[tuple[str, Any, dict[str, str]]] = [
+    kinds: list[tuple[str, Any, dict[str, Any]]] = [
         ("history", draw_history, {}),
         *((_MAPS[method], draw_embeddings, {"method": method}) for method in methods),
         ("thresholds", draw_thresholds, {}) if analysis.multi_label else ("confusion", draw_confusion, {}),
         ("calibration", draw_calibration, {}),
+        *([("risks", draw_risks, {"risks": analysis.risks})] if analysis.risks is not None else []),
     ]
     pictures = [
         joblib.delayed(draw)(sheet, analysis.folder / f"{kind}_{stem}.png", lang=lang, **options)

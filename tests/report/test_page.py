@@ -53,9 +53,9 @@ def test_the_page_stands_alone_and_says_what_was_found(reported: tuple[Path, lis
     assert places == 2 * [("1", "1", "1"), ("1", "2", "2"), ("2", "1", "5"), ("2", "2", "6")]
     assert "16 runs" in plain and "45 test sentences" in plain
     assert re.search(r"8\.[0-3] min of training", plain)  # 16 runs of 30 to 31 seconds
-    assert page.count("data:image/png;base64,") == 6  # histories, confusion, calibration of two encoders
+    assert page.count("data:image/png;base64,") == 8  # histories, confusion, calibration, risks of two encoders
     anchors = re.findall(r'href="#([^"]+)"', page)
-    assert len(anchors) == 11 and all(f'id="{anchor}"' in page for anchor in anchors)
+    assert len(anchors) == 12 and all(f'id="{anchor}"' in page for anchor in anchors)
 
 
 def test_the_effects_have_an_axis(page: str) -> None:
@@ -91,7 +91,7 @@ def test_a_korean_page_has_no_english_words(reported: tuple[Path, list[Path]], t
     """But for what names models, people, packages and methods."""
     analysis = Analysis.read(reported[0])
     text = seen(write_page(analysis, tmp_path / "page.html", lang="ko").read_text(encoding="utf-8"))
-    names = "klue bert base tiny roberta cls mean none triplet emo SNE IDF ECE Holm Sellam Northcutt"
+    names = "klue bert base tiny roberta cls mean none triplet emo SNE IDF ECE Holm Sellam Northcutt Yaniv Wiener Geifman"
     names += " Schuirmann cpu bfloat document title taken script img src onerror CPU"
     assert set(re.findall(r"[A-Za-z]{3,}", text)) <= set(names.split())
 

@@ -177,20 +177,23 @@ def test_second_report_is_byte_identical_and_keeps_the_maps(
 
 def test_pictures_drawn_side_by_side_are_the_same(reported: tuple[Path, list[Path]], again: list[Path]) -> None:
     one, two = ({p.name: p.read_bytes() for p in folder.glob("*.png")} for folder in (reported[0], again[0].parent))
-    assert one == two and len(one) == 8
+    assert one == two and len(one) == 10
     assert [path.name for path in again if path.suffix == ".png"] == [
         f"{kind}_{encoder}.png"
         for encoder in ("klue--bert-base", "tiny-roberta")
-        for kind in ("history", "embeddings", "confusion", "calibration")
+        for kind in ("history", "embeddings", "confusion", "calibration", "risks")
     ]
 
 
 def test_pictures_exist_for_each_encoder(reported: tuple[Path, list[Path]]) -> None:
     study, paths = reported
-    kinds = ("history", "embeddings", "confusion", "calibration")
+    kinds = ("history", "embeddings", "confusion", "calibration", "risks")
     names = [f"{kind}_{encoder}.png" for kind in kinds for encoder in ("klue--bert-base", "tiny-roberta")]
     assert sorted(path.name for path in paths) == sorted(
-        ["table.md", "table.csv", "table.tex", "findings.md", "clusters.md", "clusters.csv", "report.html", *names]
+        [
+            *("table.md", "table.csv", "table.tex", "findings.md", "clusters.md", "clusters.csv", "risks.md"),
+            *("report.html", *names),
+        ]
     )
     for name in names:
         with Image.open(study / name) as picture:
