@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from export import main as export
 from label_set_rows import run_arguments
 from predict import main as predict
+from test_distributed import launch
+from test_training import run_until
 
 from emo_hf import Predictor
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
 from emo_hf.data.loading import load_emotion_data
 from emo_hf.errors import UserError
-from emo_hf.evaluation.promises import choose_sets, choose_threshold
+from emo_hf.evaluation.promises import answers_of, choose_sets, choose_threshold
 from emo_hf.storage.record import load_predictions, read_record
 from emo_hf.training.promised import HELD, halved
 from emo_hf.training.run import make_trainer, run
@@ -31,6 +35,31 @@ def words_of(encoder: str, data: str, folder, **own):
         DataArguments(data=data, max_length=32),
         MetricTrainingArguments(output_dir=str(folder), **settings),
     )
+
+
+def halves(folder, csv_file, tokens):
+    """Probabilities of a saved model, and labels, of the validation rows that choose and of those that are held."""
+    predictor, texts = Predictor(folder), load_emotion_data(csv_file).splits["validation"]["text"][:]
+    places = {tuple(ids): place for place, ids in enumerate(predictor.pieces.ids(texts, 128))}
+    parts = []
+    for split in ("validation", HELD):
+        scores = predictor.scores([texts[places[tuple(ids)]] for ids in tokens[split]["input_ids"]])
+        parts.append((scores, np.asarray(tokens[split]["labels"])))
+    return parts
+
+
+SCRIPT = """
+import sys
+from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments
+from emo_hf.training.run import run
+run(
+    ModelArguments(encoder=sys.argv[1], pooling="mean", embedding_size=16),
+    DataArguments(data=sys.argv[2], max_length=32),
+    MetricTrainingArguments(
+        output_dir=sys.argv[3], num_train_epochs=10, bf16=False, disable_tqdm=True, learning_rate=2e-3, max_error=0.5
+    ),
+)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +90,11 @@ def test_a_promise_stands_in_record_and_configuration_and_rests_on_the_held_rows
         found = dict(record["promises"][name])
         found.pop("test")
         assert config[name] == found and found["rows"] == 18 and found["confidence"] == 0.95
-    words = words_of("", csv_file, folder, max_error=0.5)
     _, tokens = make_trainer(
         *words_of(str(folder), csv_file, folder.parent / "x", max_error=0.5), load_emotion_data(csv_file)
     )
-    predictor, data = Predictor(folder), load_emotion_data(csv_file)
-    places = {
-        tuple(ids): place for place, ids in enumerate(predictor.pieces.ids(data.splits["validation"]["text"][:], 128))
-    }
-    parts = []
-    for split in ("validation", HELD):
-        rows = [places[tuple(ids)] for ids in tokens[split]["input_ids"]]
-        probabilities = predictor.scores([data.splits["validation"]["text"][row] for row in rows])
-        parts.append((probabilities, np.asarray(tokens[split]["labels"])))
-    answers = [(scores.max(1), scores.argmax(1) == labels) for scores, labels in parts]
-    made = choose_threshold(*answers, words[2].max_error)
+    parts = halves(folder, csv_file, tokens)
+    made = choose_threshold(*itertools.starmap(answers_of, parts), 0.5)
     assert made.threshold == pytest.approx(config["abstention"]["threshold"], abs=1e-5)
     assert (made.answered, made.errors) == (config["abstention"]["answered"], config["abstention"]["errors"])
     assert choose_sets(*parts[1], 0.7, "adaptive").bounds == pytest.approx(config["label_sets"]["bounds"], abs=1e-5)
@@ -146,6 +165,47 @@ def test_where_no_threshold_holds_a_line_says_so_and_nothing_is_answered(encoder
     }
     predictor = Predictor(tmp_path / "run")
     assert {predictor.named(list(scores.values()))[0] for scores in predictor(TEXTS)} == {"모름"}
+
+
+def promised_again(folder, csv_file, tokens):
+    """The threshold by the probabilities of the saved model."""
+    return choose_threshold(*itertools.starmap(answers_of, halves(folder, csv_file, tokens)), 0.5)
+
+
+def test_a_resumed_run_promises_the_same(encoders, csv_file, tmp_path):
+    asked = {"max_error": 0.5, "coverage": 0.7}
+    straight = run(*words_of(encoders["bert"], csv_file, tmp_path / "straight", **asked))
+    run_until(14, *words_of(encoders["bert"], csv_file, tmp_path / "stopped", **asked))
+    resumed = run(*words_of(encoders["bert"], csv_file, tmp_path / "stopped", resume_from_checkpoint="last", **asked))
+    assert resumed["promises"] == straight["promises"] and straight["promises"]["abstention"]["rows"] == 18
+
+
+def test_a_promise_of_adapters_is_that_of_the_merged_weights(encoders, csv_file, tmp_path):
+    pytest.importorskip("peft")
+    model, *others = words_of(
+        encoders["bert"], csv_file, tmp_path / "lora", max_error=0.5, learning_rate=2e-2, num_train_epochs=10
+    )
+    record = run(replace(model, lora=["r=2"]), *others)
+    _, tokens = make_trainer(
+        *words_of(encoders["bert"], csv_file, tmp_path / "x", max_error=0.5), load_emotion_data(csv_file)
+    )
+    made, found = promised_again(tmp_path / "lora", csv_file, tokens), record["promises"]["abstention"]
+    assert made.threshold is not None and made.threshold == pytest.approx(found["threshold"], abs=1e-5)
+    assert (made.answered, made.errors) == (found["answered"], found["errors"])
+
+
+@pytest.mark.slow
+def test_processes_promise_what_one_would_of_all_held_rows(warm, encoders, csv_file, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    launch(warm, tmp_path / "script.py", 2, encoders["bert"], csv_file, str(tmp_path / "run"))
+    record = read_record(tmp_path / "run")
+    _, tokens = make_trainer(
+        *words_of(encoders["bert"], csv_file, tmp_path / "x", max_error=0.5), load_emotion_data(csv_file)
+    )
+    made, found = promised_again(tmp_path / "run", csv_file, tokens), record["promises"]["abstention"]
+    assert record["hardware"]["processes"] == 2 and found["rows"] == made.rows == 18
+    assert made.threshold == pytest.approx(found["threshold"], abs=1e-5)
+    assert (made.answered, made.errors) == (found["answered"], found["errors"])
 
 
 @pytest.mark.parametrize("name", ["max_error", "coverage"])
