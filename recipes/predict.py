@@ -1,6 +1,7 @@
 """Emotions of sentences, of a file or of standard input.
 
     python recipes/predict.py MODEL "드디어 합격했어" "내일 발표라 잠이 안 와"
+    python recipes/predict.py MODEL "드디어 합격했어" --explain
     python recipes/predict.py MODEL comments.xlsx --output emotions.xlsx
     cat comments.txt | python recipes/predict.py MODEL - --format jsonl
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
         "--output", type=Path, help="a .csv, .tsv, .xlsx or .jsonl file for predictions: whole, or absent"
     )
     parser.add_argument("--format", choices=["text", "csv", "tsv", "jsonl"], help="of standard output; default text")
+    parser.add_argument("--explain", action="store_true", help="say too which words carried the likeliest label")
     parser.add_argument("--text_column", help="column of the sentences, if not a usual name: its name, or its number")
     parser.add_argument("--header", help="row of the column names, from 1, or none; default: found out")
     parser.add_argument("--sheet", help="sheet of a workbook; default: found out")
@@ -71,8 +73,8 @@ def main(argv: Sequence[str]) -> None:
     )
     opened = opened or open_input(source, arguments, kind)
     started = time.monotonic()
-    with writer_of(arguments.output, kind, opened, predictor) as writer:
-        count, empty = write(opened, predictor, writer)
+    with writer_of(arguments.output, kind, opened, predictor, explained=arguments.explain) as writer:
+        count, empty = write(opened, predictor, writer, explained=arguments.explain)
     seconds = time.monotonic() - started
     if arguments.output:
         print(f"wrote {arguments.output}, {count:,} row{'s' * (count != 1)}")
@@ -142,15 +144,15 @@ def open_input(source: Path | list[str] | None, arguments: argparse.Namespace, k
 
 
 def writer_of(
-    output: Path | None, kind: str, opened: Opened, predictor: Predictor
+    output: Path | None, kind: str, opened: Opened, predictor: Predictor, *, explained: bool
 ) -> contextlib.AbstractContextManager[Writer]:
     """What takes the predictions: the file, or standard output."""
     from emo_hf.inference.prediction_files import prediction_file, standard_output
 
-    sets = "label_sets" in predictor.promises
+    more = [*(["label_set"] if "label_sets" in predictor.promises else []), *(["why"] if explained else [])]
     if output:
-        return prediction_file(output, opened.others, predictor.labels, sets=sets)
-    return contextlib.nullcontext(standard_output(sys.stdout, kind, opened.others, predictor.labels, sets=sets))
+        return prediction_file(output, opened.others, predictor.labels, more=more)
+    return contextlib.nullcontext(standard_output(sys.stdout, kind, opened.others, predictor.labels, more=more))
 
 
 @dataclass
@@ -174,14 +176,14 @@ class Empty:
         return f"{rows} no text and an empty prediction: {few(map(str, self.first), count=self.count)}"
 
 
-def write(opened: Opened, predictor: Predictor, writer: Writer) -> tuple[int, Empty]:
+def write(opened: Opened, predictor: Predictor, writer: Writer, *, explained: bool = False) -> tuple[int, Empty]:
     """Write a row for each of the input; returns how many there were, and which had no text."""
     from emo_hf.inference.predictions import predictions
 
     count, empty = 0, Empty()
     for block in opened.blocks:
         beside = [block.columns[name] for name in opened.others]
-        for row in predictions(predictor, block.numbers, beside, block.columns[opened.text]):
+        for row in predictions(predictor, block.numbers, beside, block.columns[opened.text], explained=explained):
             writer.write(row)
             count += 1
             if row.scores is None:

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from emo_hf.evaluation.abstaining import UNKNOWN
+from emo_hf.inference.explaining import Explanation, explain
 from emo_hf.inference.neighbours import NO_LABEL, Neighbours
 from emo_hf.inference.predictor import Predictor
 
@@ -34,6 +35,8 @@ WORDS = {
         "none": "No map and no neighbours: {why}.",
         "unknown": "모름: the model is not sure enough to keep its promise of at most {share:.0%} of errors.",
         "set": "May be: {labels}.",
+        "why": "What speaks for “{label}” and, struck through, against it: the stronger the colour, the more.",
+        "weight": "log odds {weight:+.1f}",
         "no_label": "no label", "threshold": "threshold {least:.0%}",
         "sets": "✓ reaches the threshold of its label, the line in the bar. It was chosen on validation rows.",
         "colour": " A sentence has the colour of its likeliest label.",
@@ -51,6 +54,8 @@ WORDS = {
         "none": "지도와 가까운 문장을 보일 수 없습니다: {why}.",
         "unknown": "모름: 오류 {share:.0%} 이하라는 약속을 지킬 만큼 확실하지 않습니다.",
         "set": "가능한 감정: {labels}.",
+        "why": "‘{label}’ 쪽으로 본 까닭: 색이 진할수록 크게 작용한 어절이고, 줄을 그은 어절은 반대쪽입니다.",
+        "weight": "로그 오즈 {weight:+.1f}",
         "no_label": "감정 없음", "threshold": "기준 {least:.0%}",
         "sets": "✓는 확률이 그 감정의 기준(막대 안의 선) 이상이라는 뜻입니다. 기준은 검증 문장으로 정했습니다.",
         "colour": " 문장의 색은 그 문장의 감정 가운데 확률이 가장 높은 것입니다.",
@@ -89,6 +94,11 @@ STYLE = """
 .emo .legend svg { display: inline-block; width: 1em; height: 1em; margin-right: 0.25em; vertical-align: -0.1em; }
 .emo p, .emo .legend { margin: 0.4rem 0; font-size: 0.9rem; }
 .emo p { opacity: 0.8; }
+.emo p.words { font-size: 1.05rem; line-height: 1.9; opacity: 1; }
+.emo .words span { padding: 0.15em 0.3em; border-radius: 0.3em;
+  background: color-mix(in srgb, #0072B2 calc(var(--share) * 0.55), transparent); }
+.emo .words .against { text-decoration: line-through;
+  background: color-mix(in srgb, #D55E00 calc(var(--share) * 0.55), transparent); }
 .emo h3 { margin: 0 0 0.4rem; font-size: 1rem; font-weight: 600; }
 """
 
@@ -123,6 +133,7 @@ class Demo:
         )
         words = [self.words["cut"].format(max=self.predictor.max_length)] if self.is_cut(sentence) else []
         notes = "".join(map(self.note, [*self.promised(scores.numpy()), *words]))
+        notes += self.why_so(next(explain(self.predictor, [sentence[:LONGEST]])))
         if self.neighbours is None:
             return probabilities, notes, self.drawn()
         embedding = embeddings[0].numpy()
@@ -144,6 +155,17 @@ class Demo:
         if sets := self.predictor.label_sets(scores):
             said.append(self.words["set"].format(labels=", ".join(sets[0])))
         return said
+
+    def why_so(self, found: Explanation) -> str:
+        """The words of a sentence as HTML, coloured by how much each carried the likeliest label."""
+        most = max(map(abs, found.weights), default=0.0) or 1.0
+        words = []
+        for word, weight in zip(found.words, found.weights, strict=True):
+            kind, share = ("for" if weight >= 0 else "against"), round(100 * abs(weight) / most)
+            title = markup(self.words["weight"].format(weight=weight))
+            words.append(f'<span class="{kind}" style="--share:{share}%" title="{title}">{markup(word)}</span>')
+        said = markup(self.words["why"].format(label=found.label))
+        return f'<div class="emo" id="why"><p>{said}</p><p class="words">{" ".join(words)}</p></div>'
 
     def is_cut(self, sentence: str) -> bool:
         """Whether a sentence has more tokens than the model reads."""

@@ -65,7 +65,7 @@ def check_output(path: Path, source: Path | int | None) -> None:
 
 @contextlib.contextmanager
 def prediction_file(
-    path: Path, others: Sequence[str], labels: Sequence[str], *, sets: bool = False
+    path: Path, others: Sequence[str], labels: Sequence[str], *, more: Sequence[str] = ()
 ) -> Iterator[Writer]:
     """A writer into a file of the kind that its suffix says, which is there when all is written, or not at all.
 
@@ -73,7 +73,7 @@ def prediction_file(
         path: that `check_output` finds nothing against.
         others: names of the input's other columns.
         labels: of the model.
-        sets: whether its predictions have label sets.
+        more: columns of its predictions beside label and probabilities, of "label_set" and "why".
 
     Raises:
         UserError: what `Writer.write` raises, or a disk that does not take the file.
@@ -82,12 +82,12 @@ def prediction_file(
     try:
         with writing_whole(path) as file:
             if kind == "xlsx":
-                with Workbook(path.name, others, labels, sets=sets) as workbook:
+                with Workbook(path.name, others, labels, more=more) as workbook:
                     yield workbook
                     workbook.save(file)
             else:
                 text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-                yield writer_to(text, kind, others, labels, mark=True, sets=sets)
+                yield writer_to(text, kind, others, labels, mark=True, more=more)
                 text.detach()  # all of it is in `file` then
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
@@ -95,7 +95,7 @@ def prediction_file(
 
 
 def writer_to(
-    out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, mark: bool, sets: bool = False
+    out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, mark: bool, more: Sequence[str] = ()
 ) -> Writer:
     """A writer of "text", "csv", "tsv" or "jsonl".
 
@@ -105,17 +105,17 @@ def writer_to(
         others: names of the input's other columns.
         labels: of the model.
         mark: whether CSV and TSV begin with the mark of UTF-8, which spreadsheets need and a terminal doesn't.
-        sets: whether predictions have label sets.
+        more: columns beside label and probabilities, of "label_set" and "why".
     """
     if kind == "text":
-        return Lines(out, labels, sets=sets)
+        return Lines(out, labels, more=more)
     if kind == "jsonl":
-        return Objects(out, others, labels, sets=sets)
-    return Delimited(out, "," if kind == "csv" else "\t", others, labels, mark=mark, sets=sets)
+        return Objects(out, others, labels, more=more)
+    return Delimited(out, "," if kind == "csv" else "\t", others, labels, mark=mark, more=more)
 
 
 def standard_output(
-    out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, sets: bool = False
+    out: TextIO, kind: str, others: Sequence[str], labels: Sequence[str], *, more: Sequence[str] = ()
 ) -> Writer:
     """A writer to standard output: to a file or a pipe in UTF-8, whatever encoding the system has."""
     terminal = out.isatty()
@@ -124,4 +124,4 @@ def standard_output(
             out.reconfigure(errors="backslashreplace")  # what its encoding has no letter for
         else:
             out.reconfigure(encoding="utf-8", newline="")
-    return writer_to(out, kind, others, labels, mark=not terminal, sets=sets)
+    return writer_to(out, kind, others, labels, mark=not terminal, more=more)

@@ -29,30 +29,34 @@ class Writer(Protocol):
 class Lines:
     """Label, probabilities and sentence, to be read by people: a row is a line, and steers no terminal."""
 
-    def __init__(self, out: TextIO, labels: Sequence[str], *, sets: bool = False):
-        self.out, self.labels, self.sets = out, labels, sets
+    def __init__(self, out: TextIO, labels: Sequence[str], *, more: Sequence[str] = ()):
+        self.out, self.labels, self.more = out, labels, more
 
     def write(self, row: Prediction) -> None:
         """Write a line."""
-        within = f"{{{', '.join(row.label_set or ())}}}\t" if self.sets else ""
+        within = f"{{{', '.join(row.label_set or ())}}}\t" if "label_set" in self.more else ""
+        why = f"\t{visible(row.why.told() if row.why else '')}" if "why" in self.more else ""
         shown = "  ".join(f"{name} {value:.2f}" for name, value in zip(self.labels, row.scores or (), strict=False))
-        self.out.write(f"{in_a_cell(row.label)}\t{within}{shown}\t{visible(row.text)}\n")
+        self.out.write(f"{in_a_cell(row.label)}\t{within}{shown}\t{visible(row.text)}{why}\n")
 
 
 class Objects:
     """JSON lines: the input's other columns, sentence, label and scores, the last two null without a text.
 
     Of a model that gives several labels a sentence, label is a list; so is the label set of one that promises sets.
+    `why` is a list of the words in their order, each with its weight.
     """
 
-    def __init__(self, out: TextIO, others: Sequence[str], labels: Sequence[str], *, sets: bool = False):
-        self.out, self.labels, self.sets = out, labels, sets
-        self.names = column_names(others, ["sentence", "label", *_set_column(sets), "scores"])
+    def __init__(self, out: TextIO, others: Sequence[str], labels: Sequence[str], *, more: Sequence[str] = ()):
+        self.out, self.labels, self.more = out, labels, more
+        self.names = column_names(others, ["sentence", "label", *more, "scores"])
 
     def write(self, row: Prediction) -> None:
         """Write a line."""
         scores = row.scores and {name: round(value, 4) for name, value in zip(self.labels, row.scores, strict=True)}
-        cells = (*row.others, row.text, row.label, *([row.label_set] if self.sets else []), scores)
+        why = row.why and [(word, round(value, 4)) for word, value in zip(row.why.words, row.why.weights, strict=True)]
+        beside = {"label_set": row.label_set, "why": why}
+        cells = (*row.others, row.text, row.label, *(beside[name] for name in self.more), scores)
         self.out.write(json.dumps(dict(zip(self.names, cells, strict=True)), ensure_ascii=False) + "\n")
 
 
@@ -67,31 +71,28 @@ class Delimited:
         labels: Sequence[str],
         *,
         mark: bool,
-        sets: bool = False,
+        more: Sequence[str] = (),
     ):
-        self._sets = sets
+        self._more = more
         self._table = csv.writer(_Ended(out), delimiter=delimiter, lineterminator="\r\n")
         self._nothing = [""] * len(labels)
         if mark:
             out.write(MARK)
         # Names that differ by the apostrophe before a formula would else be one name twice.
-        own = ["sentence", "label", *_set_column(sets), *map(csv_name, labels)]
+        own = ["sentence", "label", *more, *map(csv_name, labels)]
         self._table.writerow(column_names([*map(csv_name, others)], own))
 
     def write(self, row: Prediction) -> None:
         """Write a row."""
         values = self._nothing if row.scores is None else [f"{value:.4f}" for value in row.scores]
-        names = [csv_name(in_a_cell(name)) for name in _named(row, self._sets)]
+        names = map(csv_name, _named(row, self._more))
         self._table.writerow([*map(csv_cell, (*row.others, row.text)), *names, *values])
 
 
-def _set_column(sets: bool) -> list[str]:
-    return ["label_set"] if sets else []
-
-
-def _named(row: Prediction, sets: bool) -> list[str | tuple[str, ...] | None]:
-    """The label of a row, and where there are such, the set of those that it may have."""
-    return [row.label, row.label_set] if sets else [row.label]
+def _named(row: Prediction, more: Sequence[str]) -> list[str]:
+    """The label of a row as a cell holds it, and what more there is: the set of those that it may have, and why."""
+    beside = {"label_set": in_a_cell(row.label_set), "why": row.why.told() if row.why else ""}
+    return [in_a_cell(row.label), *(beside[name] for name in more)]
 
 
 class _Ended:
@@ -113,17 +114,17 @@ class Workbook:
         name: what errors call it.
         others: names of the input's other columns.
         labels: of the model.
-        sets: whether predictions have label sets, which go into a column of their own.
+        more: further columns, after that of the label.
 
     Raises:
         UserError: more columns than a sheet has.
     """
 
-    def __init__(self, name: str, others: Sequence[str], labels: Sequence[str], *, sets: bool = False):
+    def __init__(self, name: str, others: Sequence[str], labels: Sequence[str], *, more: Sequence[str] = ()):
         import openpyxl  # takes a while to import and only this format needs it
 
-        self._name, self._rows, self._sets = name, 0, sets
-        columns = column_names(others, ["sentence", "label", *_set_column(sets), *labels])
+        self._name, self._rows, self._more = name, 0, more
+        columns = column_names(others, ["sentence", "label", *more, *labels])
         if len(columns) > MOST_COLUMNS:
             raise self._too_large(f"{len(columns):,} columns, but a sheet holds {MOST_COLUMNS:,}")
         self._book = openpyxl.Workbook(write_only=True)
@@ -143,8 +144,7 @@ class Workbook:
         """Write a row; raises `UserError` for one too many, or a text that is too long for a cell."""
         if self._rows == MOST_ROWS:
             raise self._too_large(f"a sheet holds {MOST_ROWS - 1:,} rows below its header")
-        names = map(in_a_cell, _named(row, self._sets))
-        texts = [self._text(text, row.number) for text in (*row.others, row.text, *names)]
+        texts = [self._text(text, row.number) for text in (*row.others, row.text, *_named(row, self._more))]
         self._append([*texts, *([] if row.scores is None else (round(value, 4) for value in row.scores))])
 
     def save(self, file: BinaryIO) -> None:

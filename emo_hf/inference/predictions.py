@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from emo_hf.data.text import MISSING, clean
+from emo_hf.inference.explaining import Explanation, explain
 from emo_hf.inference.predictor import Predictor
 
 _EMPTY = {"", *MISSING}
@@ -22,6 +23,7 @@ class Prediction(NamedTuple):
         label: the likeliest, or a tuple of those that it has, where it may have several; None without a text.
         scores: the probability of each label, in the model's order; None without a text.
         label_set: the labels that it may have, of a model that promises such sets; else None, and without a text.
+        why: what carried the likeliest label, where it is asked for; else None, and without a text.
     """
 
     number: int
@@ -30,10 +32,16 @@ class Prediction(NamedTuple):
     label: str | tuple[str, ...] | None
     scores: list[float] | None
     label_set: tuple[str, ...] | None = None
+    why: Explanation | None = None
 
 
 def predictions(
-    predictor: Predictor, numbers: Sequence[int], others: Sequence[Sequence[str]], texts: Sequence[str]
+    predictor: Predictor,
+    numbers: Sequence[int],
+    others: Sequence[Sequence[str]],
+    texts: Sequence[str],
+    *,
+    explained: bool = False,
 ) -> Iterator[Prediction]:
     """As many predictions as there are rows, in order; a text that training leaves out as empty gets an empty one.
 
@@ -42,19 +50,21 @@ def predictions(
         numbers: (N,) of the rows.
         others: the input's other columns, (N,) each.
         texts: (N,) sentences that fit in memory.
+        explained: whether each says which words carried it.
     """
     filled = [clean(text) not in _EMPTY for text in texts]
     given = list(itertools.compress(texts, filled))
     scored = predictor.scores(given) if given else None
     found = iter(scored.tolist() if scored is not None else ())
     sets = iter((predictor.label_sets(scored) or ()) if scored is not None else ())
+    reasons = explain(predictor, given) if explained else itertools.repeat(None)
     rows = zip(*others, strict=True) if others else itertools.repeat((), len(texts))
     for number, row, text, full in zip(numbers, rows, texts, filled, strict=True):
         scores = next(found) if full else None
         names = () if scores is None else tuple(predictor.named(scores))
         label = None if scores is None else names[0] if predictor.thresholds is None else names
         within = tuple(next(sets, ())) if full else ()
-        yield Prediction(number, row, text, label, scores, within or None)
+        yield Prediction(number, row, text, label, scores, within or None, next(reasons) if full else None)
 
 
 def in_a_cell(label: str | tuple[str, ...] | None) -> str:

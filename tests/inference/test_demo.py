@@ -18,6 +18,7 @@ from emo_hf import Predictor
 from emo_hf.errors import UserError
 from emo_hf.inference import neighbours
 from emo_hf.inference.demo import NEAREST, Demo, markup
+from emo_hf.inference.explaining import explain
 from emo_hf.inference.neighbours import Neighbours, stratified
 from emo_hf.storage.record import read_record
 
@@ -84,7 +85,18 @@ def test_no_sentence_gets_out_of_its_place(demo) -> None:
 def test_without_neighbours_it_says_why(demo) -> None:
     alone = Demo(demo.predictor, None, why="no <data>", lang="ko")
     probabilities, notes, picture = alone.answer(SENTENCE)
-    assert probabilities and notes == "" and "no &lt;data&gt;" in picture and "<svg" not in picture
+    assert probabilities and "no &lt;data&gt;" in picture and "<svg" not in picture
+    assert "<table" not in notes and notes.count("<span") == len(SENTENCE.split())
+
+
+def test_words_have_the_colour_of_what_they_carried(demo) -> None:
+    found = next(explain(demo.predictor, [SENTENCE]))
+    _, notes, _ = demo.answer(SENTENCE)
+    spans = re.findall(r'<span class="(\w+)" style="--share:(\d+)%" title="log odds ([^"]+)">(.*?)</span>', notes)
+    assert [word for *_, word in spans] == [markup(word) for word in found.words]
+    assert [kind for kind, *_ in spans] == ["for" if weight >= 0 else "against" for weight in found.weights]
+    assert max(int(share) for _, share, *_ in spans) == 100
+    assert [float(weight) for *_, weight, _ in spans] == pytest.approx(found.weights, abs=0.051)
 
 
 def test_of_many_labels_those_that_matter_have_a_colour(demo, monkeypatch) -> None:
