@@ -84,6 +84,8 @@ def load_emotion_data(
     validation_size: float = 0.1,
     test_size: float = 0.1,
     train_fraction: float = 1.0,
+    shots: int | None = None,
+    shots_seed: int = 0,
     seed: int = 42,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
@@ -114,6 +116,9 @@ def load_emotion_data(
         test_size: the share of training that becomes test, where that split is missing.
         train_fraction: the share of the training rows of each label that is kept, once all else is done; a smaller
             share is part of a larger one.
+        shots: the training rows of each label that are kept, drawn by `shots_seed`; all of a label that has fewer, and
+            of one seed fewer rows are part of more. Rows of several labels stay for each of them.
+        shots_seed: the seed of that draw.
         seed: seed of the carving.
         revision: branch, tag or commit of a Hub data set.
         cache_dir: where a Hub data set is stored, instead of its usual place.
@@ -134,6 +139,8 @@ def load_emotion_data(
         validation_size=validation_size,
         test_size=test_size,
         train_fraction=train_fraction,
+        shots=shots,
+        shots_seed=shots_seed,
         seed=seed,
     )
     sources = [str(source)] if isinstance(source, str | Path) else [str(name) for name in source]
@@ -151,7 +158,8 @@ def load_emotion_data(
     for note in notes:
         logger.warning("%s", note)
     origin = {"source": " ".join(sources), "kind": kind, "files": _files(tables), "columns": chosen, "turns": turns}
-    return _emotion_data(made, origin, {"train_fraction": train_fraction, "notes": notes})
+    few = {} if shots is None else {"shots": shots, "shots_seed": shots_seed}
+    return _emotion_data(made, origin, {"train_fraction": train_fraction, **few, "notes": notes})
 
 
 def _swapped(
