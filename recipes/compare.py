@@ -5,7 +5,6 @@
     python recipes/compare.py --encoders klue/bert-base --poolings cls mean --aux none triplet --seeds 1 2 3
     python recipes/compare.py --config recipes/sweep.yaml
     python recipes/compare.py --over train_fraction=0.1,0.25,0.5,1 --study_dir runs/learning_curve
-    python recipes/compare.py --over shots=8,16,32,64 --max_steps 300 --study_dir runs/few_rows
     python recipes/compare.py --tune 8 --study_dir runs/tuned
     python recipes/compare.py --backend dask --scheduler tcp://host:8786
 

@@ -115,8 +115,8 @@ class DataArguments:
     train_fraction: float = field(
         default=1.0, metadata={"help": "share of each label's training rows, for learning curves"}
     )
-    shots: int | None = field(default=None, metadata={"help": "training rows of each label, to train on few of them"})
-    shots_seed: int | None = field(default=None, metadata={"help": "seed that draws them; default: the run's --seed"})
+    shots: int | None = field(default=None, metadata={"help": "training rows of each label, to train on few"})
+    shots_seed: int | None = field(default=None, metadata={"help": "seed that draws them; default: --seed"})
     unseen_by: list[str] = field(
         default_factory=list,
         metadata={

@@ -37,7 +37,8 @@ class ModelRuns:
     @property
     def cell(self) -> tuple[Any, ...]:
         """What tells this model from the others of a study."""
-        return (self.encoder, self.pooling, self.aux, *self.settings)
+        named = (self.encoder,) if self.number is None else (self.encoder, self.pooling, self.aux)
+        return (*named, *self.settings)
 
     def setting_text(self, without: str | None = None) -> str:
         """ "aux_weight=0.3, margin=1"."""

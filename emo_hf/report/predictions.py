@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +26,20 @@ class LinearBaseline:
     """The linear baseline of a study, or why the models can't be compared with it.
 
     Attributes:
-        classes: what it predicts on the test rows (N,), or sets of labels (N, C), or None.
-        reason: a key of the report's words, where `classes` is None.
+        classes: what it predicts on the test rows (S, N), or sets of labels (S, N, C), by its `cell`: one of the whole
+            training split, or where few rows are drawn one for each number of them. S is 1, or the number of draws.
+        deterministic: the cells that no seed draws the rows of.
+        reason: a key of the report's words, where there are no `classes`.
     """
 
-    classes: np.ndarray | None
+    classes: Mapping[tuple[Any, ...], np.ndarray]
+    deterministic: frozenset[tuple[Any, ...]] = frozenset()
     reason: str | None = None
+
+    @property
+    def known(self) -> set[tuple[Any, ...]]:
+        """The cells whose uncertainty is known."""
+        return {cell for cell, runs in self.classes.items() if len(runs) > 1 or cell in self.deterministic}
 
 
 def answers(arrays: Arrays) -> np.ndarray:
@@ -70,12 +79,17 @@ def read_predictions(models: Sequence[ModelRuns]) -> dict[Path, Arrays]:
 
 def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBaseline:
     """What TF-IDF with logistic regression predicts, if it was tested on the rows of these true classes (N,)."""
-    found = next((baseline for baseline in baselines if baseline.encoder == LINEAR), None)
-    if found is None:
-        return LinearBaseline(None, "no_run")
-    arrays = readable_predictions(found.runs[0], "comparison with the baseline")
-    if arrays is None:
-        return LinearBaseline(None, "no_predictions")
-    if not np.array_equal(arrays["labels"], labels):
-        return LinearBaseline(None, "other_rows")
-    return LinearBaseline(answers(arrays))
+    found = [baseline for baseline in baselines if baseline.encoder == LINEAR]
+    if not found:
+        return LinearBaseline({}, reason="no_run")
+    read = {
+        baseline.cell: [readable_predictions(run, "comparison with the baseline") for run in baseline.runs]
+        for baseline in found
+    }
+    kept = {cell: [arrays for arrays in runs if arrays is not None] for cell, runs in read.items()}
+    if not any(kept.values()):
+        return LinearBaseline({}, reason="no_predictions")
+    if not all(np.array_equal(arrays["labels"], labels) for runs in kept.values() for arrays in runs):
+        return LinearBaseline({}, reason="other_rows")
+    classes = {cell: np.stack([answers(arrays) for arrays in runs]) for cell, runs in kept.items() if runs}
+    return LinearBaseline(classes, frozenset(one.cell for one in found if one.runs[0]["seed"] is None))
