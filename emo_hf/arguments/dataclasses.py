@@ -75,7 +75,7 @@ class DataArguments:
     )
     label_names: str | None = field(
         default=None,
-        metadata={"help": "file of the names of label ids: one a line, the first of id 0, or YAML or JSON of them"},
+        metadata={"help": "file of the names of label ids: one a line, the first of id 0, or YAML or JSON"},
     )
     label_map: list[str] | None = field(
         default=None,

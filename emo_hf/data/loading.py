@@ -114,11 +114,8 @@ def load_emotion_data(
         turns: of the dialogues that stand one in a row, the "first" human turn or "all" of them.
         validation_size: the share of training that becomes validation, where that split is missing.
         test_size: the share of training that becomes test, where that split is missing.
-        train_fraction: the share of the training rows of each label that is kept, once all else is done; a smaller
-            share is part of a larger one.
-        shots: the training rows of each label that are kept, drawn by `shots_seed`; all of a label that has fewer, and
-            of one seed fewer rows are part of more. Rows of several labels stay for each of them.
-        shots_seed: the seed of that draw.
+        train_fraction: the share of each label's training rows that is kept; a smaller one is part of a larger one.
+        shots, shots_seed: how many training rows of each label are kept, drawn by that seed; see `keep_shots`.
         seed: seed of the carving.
         revision: branch, tag or commit of a Hub data set.
         cache_dir: where a Hub data set is stored, instead of its usual place.
@@ -158,8 +155,7 @@ def load_emotion_data(
     for note in notes:
         logger.warning("%s", note)
     origin = {"source": " ".join(sources), "kind": kind, "files": _files(tables), "columns": chosen, "turns": turns}
-    few = {} if shots is None else {"shots": shots, "shots_seed": shots_seed}
-    return _emotion_data(made, origin, {"train_fraction": train_fraction, **few, "notes": notes})
+    return _emotion_data(made, origin, {"train_fraction": train_fraction, "notes": notes})
 
 
 def _swapped(

@@ -243,6 +243,7 @@ def _split(made: Prepared, choices: Choices, given: set[str]) -> dict[str, int]:
     made.notes += [too_much] if too_much else []
     made.rows = keep_fraction(made.rows, choices.train_fraction, choices.seed)
     if choices.shots is not None:
+        made.report |= {"shots": choices.shots, "shots_seed": choices.shots_seed}
         made.rows, fewer = keep_shots(made.rows, choices.shots, choices.shots_seed)
         if fewer:
             made.notes.append(

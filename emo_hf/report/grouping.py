@@ -160,6 +160,11 @@ def _rank(value: Any) -> tuple[bool, float, str]:
     return (not numeric, float(value) if numeric else 0.0, str(value))
 
 
+def shots_seed(record: Record) -> int | None:
+    """The seed that drew the few rows that a run was trained on; None where it had all of them."""
+    return (record["data"].get("report") or {}).get("shots_seed")
+
+
 def _multi_label(record: Record) -> bool:
     return (record["data"].get("report") or {}).get("task") == "multi"
 
@@ -214,7 +219,7 @@ def _check_comparable(records: list[Record]) -> None:
     kinds = {
         (
             str(record["model"].get("settings")),
-            (record["data"].get("report") or {}).get("shots_seed"),
+            shots_seed(record),
             record["data"]["fingerprint"],
         )
         for record in records

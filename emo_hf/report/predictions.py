@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emo_hf.evaluation.thresholds import decide, sigmoid
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.grouping import ModelRuns, shots_seed
 from emo_hf.storage.record import readable_predictions
 
 logger = logging.getLogger(__name__)
@@ -82,9 +82,13 @@ def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBas
     found = [baseline for baseline in baselines if baseline.encoder == LINEAR]
     if not found:
         return LinearBaseline({}, reason="no_run")
+    of_all = frozenset(one.cell for one in found if shots_seed(one.runs[0]) is None)
     read = {
-        baseline.cell: [readable_predictions(run, "comparison with the baseline") for run in baseline.runs]
-        for baseline in found
+        one.cell: [
+            readable_predictions(run, "comparison with the baseline")
+            for run in (one.runs[:1] if one.cell in of_all else one.runs)
+        ]
+        for one in found
     }
     kept = {cell: [arrays for arrays in runs if arrays is not None] for cell, runs in read.items()}
     if not any(kept.values()):
@@ -92,4 +96,4 @@ def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBas
     if not all(np.array_equal(arrays["labels"], labels) for runs in kept.values() for arrays in runs):
         return LinearBaseline({}, reason="other_rows")
     classes = {cell: np.stack([answers(arrays) for arrays in runs]) for cell, runs in kept.items() if runs}
-    return LinearBaseline(classes, frozenset(one.cell for one in found if one.runs[0]["seed"] is None))
+    return LinearBaseline(classes, of_all)

@@ -66,7 +66,7 @@ def test_the_seed_of_a_run_draws_unless_another_is_given() -> None:
 
 
 def test_a_number_and_a_share_of_rows_exclude_each_other(csv_file: Path) -> None:
-    with pytest.raises(UserError, match="--shots 8 and --train_fraction 0.5 both say"):
+    with pytest.raises(UserError, match=r"--shots 8 and --train_fraction 0\.5 both say"):
         DataArguments(shots=8, train_fraction=0.5)
     for wrong in ({"shots": 8, "train_fraction": 0.5}, {"shots": 0}):
         with pytest.raises(UserError, match="shots is"):
