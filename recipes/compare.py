@@ -154,7 +154,7 @@ def start_from(grid: GridArguments, model: ModelArguments, data: DataArguments, 
 def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[str]]:
     """Run what is due, here or on a cluster; the runs that failed, with their errors, and the notes of the data."""
     from emo_hf.storage.lock import held
-    from emo_hf.study.baselines import run_baselines
+    from emo_hf.study.baselines import run_study_baselines
     from emo_hf.study.dask import connect
     from emo_hf.study.tuning import check_tuned_rows, check_tuning
     from emo_hf.training.loaded import load_data
@@ -174,8 +174,7 @@ def train(study: Study, console: Console) -> tuple[list[tuple[Task, str]], list[
         remove_leftovers(study.folder)
         due = prepare(study, console)
         with ThreadPoolExecutor(1) as beside:  # this process has little else to do while its workers train
-            kind = study.training["thresholds"]
-            baselines = beside.submit(run_baselines, data, study.folder, thresholds=kind)
+            baselines = beside.submit(run_study_baselines, study, data)
             due, failed = tune(study, due, client, console) if study.grid.tune else (due, [])
             failed += execute(study, due, beside, client, console) if due else []
             baselines.result()

@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
     from emo_hf.models.parents import settled
     from emo_hf.storage.record import is_done, summary
     from emo_hf.training.going_on import check_folder, refuse_finished
-    from emo_hf.training.loaded import load_data
+    from emo_hf.training.loaded import drawn_by, load_data
     from emo_hf.training.progress import quiet_libraries
     from emo_hf.training.run import check_arguments
     from emo_hf.training.run_names import run_name
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
     folder = Path(training.output_dir)
     check_folder(model, folder)
     refuse_finished(model, data, training, folder)
-    load_data(data)  # before there is a folder
+    load_data(drawn_by(data, training.seed))  # before there is a folder
     replaced = training.process_index == 0 and is_done(folder)
     if replaced:
         said = f"{folder} holds a finished run, which this one replaces; another --output_dir keeps both"

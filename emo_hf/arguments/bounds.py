@@ -45,6 +45,8 @@ LIMITS = {
     "test_size": _SHARE,
     "split_seed": Limits(0, SEED),
     "train_fraction": Limits(0, 1, open_low=True),
+    "shots": Limits(1, COUNT),
+    "shots_seed": Limits(0, SEED),
     "num_train_epochs": Limits(0, 10**6, open_low=True),
     "max_steps": Limits(-1, COUNT),  # -1: as many as the epochs have
     "per_device_train_batch_size": Limits(1, 2**20),
@@ -123,6 +125,14 @@ def check_number(name: str, value: Any) -> None:
     if math.isfinite(value) if limits is None else value in limits:  # a NaN is in no limits
         return
     raise UserError(f"--{name} is {value}; allowed: {'any finite number' if limits is None else limits}")
+
+
+def check_few_rows(shots: int | None, train_fraction: float) -> None:
+    """Raise UserError for a number of rows a label and a share of them at once."""
+    if shots is not None and train_fraction != 1:
+        raise UserError(
+            f"--shots {shots} and --train_fraction {train_fraction:g} both say how many rows to train on; give one"
+        )
 
 
 def _short(number: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from emo_hf.arguments.bounds import check_numbers
+from emo_hf.arguments.bounds import check_few_rows, check_numbers
 from emo_hf.arguments.lora import checked_words
 from emo_hf.arguments.precision import bf16_is_native
 from emo_hf.arguments.promises import PromiseArguments, check_promises
@@ -75,7 +75,7 @@ class DataArguments:
     )
     label_names: str | None = field(
         default=None,
-        metadata={"help": "file of the names of label ids: one a line, the first of id 0, or YAML or JSON of them"},
+        metadata={"help": "file of the names of label ids: one a line, the first of id 0, or YAML or JSON"},
     )
     label_map: list[str] | None = field(
         default=None,
@@ -115,6 +115,8 @@ class DataArguments:
     train_fraction: float = field(
         default=1.0, metadata={"help": "share of each label's training rows, for learning curves"}
     )
+    shots: int | None = field(default=None, metadata={"help": "training rows of each label, to train on few"})
+    shots_seed: int | None = field(default=None, metadata={"help": "seed that draws them; default: --seed"})
     unseen_by: list[str] = field(
         default_factory=list,
         metadata={
@@ -127,6 +129,7 @@ class DataArguments:
         if isinstance(self.data, str):
             self.data = [self.data]
         check_numbers(self)
+        check_few_rows(self.shots, self.train_fraction)
 
     @property
     def source(self) -> str:

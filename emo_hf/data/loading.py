@@ -84,6 +84,8 @@ def load_emotion_data(
     validation_size: float = 0.1,
     test_size: float = 0.1,
     train_fraction: float = 1.0,
+    shots: int | None = None,
+    shots_seed: int = 0,
     seed: int = 42,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
@@ -112,8 +114,8 @@ def load_emotion_data(
         turns: of the dialogues that stand one in a row, the "first" human turn or "all" of them.
         validation_size: the share of training that becomes validation, where that split is missing.
         test_size: the share of training that becomes test, where that split is missing.
-        train_fraction: the share of the training rows of each label that is kept, once all else is done; a smaller
-            share is part of a larger one.
+        train_fraction: the share of each label's training rows that is kept; a smaller one is part of a larger one.
+        shots, shots_seed: how many training rows of each label are kept, drawn by that seed; see `keep_shots`.
         seed: seed of the carving.
         revision: branch, tag or commit of a Hub data set.
         cache_dir: where a Hub data set is stored, instead of its usual place.
@@ -134,6 +136,8 @@ def load_emotion_data(
         validation_size=validation_size,
         test_size=test_size,
         train_fraction=train_fraction,
+        shots=shots,
+        shots_seed=shots_seed,
         seed=seed,
     )
     sources = [str(source)] if isinstance(source, str | Path) else [str(name) for name in source]

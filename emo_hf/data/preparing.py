@@ -16,7 +16,7 @@ from emo_hf.data.label_names import final_names, named_in, read_label_map, spell
 from emo_hf.data.label_sets import are_trained, check_sets, count_labels, labels_found, name_sets, with_sets
 from emo_hf.data.one_label import SEVERAL, TASKS, one_label
 from emo_hf.data.several import PLAIN, LabelSets, label_sets
-from emo_hf.data.splits import given_splits, keep_fraction, make_splits, overshoot, shared_dialogues
+from emo_hf.data.splits import given_splits, keep_fraction, keep_shots, make_splits, overshoot, shared_dialogues
 from emo_hf.data.taxonomy import find_emotion
 from emo_hf.data.text import MISSING
 from emo_hf.errors import UserError, few
@@ -36,12 +36,16 @@ class Choices:
     validation_size: float = 0.1
     test_size: float = 0.1
     train_fraction: float = 1.0
+    shots: int | None = None
+    shots_seed: int = 0
     seed: int = 42
 
     def __post_init__(self) -> None:
         for name, allowed in (("on_bad_rows", POLICIES), ("task", TASKS), ("several_labels", SEVERAL)):
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}.")
+        if self.shots is not None and (self.shots < 1 or self.train_fraction != 1):
+            raise UserError(f"shots is {self.shots}; allowed is a number of rows from 1, with a train_fraction of 1.")
         if self.drop_labels_below is not None and self.drop_labels_below < 1:
             raise UserError(f"drop_labels_below is {self.drop_labels_below}; allowed is a number of rows from 1.")
 
@@ -238,6 +242,14 @@ def _split(made: Prepared, choices: Choices, given: set[str]) -> dict[str, int]:
     too_much = overshoot(made.rows, sizes)
     made.notes += [too_much] if too_much else []
     made.rows = keep_fraction(made.rows, choices.train_fraction, choices.seed)
+    if choices.shots is not None:
+        made.report |= {"shots": choices.shots, "shots_seed": choices.shots_seed}
+        made.rows, fewer = keep_shots(made.rows, choices.shots, choices.shots_seed)
+        if fewer:
+            made.notes.append(
+                f"{len(fewer):,} label{'s have' if len(fewer) > 1 else ' has'} fewer training rows than --shots "
+                f"{choices.shots:,}, and all of them are taken: {_said(fewer)}"
+            )
     return dropped
 
 

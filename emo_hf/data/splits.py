@@ -87,6 +87,26 @@ def keep_fraction(rows: pd.DataFrame, fraction: float, seed: int) -> pd.DataFram
     return rows[kept].reset_index(drop=True)
 
 
+def keep_shots(rows: pd.DataFrame, shots: int, seed: int) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keep so many training rows of each label; return the rows, and the labels that have fewer, with what they have.
+
+    A row stays if it is among the first `shots` of one of its labels, in an order that the seed draws: so fewer rows
+    are part of more. Of rows with several labels a common label keeps more than `shots`, as rows stay for their other
+    labels too; rows without any label count as a label of their own.
+    """
+    train = rows.index[rows["split"] == "train"]
+    order = pd.Series(np.random.default_rng(seed).permutation(len(rows)), rows.index)[train]
+    names = rows.loc[train, "label"]
+    if _has_sets(rows):
+        names = names.map(lambda found: found or ("",)).explode()
+    rank = order[names.index].groupby(names.to_numpy()).rank()
+    kept = pd.Series(rows["split"] != "train", rows.index)
+    kept[rank.index[rank <= shots]] = True
+    counts = names[names != ""].value_counts()
+    fewer = {str(name): int(count) for name, count in counts[counts < shots].sort_index().items()}
+    return rows[kept].reset_index(drop=True), fewer
+
+
 def _first_of(rows: pd.DataFrame, order: np.ndarray, train: pd.Series, fraction: float) -> np.ndarray:
     """Which training rows come first, as many as the fraction says, and the first of each label beside them."""
     first = np.argsort(order)

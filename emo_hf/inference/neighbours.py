@@ -124,7 +124,9 @@ def other_data(
     wanted = {"data": source, "labels": list(labels)} | dict(reading)
     recorded = (record or {}).get("arguments", {}).get("data")
     if isinstance(recorded, dict):
-        as_recorded = recorded | {"data_revision": None, "train_fraction": 1.0, "unseen_by": []} | wanted
+        as_recorded = (
+            recorded | {"data_revision": None, "train_fraction": 1.0, "shots": None, "unseen_by": []} | wanted
+        )
         with contextlib.suppress(UserError, TypeError):
             return load_data(DataArguments(**as_recorded))
     return load_data(DataArguments(**wanted))

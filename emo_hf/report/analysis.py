@@ -137,10 +137,8 @@ class Analysis:
         """Macro-F1 of every model in `classes` and of the linear baseline, resampled; None where there is none."""
         if not self.classes:
             return None
-        if self.linear.classes is None:
-            return MultiBootstrap(self.classes, self.true_classes)
-        runs = self.classes | {LINEAR_CELL: self.linear.classes[None]}
-        return MultiBootstrap(runs, self.true_classes, deterministic={LINEAR_CELL})
+        runs = {**self.classes, **self.linear.classes}
+        return MultiBootstrap(runs, self.true_classes, deterministic=self.linear.deterministic)
 
     @cached_property
     def risks(self) -> Risks | None:
@@ -151,9 +149,7 @@ class Analysis:
         if self.multi_label or self.swept or not self.classes:
             return None
         runs = {model.cell: found for model in self.models if (found := self.readable(model))}
-        if self.linear.classes is None:
-            return Risks.of(runs)
-        return Risks.of(runs | {LINEAR_CELL: [self.linear.arrays]}, frozenset({LINEAR_CELL}))
+        return Risks.of({**runs, **self.linear.arrays}, self.linear.deterministic)
 
     @property
     def questions(self) -> list[Contrast]:
@@ -181,12 +177,14 @@ class Analysis:
     def against_baseline(self) -> list[Finding] | list[Unanswered]:
         """Whether the models beat the linear baseline, and the best of them; or why nobody can say.
 
+        Where a sweep draws few rows, each model against the baseline of as many rows, which are the same ones.
+
         Empty where the runs were tested on different rows.
         """
         if not self.classes:
             return []
         asked = baseline_contrasts([model.cell for model in self.models])
-        having = set() if self.linear.classes is None else self.repeated | {LINEAR_CELL}
+        having = self.repeated | self.linear.known
         return self._decided(asked, having) or [Unanswered(asked[0], self.lacking(asked[0]))]
 
     def _decided(self, questions: list[Contrast], having: set[Cell]) -> list[Finding]:
@@ -234,9 +232,9 @@ class Analysis:
         """The models for which a pair of a question can not be compared, each with the reason; see `Finding`."""
         if asked.about_baseline and self.linear.reason:
             return {LINEAR_CELL: self.linear.reason}
-        seeds = {model.cell: len(model.runs) for model in self.models}
+        seeds = {model.cell: len(model.runs) for model in self.rows}
         reasons = {0: "no_run", 1: "single_seed"}
-        lacking = asked.lacking(self.repeated | {LINEAR_CELL})
+        lacking = asked.lacking(self.repeated | self.linear.known)
         return {cell: reasons.get(seeds.get(cell, 0), "unreadable") for cell in lacking}
 
 

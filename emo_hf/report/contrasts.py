@@ -14,6 +14,7 @@ Cell = tuple[Any, ...]  # encoder, pooling, loss, and (name, value) of each sett
 Pair = tuple[Cell, Cell]  # two models that differ in one thing, the baseline second
 FACTORS = ("encoder", "pooling", "aux")
 LINEAR_CELL: Cell = (LINEAR,)  # the place of TF-IDF with logistic regression among the models
+SHOTS = "shots"  # the setting by which a sweep draws few rows for models and linear baseline alike
 # What a level is compared with; encoders have no natural first one, so every pair of them is a question.
 BASELINES = {"pooling": "cls", "aux": "none"}
 
@@ -94,7 +95,12 @@ def contrasts(cells: list[Cell]) -> list[Contrast]:
 
 
 def baseline_contrasts(cells: Sequence[Cell]) -> list[Contrast]:
-    """The models over the linear baseline, on average and the best of them; of a single model the one question."""
+    """The models over the linear baseline, on average and the best of them; of a single model the one question.
+
+    Where a sweep draws few rows, each model over the baseline on as many.
+    """
+    if any(_shots(cell) for cell in cells):
+        return [Contrast("models", "", LINEAR, (((cell, (*LINEAR_CELL, *_shots(cell))),),)) for cell in cells]
     pairs = tuple((cell, LINEAR_CELL) for cell in cells)
     return [Contrast(factor, "", LINEAR, (pairs,)) for factor in ("models", "best")[: len(cells)]]
 
@@ -103,7 +109,8 @@ def sweep_contrasts(models: list[ModelRuns], own: Mapping[str, Any]) -> list[Con
     """Every value of a setting against the study's `own`, or else the first one, and every loss against none.
 
     A setting that models without auxiliary loss do not have is asked about under each loss. Differences are means
-    over the pairs of models that differ in nothing else.
+    over the pairs of models that differ in nothing else. How few rows are trained on is such a setting, and there each
+    loss is asked about against none for each number of rows.
     """
     cells = {model.cell: dict(model.settings) for model in models}
     found = []
@@ -127,7 +134,20 @@ def sweep_contrasts(models: list[ModelRuns], own: Mapping[str, Any]) -> list[Con
                 pairs, absent = _complete(against, cells)
                 if pairs:
                     found.append(Contrast("aux", level, "none", (pairs,), absent=absent))
+        if name == SHOTS and "none" in losses:
+            for value, loss in itertools.product(values, [loss for loss in losses if loss != "none"]):
+                asked = [cell for cell in having if cells[cell][name] == value and cell[2] == loss]
+                against = [(cell, (*cell[:2], "none", *_others(cell, cells))) for cell in asked]
+                pairs, absent = _complete(against, cells)
+                if pairs:
+                    level = setting_text([(name, value)], before=loss)
+                    found.append(Contrast("aux", level, "none", (pairs,), absent=absent))
     return sorted(found, key=lambda contrast: contrast.factor == "aux")
+
+
+def _shots(cell: Cell) -> Cell:
+    """How few rows of each label a model of a sweep was trained on, as the end of a cell."""
+    return tuple(part for part in cell[3:] if part[0] == SHOTS)
 
 
 def _with_setting(cell: Cell, name: str, value: Any) -> Cell:

@@ -14,7 +14,7 @@ from emo_hf.evaluation.statistics import mcnemar
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding, Unanswered
 from emo_hf.report.answers import answer, points
-from emo_hf.report.contrasts import Cell, Contrast
+from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast
 from emo_hf.report.grouping import setting_text
 from emo_hf.report.taking import taking
 from emo_hf.report.wording import WORDS, baseline_name, p_value
@@ -87,7 +87,9 @@ def question(contrast: Contrast, *, lang: str = "en", name: Callable[[str], str]
         baseline = name(baseline_name(contrast.baseline, lang))
         if len(contrast.pairs) > 1:
             return words["models_over"].format(baseline=baseline)
-        return words["over"].format(level=_model_text(contrast.pairs[0][0], name, lang), baseline=baseline)
+        [(model, other)] = contrast.pairs
+        key = "over" if other == LINEAR_CELL else "over_on_rows"
+        return words[key].format(level=_model_text(model, name, lang), baseline=baseline)
     asked = words["over"].format(level=name(contrast.level), baseline=name(contrast.baseline))
     if contrast.under:
         upper, lower = map(name, contrast.under)

@@ -37,7 +37,8 @@ class ModelRuns:
     @property
     def cell(self) -> tuple[Any, ...]:
         """What tells this model from the others of a study."""
-        return (self.encoder, self.pooling, self.aux, *self.settings)
+        named = (self.encoder,) if self.number is None else (self.encoder, self.pooling, self.aux)
+        return (*named, *self.settings)
 
     def setting_text(self, without: str | None = None) -> str:
         """ "aux_weight=0.3, margin=1"."""
@@ -84,7 +85,7 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
         key = (
             (_with_adapters(names[model["encoder"]], model), model["pooling"], model["aux"], settings)
             if _is_model(record)
-            else (model["name"],)
+            else (model["name"], None, None, settings)
         )
         groups[_is_model(record), *key].append(record)
     models, baselines = [], []
@@ -95,7 +96,7 @@ def group_runs(records: list[Record]) -> tuple[list[ModelRuns], list[ModelRuns]]
         else:
             baselines.append(ModelRuns(runs, None, *name))
     models.sort(key=lambda model: (model.encoder, model.number, [_rank(value) for _, value in model.settings]))
-    baselines.sort(key=lambda baseline: baseline.encoder)
+    baselines.sort(key=lambda baseline: (baseline.encoder, [_rank(value) for _, value in baseline.settings]))
     return models, baselines
 
 
@@ -159,6 +160,11 @@ def _rank(value: Any) -> tuple[bool, float, str]:
     return (not numeric, float(value) if numeric else 0.0, str(value))
 
 
+def shots_seed(record: Record) -> int | None:
+    """The seed that drew the few rows that a run was trained on; None where it had all of them."""
+    return (record["data"].get("report") or {}).get("shots_seed")
+
+
 def _multi_label(record: Record) -> bool:
     return (record["data"].get("report") or {}).get("task") == "multi"
 
@@ -208,9 +214,17 @@ def _check_comparable(records: list[Record]) -> None:
                 f"the run {one['run_id']} is of rows with one label each, {several['run_id']} of rows with several; "
                 "give each its own study folder"
             )
-    # A sweep may vary the training data; with the same settings they have to be the same.
-    kinds = {(str(record["model"].get("settings")), record["data"]["fingerprint"]) for record in records}
-    if len(kinds) > len({kind for kind, _ in kinds}):
+    # A sweep may vary the training data; with the same settings, and seed where that draws few rows, they have to be
+    # the same.
+    kinds = {
+        (
+            str(record["model"].get("settings")),
+            shots_seed(record),
+            record["data"]["fingerprint"],
+        )
+        for record in records
+    }
+    if len(kinds) > len({(settings, seed) for settings, seed, _ in kinds}):
         logger.warning("the runs of this study were made from different data; their rows may not be comparable")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emo_hf.evaluation.thresholds import decide, sigmoid
-from emo_hf.report.grouping import ModelRuns
+from emo_hf.report.grouping import ModelRuns, shots_seed
 from emo_hf.storage.record import readable_predictions
 
 logger = logging.getLogger(__name__)
@@ -25,14 +26,22 @@ class LinearBaseline:
     """The linear baseline of a study, or why the models can't be compared with it.
 
     Attributes:
-        classes: what it predicts on the test rows (N,), or sets of labels (N, C), or None.
-        reason: a key of the report's words, where `classes` is None.
-        arrays: its predictions, where `classes` are there.
+        classes: what it predicts on the test rows (S, N), or sets of labels (S, N, C), by its `cell`: one of the whole
+            training split, or where few rows are drawn one for each number of them. S is 1, or the number of draws.
+        deterministic: the cells that no seed draws the rows of.
+        reason: a key of the report's words, where there are no `classes`.
+        arrays: its predictions of these runs, by the same cells.
     """
 
-    classes: np.ndarray | None
+    classes: Mapping[tuple[Any, ...], np.ndarray]
+    deterministic: frozenset[tuple[Any, ...]] = frozenset()
     reason: str | None = None
-    arrays: Arrays = field(default_factory=dict)
+    arrays: Mapping[tuple[Any, ...], Sequence[Arrays]] = field(default_factory=dict)
+
+    @property
+    def known(self) -> set[tuple[Any, ...]]:
+        """The cells whose uncertainty is known."""
+        return {cell for cell, runs in self.classes.items() if len(runs) > 1 or cell in self.deterministic}
 
 
 def answers(arrays: Arrays) -> np.ndarray:
@@ -72,12 +81,21 @@ def read_predictions(models: Sequence[ModelRuns]) -> dict[Path, Arrays]:
 
 def read_linear(baselines: Sequence[ModelRuns], labels: np.ndarray) -> LinearBaseline:
     """What TF-IDF with logistic regression predicts, if it was tested on the rows of these true classes (N,)."""
-    found = next((baseline for baseline in baselines if baseline.encoder == LINEAR), None)
-    if found is None:
-        return LinearBaseline(None, "no_run")
-    arrays = readable_predictions(found.runs[0], "comparison with the baseline")
-    if arrays is None:
-        return LinearBaseline(None, "no_predictions")
-    if not np.array_equal(arrays["labels"], labels):
-        return LinearBaseline(None, "other_rows")
-    return LinearBaseline(answers(arrays), arrays=arrays)
+    found = [baseline for baseline in baselines if baseline.encoder == LINEAR]
+    if not found:
+        return LinearBaseline({}, reason="no_run")
+    of_all = frozenset(one.cell for one in found if shots_seed(one.runs[0]) is None)
+    read = {
+        one.cell: [
+            readable_predictions(run, "comparison with the baseline")
+            for run in (one.runs[:1] if one.cell in of_all else one.runs)
+        ]
+        for one in found
+    }
+    kept = {cell: have for cell, runs in read.items() if (have := [arrays for arrays in runs if arrays is not None])}
+    if not kept:
+        return LinearBaseline({}, reason="no_predictions")
+    if not all(np.array_equal(arrays["labels"], labels) for runs in kept.values() for arrays in runs):
+        return LinearBaseline({}, reason="other_rows")
+    classes = {cell: np.stack([answers(arrays) for arrays in runs]) for cell, runs in kept.items()}
+    return LinearBaseline(classes, of_all, arrays=kept)

@@ -78,7 +78,7 @@ def risk_sentences(
     cells = [model.cell for model in analysis.models]
     known = analysis.repeated
     families: list[tuple[list[Contrast], set[Cell]]] = [
-        (baseline_contrasts(cells)[:1], known | {LINEAR_CELL} if LINEAR_CELL in risks.curves else set()),
+        (baseline_contrasts(cells)[:1], known | analysis.linear.known if LINEAR_CELL in risks.curves else set()),
         ([asked for asked in contrasts(cells) if asked.under is None], known),
     ]
     lines = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import mean
+
 from emo_hf.evaluation.verdicts import Verdict
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.answered import Finding
+from emo_hf.report.answered import Finding, Unanswered
 from emo_hf.report.answers import BOUNDED, interval_text, points, verdict_text
 from emo_hf.report.findings import because, question
 from emo_hf.report.grouping import ModelRuns, setting_text
@@ -33,13 +36,16 @@ def caution(analysis: Analysis, *, lang: str = "en") -> str:
 
 def _against_baseline(analysis: Analysis, lang: str) -> list[str]:
     words, said = PAGE_WORDS[lang], []
+    if len({pair[1] for found in analysis.against_baseline for pair in found.asked.pairs}) > 1:
+        return _by_verdict(analysis.against_baseline, lang)  # at each number of rows another baseline
     for found in analysis.against_baseline:
         baseline = baseline_name(found.asked.baseline, lang)
         if not isinstance(found, Finding):
             said.append(words["not_compared"].format(baseline=baseline, why=because(found.lacking, lang=lang)))
             continue
         single = len(found.asked.pairs) == 1
-        linear = next(one for one in analysis.baselines if one.encoder == LINEAR).runs[0]["test"]["macro_f1"]
+        runs = next(one for one in analysis.baselines if one.encoder == LINEAR).runs
+        linear = mean(run["test"]["macro_f1"] for run in runs)
         key = "best_over" if found.chosen else "only_over" if single else "models_over"
         chosen = found.chosen or found.contrast.pairs[0][0]
         said.append(
@@ -63,11 +69,16 @@ def _questions(analysis: Analysis, lang: str) -> list[str]:
     unasked = [found for found in analysis.unanswered if not found.asked.under]
     if not main:
         return [words["one_seed"]] if unasked else []
-    said = []
+    return _by_verdict([*main, *unasked], lang)
+
+
+def _by_verdict(answers: Sequence[Finding | Unanswered], lang: str) -> list[str]:
+    """Each verdict with its questions."""
+    words, said = PAGE_WORDS[lang], []
     for verdict in Verdict:
-        asked = [_asked(finding, lang) for finding in main if finding.verdict is verdict]
+        asked = [_asked(one, lang) for one in answers if isinstance(one, Finding) and one.verdict is verdict]
         if verdict is Verdict.UNDECIDED:
-            asked += [question(found.asked, lang=lang) for found in unasked]
+            asked += [question(one.asked, lang=lang) for one in answers if not isinstance(one, Finding)]
         if asked:
             said.append(f"{WORDS[lang][verdict.name.lower()]}: {_listed(asked, words)}")
     return said

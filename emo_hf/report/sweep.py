@@ -23,13 +23,14 @@ from emo_hf.report.plots.layout import (
     drawing,
     is_leftmost,
     panels,
+    picture_language,
     picture_words,
     save,
     seed_phrase,
     set_heading,
 )
 from emo_hf.report.table import MISSING, printed, scores
-from emo_hf.report.wording import WORDS, p_value
+from emo_hf.report.wording import WORDS, baseline_name, p_value
 from emo_hf.storage.files import write_whole
 
 LINEAR = ("train_fraction",)  # settings whose values lie on an axis; others are drawn at equal steps
@@ -55,6 +56,8 @@ def sweep_points(analysis: Analysis) -> list[Point]:
     if bootstrap is None:
         return []
     models = [model for model in analysis.models if model.cell in analysis.classes]
+    # With few rows the linear baseline has a curve of its own.
+    models += [one for one in analysis.baselines if one.settings and one.cell in analysis.linear.classes]
     found = [bootstrap.effect({model.cell: 1.0}) for model in models]
     differences: dict[int, Effect] = {}
     for place, model in enumerate(models):
@@ -95,8 +98,8 @@ def sweep_markdown(analysis: Analysis, *, lang: str = "en") -> str:
     for point in points:
         model = point.model
         mean = printed("macro_f1", scores(model)["macro_f1"])
-        naming = (model.encoder, model.pooling, model.aux, model.setting_text() or MISSING)
-        names = [markdown_name(str(name)) for name in naming]
+        naming = (baseline_name(model.encoder, lang), model.pooling, model.aux, model.setting_text())
+        names = [markdown_name(str(name)) if name else MISSING for name in naming]
         lines.append([*names, mean, _interval(point.score), *_difference(point, lang), str(len(model.runs))])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     has_intervals = _has_intervals(points)
@@ -120,14 +123,16 @@ def _difference(point: Point, lang: str) -> list[str]:
 def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -> Path:
     """Draw macro-F1 over the values of a setting, a panel each encoder and pooling; with intervals where known."""
     words, points = picture_words(lang), sweep_points(analysis)
-    places = list(dict.fromkeys((point.model.encoder, point.model.pooling) for point in points))
+    of_models = [point.model for point in points if point.model.number is not None]
+    places = list(dict.fromkeys((model.encoder, model.pooling) for model in of_models))
     with drawing():
         figure, axes = panels(flowing(max(len(places), 1)), width=3.4, height=2.8)
         values = sorted({dict(p.model.settings)[name] for p in points if name in dict(p.model.settings)}, key=_order)
         lines: dict[str, None] = {}
         for (encoder, pooling), (ax,) in zip(places, axes, strict=True):
             inside = [p for p in points if (p.model.encoder, p.model.pooling) == (encoder, pooling)]
-            _draw_panel(ax, inside, name, values, lines)
+            inside += [p for p in points if p.model.number is None]  # beside the models of each
+            _draw_panel(ax, inside, name, values, lines, lang)
             ax.set_title(f"{encoder} · {pooling}")
             ax.set_xlabel(name)
             if is_leftmost(ax):
@@ -137,18 +142,26 @@ def draw_sweep(analysis: Analysis, path: Path, *, name: str, lang: str = "en") -
         for ax in shown:
             ax.set_ylim(low, high)
         found = {label: handle for ax in shown for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 4))
+        figure.legend(
+            found.values(),
+            found.keys(),
+            loc="outside lower center",
+            ncols=min(len(found), 4 if max(map(len, found)) < 20 else 2),
+        )
         seeds = seed_phrase([point.model for point in points], words, "many_seeds_mean_only")
         title = words["sweep" if _has_intervals(points) else "sweep_one_seed"].format(name=name, seeds=seeds)
         set_heading(figure, ", ".join(dict.fromkeys(encoder for encoder, _ in places)), title)
         return save(figure, path)
 
 
-def _draw_panel(ax: Axes, points: list[Point], name: str, values: list[Any], lines: dict[str, None]) -> None:
+def _draw_panel(
+    ax: Axes, points: list[Point], name: str, values: list[Any], lines: dict[str, None], lang: str
+) -> None:
     ticks = values if name in LINEAR else list(range(len(values)))
     groups: dict[str, list[Point]] = {}
     for point in points:
-        rest = ", ".join(text for text in (point.model.aux, point.model.setting_text(without=name)) if text)
+        called = point.model.aux or baseline_name(point.model.encoder, picture_language(lang))
+        rest = ", ".join(text for text in (called, point.model.setting_text(without=name)) if text)
         groups.setdefault(rest, []).append(point)
     for label, members in groups.items():
         lines.setdefault(label)

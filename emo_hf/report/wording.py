@@ -89,6 +89,7 @@ WORDS: dict[str, dict[str, str]] = {
         "auxiliary loss or, where the setting is not the loss's own, to its first value. One run a model says nothing "
         "of how runs vary: give three seeds or more (--seeds 1 2 3).",
         "over": "{level} over {baseline}",
+        "over_on_rows": "{level} over {baseline} on the same rows",
         "under": "{question}, more under {upper} than under {lower}",
         "models_over": "models over {baseline}",
         "mean_of": "{question} (mean of {n})",
@@ -216,6 +217,7 @@ WORDS: dict[str, dict[str, str]] = {
         "손실의 설정이 아닌 경우에는 첫 번째 값과의 차이이다. 모델당 한 번의 실행으로는 실행 간 편차를 알 수 없다. "
         "시드를 셋 이상 준다(--seeds 1 2 3).",
         "over": "{baseline} 대비 {level}",
+        "over_on_rows": "같은 행으로 학습한 {baseline} 대비 {level}",
         "under": "{question}, {lower}보다 {upper}에서 더",
         "models_over": "{baseline} 대비 모델들",
         "mean_of": "{question} ({n}개 평균)",

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from emo_hf.arguments.dataclasses import DataArguments
 from emo_hf.data.loading import EmotionData
 from emo_hf.data.several import zeros_and_ones
 from emo_hf.evaluation.calibration import reliability
 from emo_hf.evaluation.metrics import ClassificationScores
 from emo_hf.evaluation.thresholds import choose_thresholds, decide, macro_f1, sigmoid
 from emo_hf.storage.record import SCHEMA, environment, is_done, now, write_record
+from emo_hf.study.grid import Study
+from emo_hf.study.variations import parse_over
+from emo_hf.training.loaded import drawn_by, load_data
 from emo_hf.training.outcome import Predicted, score_test_rows
 
 TFIDF = "TF-IDF + logistic regression"
@@ -51,13 +55,38 @@ def run_baselines(data: EmotionData, study_dir: Path, *, thresholds: str = "labe
     regression a label, all of one strength. Their `thresholds` are chosen on the validation rows as the models' are,
     which does for rare labels what class weights would.
     """
-    kinds = {TFIDF: _tfidf_sets, PRIORS: _priors} if data.multi_label else {TFIDF: _tfidf, MAJORITY: _majority}
-    for name, fit in kinds.items():
-        if is_done(study_dir / BASELINES[name]):
-            continue
-        started, clock = now(), time.monotonic()
-        scored = fit(_rows(data, thresholds))
-        _write(name, data, study_dir, scored, started, time.monotonic() - clock)
+    for name in (TFIDF, PRIORS if data.multi_label else MAJORITY):
+        _run(name, data, study_dir / BASELINES[name], thresholds)
+
+
+def run_study_baselines(study: Study, data: EmotionData) -> None:
+    """The baselines of a study, on its `data`; where it trains on few rows a label, TF-IDF on the rows of each run.
+
+    So its curve has as many draws as the models have seeds, each of the rows that the models of that seed are trained
+    on; what is chosen of it, is on all validation rows, as the models' epochs are.
+    """
+    thresholds = study.training["thresholds"]
+    if not study.shots:
+        run_baselines(data, study.folder, thresholds=thresholds)
+        return
+    varied = "shots" in parse_over(study.grid.over)
+    for seed, shots in itertools.product(study.grid.seeds, study.shots):
+        settings = (("shots", shots),) if varied else ()
+        folder = study.folder / "_".join([BASELINES[TFIDF], *(f"{k}={v}" for k, v in settings), f"seed{seed}"])
+        drawn = drawn_by(replace(study.data, shots=shots), seed)
+        _run(TFIDF, load_data(drawn), folder, thresholds, settings=dict(settings), seed=seed, drawn=drawn)
+    name = PRIORS if data.multi_label else MAJORITY
+    _run(name, data, study.folder / BASELINES[name], thresholds)
+
+
+def _run(name: str, data: EmotionData, folder: Path, thresholds: str, **more: Any) -> None:
+    """Fit one baseline and write its record, unless that is done."""
+    if is_done(folder):
+        return
+    fits = {TFIDF: _tfidf_sets if data.multi_label else _tfidf, PRIORS: _priors, MAJORITY: _majority}
+    started, clock = now(), time.monotonic()
+    scored = fits[name](_rows(data, thresholds))
+    _write(name, data, folder, scored, started, time.monotonic() - clock, **more)
 
 
 def _rows(data: EmotionData, thresholds: str) -> Rows:
@@ -159,25 +188,36 @@ def _scored_sets(rows: Rows, validation: np.ndarray, test: np.ndarray) -> Scored
     return score_test_rows(predicted, rows.labels), arrays
 
 
-def _write(name: str, data: EmotionData, study_dir: Path, scored: Scored, started: str, seconds: float) -> None:
+def _write(
+    name: str,
+    data: EmotionData,
+    folder: Path,
+    scored: Scored,
+    started: str,
+    seconds: float,
+    *,
+    settings: dict[str, Any] | None = None,
+    seed: int | None = None,
+    drawn: DataArguments | None = None,
+) -> None:
     test, arrays = scored
     absent = dict.fromkeys(("encoder", "pooling", "aux", "parameters", "embedding_size"))
     record: dict[str, Any] = {
         "schema": SCHEMA,
-        "run_id": BASELINES[name],
+        "run_id": folder.name,
         "kind": "baseline",
         "status": "completed",
         "error": None,
         "started": started,
         "finished": now(),
         "wall_seconds": round(seconds, 2),
-        "model": {"name": name, **absent},
-        "arguments": {},
-        "seed": None,
+        "model": {"name": name, **absent, **({"settings": settings} if settings else {})},
+        "arguments": {"data": asdict(drawn)} if drawn else {},
+        "seed": seed,
         "data": data.summary(),
         **environment(),
         "history": [],
         "best": {},
         "test": test,
     }
-    write_record(study_dir / record["run_id"], record, arrays)
+    write_record(folder, record, arrays)

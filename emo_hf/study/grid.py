@@ -18,6 +18,7 @@ from emo_hf.storage.record import RECORD_FILE, STUDY_FILE, TEST_FILE, is_done, r
 from emo_hf.study.arguments import TUNING_SEED, GridArguments
 from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
 from emo_hf.training.classifier_loss import check_labels_a_row
+from emo_hf.training.loaded import drawn_by
 from emo_hf.training.run import check_arguments
 from emo_hf.training.run_names import encoder_names, run_name
 
@@ -130,7 +131,15 @@ class Study:
     def _applied(self, task: Task) -> tuple[ModelArguments, DataArguments, dict[str, Any]]:
         model = replace(self.model, encoder=task.encoder, pooling=task.pooling)
         settings = task.settings + task.tuned
-        return applied(settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed})
+        model, data, training = applied(
+            settings, model, self.data, self.training | {"aux": task.aux, "seed": task.seed}
+        )
+        return model, drawn_by(data, task.seed), training
+
+    @property
+    def shots(self) -> list[int]:
+        """How few rows a label the runs of the study are trained on, where they are; several numbers of a sweep."""
+        return parse_over(self.grid.over).get("shots", [] if self.data.shots is None else [self.data.shots])
 
     def due(self) -> list[Task]:
         """The runs without a completed record; one that is damaged is named in a warning.
@@ -166,12 +175,13 @@ class Study:
         training = vars(MetricTrainingArguments(**self.training))  # with what this machine's device decides
         absent = [name for name in ("init_from", "lora") if not getattr(self.model, name)]  # as studies before them
         of_grid = {"encoder", "pooling", *absent}
+        of_data = {"unseen_by", *(name for name in ("shots", "shots_seed") if getattr(self.data, name) is None)}
         settings = {
             **({"rows_seen_before": seen} if seen else {}),
             **({"study": more} if more else {}),
             "data_fingerprint": fingerprint,
             "model": {k: v for k, v in asdict(self.model).items() if k not in of_grid},
-            "data": {k: v for k, v in asdict(self.data).items() if k != "unseen_by"},  # but for what comes of it
+            "data": {k: v for k, v in asdict(self.data).items() if k not in of_data},  # but for what comes of them
             "training": {k: training[k] for k in self.training if k not in ("aux", "seed", "output_dir")},
             **({"tuning": tuning} if tuning else {}),
         }

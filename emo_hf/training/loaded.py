@@ -30,6 +30,13 @@ def load_data(arguments: DataArguments) -> EmotionData:
     return _load_data(parents, tuple(source_files(name) for name in files), *values)
 
 
+def drawn_by(arguments: DataArguments, seed: int) -> DataArguments:
+    """The arguments of a run of this seed: few rows are drawn by it, unless another seed is given for them."""
+    if arguments.shots is None or arguments.shots_seed is not None:
+        return arguments
+    return replace(arguments, shots_seed=seed)
+
+
 @functools.lru_cache(maxsize=8)  # a sweep may vary the data
 def _load_data(parents: tuple[Parent, ...], files: tuple[SourceFiles, ...], *values: Any) -> EmotionData:
     given = DataArguments(*values)
@@ -39,6 +46,8 @@ def _load_data(parents: tuple[Parent, ...], files: tuple[SourceFiles, ...], *val
     return load_emotion_data(
         given.data,
         train_fraction=given.train_fraction,
+        shots=given.shots,
+        shots_seed=given.shots_seed or 0,
         labels=labels,
         label_names=given.label_names,
         label_map=given.label_map,

@@ -64,7 +64,7 @@ from emo_hf.training.checkpoints import (
 from emo_hf.training.classifier_loss import check_classification, check_labels_a_row, loss_of_sets
 from emo_hf.training.diagnostics import explain
 from emo_hf.training.going_on import check_folder, refuse_finished, trained_further
-from emo_hf.training.loaded import load_data
+from emo_hf.training.loaded import drawn_by, load_data
 from emo_hf.training.lost_words import look_at_tokens
 from emo_hf.training.objective import auxiliary_loss
 from emo_hf.training.outcome import (
@@ -133,6 +133,7 @@ def run(
         UserError: data, encoder or arguments that can't be used.
     """
     model_arguments, data_arguments = settled(model_arguments, data_arguments)
+    data_arguments = drawn_by(data_arguments, training_arguments.seed)
     name = run_name(model_arguments.encoder, model_arguments.pooling, training_arguments.aux, training_arguments.seed)
     training_arguments = copy.copy(training_arguments)  # what is decided here, and by Trainer, is this run's alone
     training_arguments.output_dir = training_arguments.output_dir.replace("{name}", name)

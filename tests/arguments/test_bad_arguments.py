@@ -28,6 +28,8 @@ NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "test_size": ("0 to below 1", SHARE),
     "split_seed": ("0 to 4,294,967,295", WHOLE),
     "train_fraction": ("above 0 to 1", ("0", "-1", "nan", "1e308")),
+    "shots": ("1 to 1,000,000,000", BEYOND),
+    "shots_seed": ("0 to 4,294,967,295", WHOLE),
     "num_train_epochs": ("above 0 to 1,000,000", ("0", "-1", "nan", "1e308")),
     "max_steps": ("-1 to 1,000,000,000", ("-2", "99999999999999999999")),
     "per_device_train_batch_size": ("1 to 1,048,576", BEYOND),

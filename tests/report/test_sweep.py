@@ -19,7 +19,9 @@ from emo_hf.evaluation.verdicts import Verdict
 from emo_hf.report import sweep as sweep_module
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.findings import findings_markdown, question
+from emo_hf.report.predictions import LINEAR
 from emo_hf.report.report import write_report
+from emo_hf.report.summary import summary
 from emo_hf.report.sweep import baseline, draw_sweep, sweep_markdown, sweep_points
 from emo_hf.storage.record import read_record
 from emo_hf.study.grid import GridArguments, Study
@@ -236,3 +238,42 @@ def test_numbers_are_joined_by_a_line_and_names_are_not(tmp_path: Path, monkeypa
     [[line, *_]] = [bars.lines for bars in drawn[0].containers]
     assert line.get_linestyle() == style and list(drawn[0].get_xlim()) == [-0.5, 1.5]
     assert [label.get_text() for label in drawn[0].get_xticklabels()] == [str(v).removesuffix(".0") for v in values]
+
+
+def test_with_few_rows_tfidf_has_its_own_curve_and_each_loss_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Models are as good as TF-IDF on 8 rows and better on 64; triplets help on 64 alone."""
+    correct = {("none", 8): 0.5, ("none", 64): 0.7, ("triplet", 8): 0.5, ("triplet", 64): 0.9, (LINEAR, 8): 0.5}
+    for aux, shots, seed in itertools.product(["none", "triplet", LINEAR], [8, 64], [1, 2, 3]):
+        is_linear = aux == LINEAR
+        names = [LINEAR, None, None] if is_linear else ["tiny-bert", "mean", aux]
+        model = dict(zip(("name", "pooling", "aux"), names, strict=True)) | {"settings": {"shots": shots}}
+        record = write_run(
+            tmp_path, aux=f"{aux}_{shots}", seed=seed, rows=240, correct=correct.get((aux, shots), 0.5),
+            model=model | {"encoder": None if is_linear else "tiny-bert"}, kind="baseline" if is_linear else "model",
+        )  # fmt: skip
+        record["data"] |= {"fingerprint": f"{shots} {seed}", "report": {"shots": shots, "shots_seed": seed}}
+        (tmp_path / record["run_id"] / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    analysis = Analysis.read(tmp_path)
+    assert "different data" not in caplog.text
+    over = {question(found.contrast): found for found in analysis.against_baseline}
+    assert list(over) == [
+        f"tiny-bert mean {aux} shots={shots} over {LINEAR} on the same rows"
+        for aux, shots in itertools.product(["none", "triplet"], [8, 64])
+    ]
+    assert [found.verdict is Verdict.DIFFERENT for found in over.values()] == [False, True, False, True]
+    assert {cell: len(runs) for cell, runs in analysis.linear.classes.items()} == {
+        (LINEAR, ("shots", shots)): 3 for shots in (8, 64)
+    }
+    assert not analysis.linear.deterministic  # its draws count among what is uncertain
+    losses = {question(found.contrast): found for found in analysis.findings if found.contrast.factor == "aux"}
+    assert list(losses) == ["triplet, shots=8 over none", "triplet, shots=64 over none"]
+    assert [found.verdict is Verdict.DIFFERENT for found in losses.values()] == [False, True]
+    assert f"| {LINEAR} | – | – | shots=64 |" in sweep_markdown(analysis)
+    for lang in ("en", "ko"):
+        assert summary(analysis, lang=lang) and findings_markdown(analysis, lang=lang)
+    drawn = []
+    monkeypatch.setattr(sweep_module, "save", lambda figure, path: drawn.extend(figure.axes))
+    draw_sweep(analysis, tmp_path / "sweep.png", name="shots")
+    assert len(drawn) == 1 and drawn[0].get_legend_handles_labels()[1] == ["none", "triplet", LINEAR]
