@@ -22,7 +22,7 @@ from emo_hf.models.static import StaticEncoder
 def write_static(
     folder: Path, model: EmotionModel, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> dict[str, Any]:
-    """Tables that are added up; returns the largest differences of a logit and an embedding's value.
+    """Tables that are added up; returns letters of n-grams, and the largest differences of outputs.
 
     Raises:
         UserError: an encoder that has layers, or a tokenizer without tokenizer.json.
@@ -46,7 +46,11 @@ def write_static(
     model_says = outputs_of(model, probes(tokenizer, max_length))
     found = zip(("logits", "embeddings"), backend.outputs(PROBES, max_length), strict=True)
     differences = [difference_of(name, torch.from_numpy(values), model_says[name]) for name, values in found]
-    return {"max_logit_difference": differences[0], "max_embedding_difference": differences[1]}
+    return {
+        "ngrams": model.config.ngrams,
+        "max_logit_difference": differences[0],
+        "max_embedding_difference": differences[1],
+    }
 
 
 @torch.no_grad()
