@@ -100,7 +100,10 @@ def _is_stack(part: nn.Module, number: int) -> bool:
 
 @torch.no_grad()
 def static_of(teacher: EmotionModel) -> EmotionModel:
-    """A student without layers: its vectors of pieces are the teacher's input embeddings, over their mean length."""
+    """A student without layers: its vectors of pieces are the teacher's input embeddings, over their mean length.
+
+    The character n-grams of a teacher that has them are the student's from the start, with all that they learned.
+    """
     own = teacher.config
     embeddings: Any = teacher.get_input_embeddings()
     vectors = embeddings.weight.detach().float()
@@ -110,6 +113,10 @@ def static_of(teacher: EmotionModel) -> EmotionModel:
         labels=own.labels,
         pooling="mean",
         embedding_size=own.embedding_size,
+        ngrams=own.ngrams,
+        ngram_size=own.ngram_size,
+        ngram_buckets=own.ngram_buckets,
+        ngram_dropout=own.ngram_dropout,
         pad_token_id=own.encoder.pad_token_id,
         text_prefix=own.text_prefix,  # which its tokenizer, the teacher's, puts before every text
         **problem,
@@ -117,6 +124,8 @@ def static_of(teacher: EmotionModel) -> EmotionModel:
     model = EmotionModel(config)
     assert isinstance(model.encoder, StaticEncoder)
     model.encoder.pieces.weight.copy_(vectors / vectors.norm(dim=1).mean())
+    if model.ngrams is not None and teacher.ngrams is not None:
+        model.ngrams.load_state_dict(teacher.ngrams.state_dict())
     take_classifier(model, teacher)
     return model
 

@@ -38,6 +38,19 @@ sums = numpy.load("pieces.npy")[ids].sum(0)
 logits = sums[:-1] / sums[-1]
 embedding = numpy.load("piece_embeddings.npy", mmap_mode="r")[ids].sum(0) / sums[-1]""",
 }
+# Of a static model with character n-grams, after its pieces.
+_SPELLED = """
+letters = numpy.load("letters.npy")[ids]
+letters = hashes = letters[letters > 0].astype("int64")
+found = [letters]
+for length in range(2, {ngrams} + 1):
+    hashes = (hashes[:-1] * 1_000_003 + letters[length - 1 :]) % (2**31 - 1)
+    found.append(hashes)
+table = numpy.load("ngrams.npy")
+buckets = numpy.concatenate(found) % len(table)
+logits = logits + table[buckets].sum(0) / len(buckets) ** 0.5
+spelled = numpy.load("ngram_embeddings.npy", mmap_mode="r")[buckets].sum(0) / len(buckets) ** 0.5
+embedding = numpy.concatenate([embedding, spelled])"""
 _REACHED = """
 with open("config.json", encoding="utf-8") as file:
     config = json.load(file)
@@ -56,7 +69,7 @@ config = classify.model.config
 labels = [s["label"] for s in scores if s["score"] >= config.thresholds[config.label2id[s["label"]]]]""",
     "onnx": _USE["onnx"].replace("import onnxruntime", "import json\n\nimport numpy, onnxruntime")
     + _REACHED.format("logits[0]"),
-    "static": _USE["static"].replace("import numpy", "import json\n\nimport numpy") + _REACHED.format("logits"),
+    "static": _USE["static"].replace("import numpy", "import json\n\nimport numpy"),
 }
 _HEADS = {
     "nothing": "The head's two layers have no activation between, as in the model itself.",
@@ -79,6 +92,10 @@ _NFC = (
     "The model knows Hangul as NFC. Text from macOS file names and some keyboards is NFD: "
     '`unicodedata.normalize("NFC", text)` first.'
 )
+_NGRAMS = (
+    "Of its character n-grams, those of a bucket add a row of `ngrams.npy` to the logits and one of "
+    "`ngram_embeddings.npy` to the last values of the embedding; `letters.npy` spells the pieces. "
+)
 
 _SETS = (
     "A text may have several labels, or none: each label's probability (the sigmoid of its logit) stands by itself, "
@@ -93,6 +110,9 @@ def card(about: dict[str, Any]) -> str:
     several = "thresholds" in about
     snippets = _USE_OF_SETS if several else _USE
     use = snippets["onnx" if to == "onnx-int8" else to].format(max_length=about["max_length"])
+    if to == "static":
+        ngrams = checked["ngrams"]
+        use += (_SPELLED.format(ngrams=ngrams) if ngrams else "") + (_REACHED.format("logits") if several else "")
     task = "sentence-similarity" if to == "sentence-transformers" else "text-classification"
     parts = [
         f"---\nlanguage: ko\nlibrary_name: {_LIBRARIES[to]}\npipeline_tag: {task}\n---",
@@ -127,7 +147,9 @@ def _exactness(to: str, checked: dict[str, Any]) -> list[str]:
     if to == "static":
         return [
             "The model adds up vectors of the pieces of a text. `pieces.npy` holds of each piece its weight times its "
-            "logits, and its weight; `piece_embeddings.npy` its weight times its embedding. " + difference
+            "logits, and its weight; `piece_embeddings.npy` its weight times its embedding. "
+            + (_NGRAMS if checked["ngrams"] else "")
+            + difference
         ]
     if to == "onnx":
         return [outputs + difference]

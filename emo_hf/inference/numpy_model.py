@@ -12,13 +12,14 @@ import numpy as np
 
 from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.inference.pieces import SETTINGS_FILE, TOKENIZER_FILE, Pieces, json_object, labels_of, thresholds_in
+from emo_hf.inference.spelling import buckets_of
 from emo_hf.models.folders import WEIGHTS_FILE
 
 # Layers as BERT's (Devlin et al. 2019), whose tensors have the same names; those of RoBERTa's kind count places from
 # the token that pads.
 _FROM_ZERO, _FROM_PADDING = ("bert", "electra"), ("roberta", "xlm-roberta", "camembert")
 _TYPES = {"F32": np.float32, "I32": np.int32}
-_FACTOR, _PRIME, _LONGEST = 1_000_003, 2**31 - 1, 16  # as of CharacterNgrams, which needs torch
+_LONGEST = 16  # letters of a piece that CharacterNgrams knows
 # numpy has no erf. Between values of it so far apart, straight lines are off by less than 3e-8.
 _STEP = 2.0**-11
 _ERF = np.array([math.erf(place * _STEP) for place in range(int(6 / _STEP) + 2)])
@@ -137,12 +138,9 @@ class NumpyBackend:
         """Token ids of a text (L,) -> the vector of its character n-grams."""
         table = self._weights["ngrams.table.weight"]
         letters = self._weights["ngrams.letters"][ids].astype(np.int64)
-        letters = hashes = letters[letters > 0]
-        found = [letters]
-        for length in range(2, self._config["ngrams"] + 1):
-            hashes = (hashes[:-1] * _FACTOR + letters[length - 1 :]) % _PRIME
-            found.append(hashes)
-        buckets = np.concatenate(found) % len(table)
+        letters = letters[letters > 0]
+        found = buckets_of(letters, np.array([len(letters)]), self._config["ngrams"], len(table))
+        buckets = np.concatenate([places for places, _ in found])
         sums: np.ndarray = table[buckets].sum(0) / math.sqrt(max(len(buckets), 1))
         return sums
 

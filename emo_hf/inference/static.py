@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from emo_hf.errors import UserError
 from emo_hf.evaluation.abstaining import promises_in
 from emo_hf.inference.pieces import SETTINGS_FILE, TOKENIZER_FILE, json_object, labels_of, thresholds_in
-from emo_hf.models.folders import EMBEDDINGS_FILE, PIECES_FILE, cant_load
+from emo_hf.inference.spelling import buckets_of
+from emo_hf.models.folders import (
+    EMBEDDINGS_FILE,
+    LETTERS_FILE,
+    NGRAM_EMBEDDINGS_FILE,
+    NGRAMS_FILE,
+    PIECES_FILE,
+    cant_load,
+)
 
 
 class StaticBackend:
@@ -20,7 +28,9 @@ class StaticBackend:
 
     In `pieces.npy` stand for each of V pieces its weight times its logits, and its weight (V, C + 1); of a text the
     sums of both, divided, are its logits. So are the embeddings, of `piece_embeddings.npy` (V, D), which is read from
-    the disk where it is asked for.
+    the disk where it is asked for. With character n-grams, `letters.npy` (V, 16) spells the pieces, and the rows of
+    `ngrams.npy` (K, C), one a bucket, are summed over the n-grams of a text, divided by the root of their number, and
+    added to the logits; those of `ngram_embeddings.npy` (K, S) are the last S values of the embedding.
 
     Attributes: labels, in the order of the logits; thresholds (C,), or None, and promises, as in `TorchBackend`;
     max_tokens, the longest sequence.
@@ -40,6 +50,8 @@ class StaticBackend:
             self.tokenizer = Tokenizer.from_file(str(Path(folder) / TOKENIZER_FILE))
             self._pieces = np.load(Path(folder) / PIECES_FILE, allow_pickle=False)
             self._embeddings = np.load(Path(folder) / EMBEDDINGS_FILE, mmap_mode="r", allow_pickle=False)
+            longest = int(config.get("ngrams") or 0)  # an older export does not say
+            self._ngrams = _Ngrams(Path(folder), longest, *self._pieces.shape) if longest else None
             rows, columns = self._pieces.shape
             if columns != len(self.labels) + 1 or not self.tokenizer.get_vocab_size() <= rows == len(self._embeddings):
                 raise ValueError("its tables are of other labels, or of another tokenizer")
@@ -48,6 +60,8 @@ class StaticBackend:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
         self._special = np.array(self.tokenizer.encode("").ids, dtype=np.int64)
+        if self._ngrams is not None:
+            self._ngrams.stand_around(self.tokenizer.encode("a"))
 
     def length(self, text: str) -> int:
         """Tokens of a text, special ones among them, uncut."""
@@ -56,14 +70,21 @@ class StaticBackend:
 
     def logits(self, texts: Sequence[str], max_length: int) -> np.ndarray:
         """(N, C) logits of N texts, of which at most `max_length` tokens count."""
-        sums = self._sums(self._pieces, *self._ids(texts, max_length))
-        return sums[:, :-1] / sums[:, -1:]
+        return self._logits(*self._ids(texts, max_length))
 
     def outputs(self, texts: Sequence[str], max_length: int) -> tuple[np.ndarray, np.ndarray]:
         """Logits (N, C) and embeddings (N, D) of N texts."""
         ids, lengths = self._ids(texts, max_length)
+        weights = self._sums(self._pieces[:, -1:], ids, lengths)
+        embeddings = self._sums(self._embeddings, ids, lengths) / weights
+        if self._ngrams is not None:
+            embeddings = np.concatenate([embeddings, self._ngrams.vectors(ids, lengths)], axis=1)
+        return self._logits(ids, lengths), embeddings
+
+    def _logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         sums = self._sums(self._pieces, ids, lengths)
-        return sums[:, :-1] / sums[:, -1:], self._sums(self._embeddings, ids, lengths) / sums[:, -1:]
+        logits: np.ndarray = sums[:, :-1] / sums[:, -1:]
+        return logits if self._ngrams is None else logits + self._ngrams.logits(ids, lengths)
 
     def _ids(self, texts: Sequence[str], max_length: int) -> tuple[np.ndarray, np.ndarray]:
         """The pieces of all texts in a row (T,), and how many are of each (N,); special ones are left to `_sums`."""
@@ -75,12 +96,77 @@ class StaticBackend:
 
     def _sums(self, table: np.ndarray, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(N, K) sums over the pieces of each text, of rows of a table (V, K)."""
-        sums = np.zeros((len(lengths), table.shape[1]), dtype=np.float32)
-        filled = lengths > 0  # of two starts that are the same, `reduceat` would take the row that stands there
-        if len(ids):
-            starts = (lengths.cumsum() - lengths)[filled]
-            sums[filled] = np.add.reduceat(table[ids], starts, axis=0)
-        return sums + table[self._special].sum(0)
+        return _added(table, ids, lengths) + table[self._special].sum(0)
+
+
+class _Ngrams:
+    """What the character n-grams of texts add, by the ids of their pieces.
+
+    Args:
+        folder: of the export.
+        longest: letters of the longest n-grams.
+        rows, columns: V and C + 1 of its `pieces.npy`.
+
+    Raises:
+        OSError, ValueError: files that can't be read, or tables of another model.
+    """
+
+    def __init__(self, folder: Path, longest: int, rows: int, columns: int):
+        self._longest = longest
+        self._letters = np.load(folder / LETTERS_FILE, allow_pickle=False)
+        self._table = np.load(folder / NGRAMS_FILE, allow_pickle=False)
+        self._vectors = np.load(folder / NGRAM_EMBEDDINGS_FILE, mmap_mode="r", allow_pickle=False)
+        if len(self._letters) != rows or self._table.shape != (len(self._vectors), columns - 1):
+            raise ValueError("its tables of n-grams are of other labels, or of another tokenizer")
+        self._counts = (self._letters > 0).sum(1)
+        self._before = self._after = np.array([], dtype=np.int64)
+
+    def stand_around(self, probe: Encoding) -> None:
+        """Learn from any text's tokens the special ones before and after it, of which the end is spelled as a space."""
+        mask = probe.special_tokens_mask
+        start, end = mask.index(0), len(mask) - mask[::-1].index(0)
+        self._before, self._after = np.array(probe.ids[:start], np.int64), np.array(probe.ids[end:], np.int64)
+
+    def logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """What they add to the logits (N, C)."""
+        return self._mean(self._table, ids, lengths)
+
+    def vectors(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Their part of the embedding (N, S)."""
+        return self._mean(self._vectors, ids, lengths)
+
+    def _mean(self, table: np.ndarray, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Of each text the sum of its n-grams' rows of a table (K, W) over the root of their number (N, W)."""
+        ids, lengths = self._with_special(ids, lengths)
+        letters = self._letters[ids]
+        ends = np.concatenate([[0], self._counts[ids].cumsum()])[lengths.cumsum()]
+        spelled = letters[letters > 0].astype(np.int64)
+        sums, number = np.zeros((len(lengths), table.shape[1]), dtype=np.float32), np.zeros(len(lengths), np.int64)
+        for buckets, counts in buckets_of(spelled, np.diff(ends, prepend=0), self._longest, len(table)):
+            sums += _added(table, buckets, counts)
+            number += counts
+        return sums / np.sqrt(np.maximum(number, 1, dtype=np.float32))[:, None]
+
+    def _with_special(self, ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces of all texts with the special ones around each, and how many are of each."""
+        before, after = len(self._before), len(self._after)
+        whole = np.empty(len(ids) + len(lengths) * (before + after), dtype=np.int64)
+        texts = np.arange(len(lengths))
+        whole[np.arange(len(ids)) + before + np.repeat(texts * (before + after), lengths)] = ids
+        ends = (lengths + before + after).cumsum()
+        whole[(ends - lengths - before - after)[:, None] + np.arange(before)] = self._before
+        whole[(ends - after)[:, None] + np.arange(after)] = self._after
+        return whole, lengths + before + after
+
+
+def _added(table: np.ndarray, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(N, W) sums of rows of a table (K, W), `lengths` of them in a row for each of N texts."""
+    sums = np.zeros((len(lengths), table.shape[1]), dtype=np.float32)
+    filled = lengths > 0  # of two starts that are the same, `reduceat` would take the row that stands there
+    if len(ids):
+        starts = (lengths.cumsum() - lengths)[filled]
+        sums[filled] = np.add.reduceat(table[ids], starts, axis=0)
+    return sums
 
 
 def probabilities(logits: np.ndarray, *, several: bool) -> np.ndarray:
