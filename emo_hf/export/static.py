@@ -59,8 +59,8 @@ def _tables(model: EmotionModel, encoder: StaticEncoder) -> dict[str, np.ndarray
 
     Of each piece its weight times its logits, and its weight (V, C + 1); its weight times its embedding (V, D). All is
     linear after the weighted mean, so that it may as well come before; the weights' common factor is free. With
-    character n-grams, which take S of the D dimensions, also the letters of each piece (V, 16), and of each bucket what
-    it adds to the logits (K, C) and to the embedding (K, S).
+    character n-grams, which take S of the D dimensions, also the letters of each piece (V, 16), and of each bucket
+    what it adds to the logits (K, C) and to the embedding (K, S).
     """
     classifier: Any = model.double().classifier
     embeddings = model.embedding(encoder.pieces.weight)  # (V, D - S)

@@ -1,4 +1,4 @@
-"""Which vectors the character n-grams of texts have, by numpy alone: as `CharacterNgrams` has them, which needs torch."""
+"""Which vectors the character n-grams of texts have, by numpy alone: those of `CharacterNgrams`, which needs torch."""
 
 from __future__ import annotations
 

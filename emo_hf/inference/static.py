@@ -122,7 +122,7 @@ class _Ngrams:
         self._before = self._after = np.array([], dtype=np.int64)
 
     def stand_around(self, probe: Encoding) -> None:
-        """Learn from any text's tokens the special ones before and after it, of which the end is spelled as a space."""
+        """Learn from any text's tokens the special ones around it, of which the last is spelled as a space."""
         mask = probe.special_tokens_mask
         start, end = mask.index(0), len(mask) - mask[::-1].index(0)
         self._before, self._after = np.array(probe.ids[:start], np.int64), np.array(probe.ids[end:], np.int64)

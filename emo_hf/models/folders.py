@@ -16,7 +16,8 @@ _ALONE = (
     "started with, and give its folder"
 )
 PIECES_FILE, EMBEDDINGS_FILE = "pieces.npy", "piece_embeddings.npy"  # of a static export
-LETTERS_FILE, NGRAMS_FILE, NGRAM_EMBEDDINGS_FILE = "letters.npy", "ngrams.npy", "ngram_embeddings.npy"  # of its n-grams
+# Of its character n-grams, if it has any.
+LETTERS_FILE, NGRAMS_FILE, NGRAM_EMBEDDINGS_FILE = "letters.npy", "ngrams.npy", "ngram_embeddings.npy"
 _EXPORTS = {ONNX_FILE: "an ONNX export", PIECES_FILE: "a static export"}
 
 

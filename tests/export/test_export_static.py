@@ -30,7 +30,9 @@ CUT = 24
 
 
 @pytest.fixture(
-    scope="module", params=[(False, 0), (True, 0), (False, 4), (True, 1)], ids=["one label", "sets", "4-grams", "1-grams"]
+    scope="module",
+    params=[(False, 0), (True, 0), (False, 4), (True, 1)],
+    ids=["one label", "sets", "4-grams", "1-grams"],
 )
 def made(request, static_encoder, tmp_path_factory) -> tuple[Path, Path]:
     """A model as training leaves it, and its export."""
