@@ -27,7 +27,8 @@ def test_the_commands_as_typed(guide, heading, trained, csv_file, tmp_path: Path
     if heading:
         section = section.split(f"## {heading}\n")[1].split("\n## ")[0]
     commands = [command for command in commands_of(section) if command.startswith("python recipes/")]
-    commands = [command for command in commands if "kote" not in command and "bench" not in command]  # measured there
+    measured = ("kote", "bench", "FOLDER", "chatbot.txt")  # on corpora that are not here
+    commands = [command for command in commands if not any(word in command for word in measured)]
     names = []
     for command in commands:
         _, path, *words = shlex.split(command, comments=True)
