@@ -18,7 +18,7 @@ from emo_hf.storage.record import RECORD_FILE, STUDY_FILE, TEST_FILE, is_done, r
 from emo_hf.study.arguments import TUNING_SEED, GridArguments
 from emo_hf.study.variations import Settings, applied, check_losses, combinations, parse_over
 from emo_hf.training.classifier_loss import check_labels_a_row
-from emo_hf.training.loaded import drawn_by
+from emo_hf.training.loaded import drawn_by, load_data
 from emo_hf.training.run import check_arguments
 from emo_hf.training.run_names import encoder_names, run_name
 
@@ -204,8 +204,10 @@ class Study:
 
     def note_test_rows(self, data: EmotionData) -> None:
         """Write the test rows into the study's folder, in the order of all predictions, for the report to show."""
-        test = data.splits["test"]
-        content = {"fingerprint": data.fingerprint, **{name: test[name][:] for name in test.column_names}}
+        test, fingerprint = data.splits["test"], data.fingerprint
+        if self.shots:  # each run has training rows of its own, and all have these test rows
+            fingerprint = load_data(self.model_and_data(self.tasks()[0])[1]).fingerprint
+        content = {"fingerprint": fingerprint, **{name: test[name][:] for name in test.column_names}}
         write_whole(self.folder / TEST_FILE, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from emo_hf.arguments.dataclasses import DataArguments, MetricTrainingArguments, ModelArguments, given
-from emo_hf.storage.record import STUDY_FILE, read_record
+from emo_hf.storage.record import STUDY_FILE, TEST_FILE, read_record, read_records
 from emo_hf.study.arguments import GridArguments
 from emo_hf.study.baselines import run_study_baselines
 from emo_hf.study.grid import Study
@@ -31,6 +31,18 @@ def test_each_draw_of_tfidf_has_the_rows_of_the_models_of_its_seed(csv_file: Pat
         fingerprints.add(record["data"]["fingerprint"])
     assert len(fingerprints) == 4
     assert not (tmp_path / "TF-IDF-logistic-regression").exists()  # which on all rows would be no fair baseline
+
+
+def test_the_report_shows_the_sentences_of_few_rows_too(csv_file: Path, tmp_path: Path) -> None:
+    study = _study(csv_file, tmp_path, ["shots=2,3"])
+    data = load_data(study.data)
+    study.note_test_rows(data)
+    run_study_baselines(study, data)
+    noted = json.loads((tmp_path / TEST_FILE).read_text(encoding="utf-8"))
+    assert noted["text"] == data.splits["test"]["text"][:]
+    for task in study.tasks():
+        assert load_data(study.model_and_data(task)[1]).splits["test"]["text"][:] == noted["text"]
+    assert noted["fingerprint"] in {record["data"]["fingerprint"] for record in read_records(tmp_path)}
 
 
 def test_the_folder_of_a_study_from_before_goes_on(csv_file: Path, tmp_path: Path) -> None:
