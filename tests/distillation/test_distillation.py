@@ -22,6 +22,7 @@ from emo_hf.distillation.teacher import teacher_outputs
 from emo_hf.errors import UserError
 from emo_hf.inference.backends import load_model
 from emo_hf.inference.predictor import Predictor
+from emo_hf.models.modeling import EmotionModel
 from emo_hf.models.parents import parent_of
 from emo_hf.storage.record import read_record
 from emo_hf.training.loaded import load_data
@@ -153,6 +154,22 @@ def test_what_students_start_from(trained):
     ):
         with pytest.raises(UserError, match=said):
             build_student(words, teacher, tokenizer)
+
+
+def test_a_static_student_starts_with_the_ngrams_of_its_teacher(encoders):
+    tokenizer = AutoTokenizer.from_pretrained(encoders["bert"])
+    teacher = EmotionModel.from_encoder(
+        encoders["bert"], labels=LABELS, pooling="mean", embedding_size=16, ngrams=3, tokenizer=tokenizer
+    )
+    torch.nn.init.normal_(teacher.ngrams.table.weight)
+    static, _ = build_student("static", teacher, tokenizer)
+    assert static.config.ngrams == 3
+    inputs = tokenizer(TEXTS[:4], padding=True, return_tensors="pt", return_token_type_ids=False)
+    with torch.no_grad():
+        spelled = [model.eval()(**inputs).embeddings[:, -static.config.ngram_size :] for model in (static, teacher)]
+    assert torch.equal(*spelled) and spelled[0].std() > 0.1
+    torch.nn.init.zeros_(static.ngrams.table.weight)  # it is a copy: the teacher's own stays
+    assert teacher.ngrams.table.weight.any()
 
 
 def test_texts_of_rows_that_score_are_left_out(trained, csv_file, tmp_path):
