@@ -71,10 +71,10 @@ def run_study_baselines(study: Study, data: EmotionData) -> None:
         return
     varied = "shots" in parse_over(study.grid.over)
     for seed, shots in itertools.product(study.grid.seeds, study.shots):
-        settings = (("shots", shots),) if varied else ()
-        folder = study.folder / "_".join([BASELINES[TFIDF], *(f"{k}={v}" for k, v in settings), f"seed{seed}"])
+        settings = {"shots": shots} if varied else {}
+        folder = study.folder / "_".join([BASELINES[TFIDF], *(f"{k}={v}" for k, v in settings.items()), f"seed{seed}"])
         drawn = drawn_by(replace(study.data, shots=shots), seed)
-        _run(TFIDF, load_data(drawn), folder, thresholds, settings=dict(settings), seed=seed, drawn=drawn)
+        _run(TFIDF, load_data(drawn), folder, thresholds, settings=settings, seed=seed, drawn=drawn)
     name = PRIORS if data.multi_label else MAJORITY
     _run(name, data, study.folder / BASELINES[name], thresholds)
 

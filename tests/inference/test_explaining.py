@@ -87,8 +87,6 @@ def test_any_number_of_texts_are_explained_as_each_alone(model, monkeypatch) -> 
 
 @pytest.mark.parametrize("kind", ["onnx", "static"])
 def test_exports_explain_as_their_run(kind, encoders, static_encoder, tmp_path) -> None:
-    if kind == "onnx":
-        pytest.importorskip("onnxruntime")
     run = _saved(static_encoder if kind == "static" else encoders["bert"], tmp_path / "run")
     there = export(run, kind, tmp_path / "export")
     for one, found in zip(explain(Predictor(run), TEXTS), explain(Predictor(there), TEXTS), strict=True):
