@@ -31,10 +31,11 @@ from results import AS_PUBLISHED, OTHER_MACHINES, in_short, made_with, make_fold
 from emo_hf.arguments.words import CommandParser
 from emo_hf.data.text import text_keys
 from emo_hf.errors import UserError
-from emo_hf.evaluation.statistics import Effect, MultiBootstrap
+from emo_hf.evaluation.statistics import MultiBootstrap
 from emo_hf.evaluation.thresholds import decide, sigmoid
 from emo_hf.report.analysis import Analysis
 from emo_hf.report.answered import Finding
+from emo_hf.report.answers import with_interval
 from emo_hf.report.predictions import LINEAR, Arrays, answers
 from emo_hf.storage.files import said_plainly, write_whole
 from emo_hf.storage.record import TEST_FILE, is_done, load_predictions, read_record, read_records
@@ -261,12 +262,6 @@ def seen(study: Path, published: Path) -> np.ndarray:
     texts = pd.Series(json.loads((study / TEST_FILE).read_text(encoding="utf-8"))["text"])
     lines = published.read_text(encoding="utf-8").split("\n")
     return text_keys(texts).isin(text_keys(pd.Series([line.split("\t")[0] for line in lines]))).to_numpy()
-
-
-def with_interval(effect: Effect, sign: str) -> str:
-    """ "44.6 [43.0, 46.2]"."""
-    estimate, low, high = (f"{100 * value:{sign}.1f}" for value in (effect.estimate, effect.low, effect.high))
-    return f"{estimate} [{low}, {high}]"
 
 
 def verdicts(analysis: Analysis) -> str:

@@ -47,6 +47,12 @@ def verdict_text(verdict: Verdict, within: float | None, *, lang: str = "en", st
     return text + words["within"].format(within=points(within)) if within and verdict in BOUNDED else text
 
 
+def with_interval(effect: Effect, sign: str = "") -> str:
+    """ "44.6 [43.0, 46.2]", in percent; of differences with "+" as `sign`. Without an interval where none is known."""
+    estimate, low, high = (f"{100 * value:{sign}.1f}" for value in (effect.estimate, effect.low, effect.high))
+    return estimate if math.isnan(effect.low) else f"{estimate} [{low}, {high}]"
+
+
 def interval_text(interval: Interval, scale: float = 100.0, decimals: int = 1) -> str:
     """ "[-0.3, +1.9]"."""
     return f"[{scale * interval.low:+z.{decimals}f}, {scale * interval.high:+z.{decimals}f}]"

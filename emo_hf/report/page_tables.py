@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from emo_hf.report.analysis import Analysis
+from emo_hf.report.answers import with_interval
 from emo_hf.report.clusters import COLUMNS, cluster_scores
 from emo_hf.report.grouping import ModelRuns
-from emo_hf.report.risks import headings, risk_rows, with_interval
+from emo_hf.report.risks import headings, risk_rows
 from emo_hf.report.table import (
     LOWER_IS_BETTER,
     MISSING,

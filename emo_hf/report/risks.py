@@ -9,7 +9,7 @@ from emo_hf.escaping import markdown_name
 from emo_hf.evaluation.statistics import Effect
 from emo_hf.evaluation.verdicts import decide
 from emo_hf.report.analysis import Analysis
-from emo_hf.report.answers import answer, points
+from emo_hf.report.answers import answer, points, with_interval
 from emo_hf.report.contrasts import LINEAR_CELL, Cell, Contrast, baseline_contrasts, contrasts
 from emo_hf.report.findings import asked_over
 from emo_hf.report.risk_curves import CURVE
@@ -60,12 +60,6 @@ def risk_rows(analysis: Analysis, lang: str) -> list[tuple[list[str], list[Effec
         for cell, names in named.items()
         if cell in risks.curves
     ]
-
-
-def with_interval(effect: Effect) -> str:
-    """ "7.1 [6.0, 8.2]", in percent; without an interval where none is known."""
-    text = f"{100 * effect.estimate:.1f}"
-    return text if effect.low != effect.low else f"{text} [{100 * effect.low:.1f}, {100 * effect.high:.1f}]"
 
 
 def risk_sentences(

@@ -22,12 +22,13 @@ import numpy as np
 from emo_hf.arguments.bounds import positive
 from emo_hf.arguments.words import CommandParser
 from emo_hf.errors import UserError
-from emo_hf.evaluation.statistics import Effect, MultiBootstrap, row_weights
+from emo_hf.evaluation.statistics import MultiBootstrap, row_weights
 from emo_hf.evaluation.unfamiliar import Familiar, auroc, scores
 from emo_hf.exit_codes import command
 from emo_hf.inference.neighbours import stratified, training_data
 from emo_hf.inference.predictor import Predictor
 from emo_hf.report.analysis import Analysis
+from emo_hf.report.answers import with_interval
 from emo_hf.report.contrasts import Cell
 from emo_hf.storage.files import write_whole
 from emo_hf.training.progress import quiet_libraries
@@ -59,15 +60,17 @@ def main(argv: Sequence[str]) -> None:
             rows = len(texts[home]) + len(texts[away])
             boots = {score: MultiBootstrap.of_scores(found[score], rows) for score in SCORES}
             for cell in found["softmax"]:
-                each = [_told(boot.effect({cell: 1.0})) for boot in boots.values()]
+                each = [with_interval(boot.effect({cell: 1.0})) for boot in boots.values()]
                 both = {"m": found["Mahalanobis"][cell], "s": found["softmax"][cell]}
                 less = MultiBootstrap.of_scores(both, rows).effect({"m": 1.0, "s": -1.0})
-                lines.append(f"| {home} | {away} | {' '.join(cell[:3])} | {' | '.join(each)} | {_told(less, '+')} |")
+                lines.append(
+                    f"| {home} | {away} | {' '.join(cell[:3])} | {' | '.join(each)} | {with_interval(less, '+')} |"
+                )
             plain = next((cell for cell in found["softmax"] if cell[2] == "none"), None)
             for cell in found["softmax"]:
                 if plain is not None and cell[2] != "none" and cell[:2] == plain[:2]:
                     change = boots["Mahalanobis"].effect({cell: 1.0, plain: -1.0})
-                    changes.append(f"| {home} | {away} | {cell[2]} | {_told(change, '+')} |")
+                    changes.append(f"| {home} | {away} | {cell[2]} | {with_interval(change, '+')} |")
             print("\n".join(lines[-len(found["softmax"]) :]), flush=True)
     table = "\n".join([*lines, *(["", *changes] if changes[2:] else [])]) + "\n"
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -125,12 +128,6 @@ def measured(study: Analysis, home: str, texts: Mapping[str, Sequence[str]]) -> 
 def _scored(predictor: Predictor, familiar: Familiar, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
     probabilities, embeddings = predictor.scores_and_embeddings(list(texts))
     return scores(familiar, embeddings, probabilities)
-
-
-def _told(effect: Effect, sign: str = "") -> str:
-    """ "69.2 [66.0, 72.4]", in percent."""
-    text = f"{100 * effect.estimate:{sign}.1f}"
-    return text if np.isnan(effect.low) else f"{text} [{100 * effect.low:{sign}.1f}, {100 * effect.high:{sign}.1f}]"
 
 
 if __name__ == "__main__":

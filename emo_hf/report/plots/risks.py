@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from emo_hf.evaluation.risk_coverage import least_risks
 from emo_hf.evaluation.statistics import Effect
 from emo_hf.report.analysis import Analysis
+from emo_hf.report.answers import with_interval
 from emo_hf.report.contrasts import LINEAR_CELL
 from emo_hf.report.grouping import ModelRuns, panel_places
 from emo_hf.report.plots.layout import (
@@ -27,7 +28,6 @@ from emo_hf.report.plots.layout import (
 )
 from emo_hf.report.risk_curves import CURVE, Risks
 from emo_hf.report.risk_words import RISK_WORDS
-from emo_hf.report.risks import with_interval
 
 SHARES = 100 * np.array(CURVE)
 GREY = "#777777"
